@@ -1,0 +1,1 @@
+"""Durable Functions for Python, complete in one package."""

@@ -1,0 +1,188 @@
+"""Every error that durable_app raises on purpose.
+
+    DurableError
+    |-- DefinitionError          the app's code is wrong (decorators, names, signatures)
+    |-- ConfigError              host.json, settings, command line
+    |-- InstanceNotFoundError    no such instance in this task hub
+    |-- InstanceExistsError      the id is taken and the reuse policy forbids replacing it
+    |-- WrongStatusError         the instance's status does not allow the request
+    |-- NonDeterminismError      the orchestrator asks for something else than its history holds
+    |-- OrchestratorError        the orchestrator broke a rule of the programming model
+    |-- TaskFailedError          an activity or a sub-orchestration failed
+    |-- TaskCancelledError       the result of a cancelled task was read
+    |-- UnsupportedOnHostError   this host cannot express the feature
+    |-- LeaseLostError           somebody else owns the work item now
+    |-- StoreUnavailableError    the database cannot be used at the moment
+    |-- StoreCorruptError        the database file is damaged or not ours
+    |-- SchedulerUnavailableError  no task hub answers
+    `-- PayloadError             a value cannot be encoded or decoded
+
+A message says what happened and what to do next. ``code`` is stable and meant for programs;
+``retriable`` tells whether the same call can succeed later without a change.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from durable_app.protocol import FailureDetails, OrchestrationStatus
+
+__all__ = [
+    "ConfigError",
+    "DefinitionError",
+    "DurableError",
+    "InstanceExistsError",
+    "InstanceNotFoundError",
+    "LeaseLostError",
+    "NonDeterminismError",
+    "OrchestratorError",
+    "PayloadError",
+    "SchedulerUnavailableError",
+    "StoreCorruptError",
+    "StoreUnavailableError",
+    "TaskCancelledError",
+    "TaskFailedError",
+    "UnsupportedOnHostError",
+    "WrongStatusError",
+]
+
+
+class DurableError(Exception):
+    """Root of all errors of this package."""
+
+    code: ClassVar[str] = "durable_error"
+    retriable: ClassVar[bool] = False
+
+
+class DefinitionError(DurableError, ValueError):
+    """The app's code is wrong: a name, a signature, a decorator."""
+
+    code = "definition"
+
+
+class ConfigError(DurableError, ValueError):
+    """A setting, a file or an argument is wrong."""
+
+    code = "config"
+
+
+class InstanceNotFoundError(DurableError, LookupError):
+    """No instance of that id exists in this task hub."""
+
+    code = "instance_not_found"
+
+    def __init__(self, instance_id: str) -> None:
+        """Name the id that was looked for."""
+        super().__init__(f"No instance with ID '{instance_id}' was found.")
+        self.instance_id = instance_id
+
+
+class InstanceExistsError(DurableError):
+    """The id is taken and may not be replaced."""
+
+    code = "instance_exists"
+
+    def __init__(self, instance_id: str, status: OrchestrationStatus) -> None:
+        """Name the id and the status that its present owner has."""
+        super().__init__(
+            f"An Orchestration instance with the status {status.title} already exists:"
+            f" '{instance_id}'. Choose another id, or terminate or purge that instance first."
+        )
+        self.instance_id = instance_id
+        self.status = status
+
+
+class WrongStatusError(DurableError):
+    """The instance exists, but its status does not allow the request."""
+
+    code = "wrong_status"
+
+    def __init__(self, instance_id: str, status: OrchestrationStatus, request: str) -> None:
+        """Args: the id, its present status, and the request as a verb phrase ("be rewound")."""
+        super().__init__(f"Instance '{instance_id}' is {status.title} and cannot {request}.")
+        self.instance_id = instance_id
+        self.status = status
+
+
+class NonDeterminismError(DurableError):
+    """The orchestrator's code no longer follows its own history."""
+
+    code = "non_determinism"
+
+
+class OrchestratorError(DurableError, TypeError):
+    """The orchestrator broke a rule: it yielded no task, or it waits for nothing."""
+
+    code = "orchestrator"
+
+
+class TaskFailedError(DurableError):
+    """A task of an orchestration failed: an activity, a sub-orchestration, an entity call.
+
+    Attributes:
+        details: what the worker that ran it reported.
+        task_id: id of the (last) schedule in the orchestration's history.
+    """
+
+    code = "task_failed"
+
+    def __init__(self, message: str, details: FailureDetails, task_id: int = -1) -> None:
+        """Args: text for people, the reported failure, the id of the schedule."""
+        super().__init__(message)
+        self.details = details
+        self.task_id = task_id
+
+
+class TaskCancelledError(DurableError):
+    """The result of a cancelled timer or event wait was read."""
+
+    code = "task_cancelled"
+
+
+class UnsupportedOnHostError(DurableError):
+    """The host in use cannot express the feature; the message names what to use instead."""
+
+    code = "unsupported_on_host"
+
+
+class LeaseLostError(DurableError):
+    """Another worker owns the item now; this result was dropped."""
+
+    code = "lease_lost"
+
+
+class StoreUnavailableError(DurableError):
+    """The database refuses at the moment: full, read-only, busy or gone. Nothing was changed."""
+
+    code = "store_unavailable"
+    retriable = True
+
+
+class StoreCorruptError(DurableError):
+    """The database file is damaged, foreign, or written by a newer version."""
+
+    code = "store_corrupt"
+
+
+class SchedulerUnavailableError(DurableError):
+    """No task hub answers, or it is shutting down."""
+
+    code = "scheduler_unavailable"
+    retriable = True
+
+
+class PayloadError(DurableError, TypeError):
+    """A value cannot be turned into JSON, or JSON does not fit the type that was asked for.
+
+    Attributes:
+        path: where in the value, as in ``order.lines[2].price``; "" for the value itself.
+    """
+
+    code = "payload"
+
+    def __init__(self, reason: str, path: str = "") -> None:
+        """Args: the reason as a full sentence, and the path of the field."""
+        super().__init__(f"{path}: {reason}" if path else reason)
+        self.reason = reason
+        self.path = path
