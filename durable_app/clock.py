@@ -1,0 +1,42 @@
+"""The only reader of clocks and randomness."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from datetime import UTC, datetime
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """Time and randomness, replaceable by virtual ones."""
+
+    def now(self) -> datetime:
+        """Wall-clock time, aware UTC; may jump, even backwards."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds since some point; never goes backwards."""
+        ...
+
+    def new_id(self) -> str:
+        """32 random lower-case hex digits."""
+        ...
+
+
+class SystemClock:
+    """The machine's clock."""
+
+    __slots__ = ()
+
+    def now(self) -> datetime:
+        """Wall-clock time, aware UTC."""
+        return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        """Seconds of the machine's monotonic clock."""
+        return time.monotonic()
+
+    def new_id(self) -> str:
+        """A random UUID as 32 hex digits."""
+        return uuid.uuid4().hex
