@@ -1,0 +1,98 @@
+"""Every statement of the SQLite store, named."""
+
+from __future__ import annotations
+
+from typing import Final
+
+INSTANCE_COLUMNS: Final = (
+    "instance_id, execution_id, name, version, status, created_at, updated_at, completed_at,"
+    " parent_id, custom_status, history_count, revision, attempts, not_before,"
+    " unsuspended_status, trace_context, details, input, output, spilled"
+)
+_PLACES: Final = ", ".join("?" * 21)
+
+INSERT_INSTANCE: Final = (
+    f"INSERT INTO instances (hub, {INSTANCE_COLUMNS}) VALUES ({_PLACES})"  # noqa: S608  constants
+)
+BEAR_INSTANCE: Final = (
+    f"INSERT OR IGNORE INTO instances (hub, {INSTANCE_COLUMNS}) VALUES ({_PLACES})"  # noqa: S608  constants
+)
+TOUCH_INSTANCE: Final = (
+    "UPDATE instances SET status = ?, updated_at = ?, custom_status = ?, history_count = ?,"
+    " revision = ?, attempts = ?, not_before = ?, unsuspended_status = ?, trace_context = ?,"
+    " trying = 0 WHERE hub = ? AND instance_id = ? AND revision = ?"
+)
+DELETE_INSTANCE_REVISION: Final = (
+    "DELETE FROM instances WHERE hub = ? AND instance_id = ? AND revision = ?"
+)
+LOAD_INSTANCE: Final = (
+    f"SELECT {INSTANCE_COLUMNS} FROM instances WHERE hub = ? AND instance_id = ?"  # noqa: S608  constants
+)
+EXECUTION_OF: Final = "SELECT execution_id FROM instances WHERE hub = ? AND instance_id = ?"
+CHILDREN: Final = (
+    "SELECT instance_id FROM instances WHERE hub = ? AND parent_id = ? ORDER BY instance_id"
+)
+
+UPSERT_PAYLOAD: Final = (
+    "INSERT OR REPLACE INTO payloads (hub, instance_id, kind, value) VALUES (?, ?, ?, ?)"
+)
+DELETE_PAYLOADS: Final = "DELETE FROM payloads WHERE hub = ? AND instance_id = ?"
+LOAD_PAYLOADS: Final = "SELECT kind, value FROM payloads WHERE hub = ? AND instance_id = ?"
+
+INSERT_HISTORY: Final = (
+    "INSERT INTO history (hub, instance_id, seq, events) VALUES (?, ?, ?, ?)"
+)
+DELETE_HISTORY: Final = "DELETE FROM history WHERE hub = ? AND instance_id = ?"
+LOAD_HISTORY: Final = (
+    "SELECT events FROM history WHERE hub = ? AND instance_id = ? ORDER BY seq"
+)
+
+INSERT_MESSAGE: Final = (
+    "INSERT INTO messages (hub, id, instance_id, execution_id, visible_at, key, event)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?)"
+)
+DELETE_MESSAGE: Final = "DELETE FROM messages WHERE hub = ? AND id = ?"
+DELETE_MESSAGES_OF: Final = "DELETE FROM messages WHERE hub = ? AND instance_id = ?"
+LOAD_MESSAGES: Final = (
+    "SELECT id, instance_id, execution_id, visible_at, key, event FROM messages"
+    " WHERE hub = ? AND instance_id = ? ORDER BY visible_at, id"
+)
+DUE_MESSAGES: Final = (
+    "SELECT visible_at, id, instance_id FROM messages"
+    " WHERE hub = ? AND (visible_at, id) > (?, ?) AND visible_at <= ?"
+    " ORDER BY visible_at, id LIMIT ?"
+)
+NEXT_DUE: Final = (
+    "SELECT visible_at FROM messages WHERE hub = ? AND visible_at > ?"
+    " ORDER BY visible_at LIMIT 1"
+)
+
+INSERT_TASK: Final = (
+    "INSERT INTO tasks (hub, key, attempts, not_before, body) VALUES (?, ?, ?, ?, ?)"
+)
+DELETE_TASK: Final = "DELETE FROM tasks WHERE hub = ? AND key = ?"
+LOAD_TASKS: Final = (
+    "SELECT key, attempts, not_before, body FROM tasks WHERE hub = ? AND key > ?"
+    " ORDER BY key LIMIT ?"
+)
+POSTPONE_TASK: Final = (
+    "UPDATE tasks SET attempts = ?, not_before = ?, trying = 0 WHERE hub = ? AND key = ?"
+)
+
+MARK_TASK: Final = "UPDATE tasks SET trying = 1 WHERE hub = ? AND key = ?"
+MARK_INSTANCE: Final = "UPDATE instances SET trying = 1 WHERE hub = ? AND instance_id = ?"
+COUNT_LOST_TASKS: Final = (
+    "UPDATE tasks SET attempts = attempts + 1, trying = 0 WHERE hub = ? AND trying = 1"
+)
+COUNT_LOST_TURNS: Final = (
+    "UPDATE instances SET attempts = attempts + 1, trying = 0 WHERE hub = ? AND trying = 1"
+)
+CLEAR_TASK_MARKS: Final = "UPDATE tasks SET trying = 0 WHERE hub = ? AND trying = 1"
+CLEAR_INSTANCE_MARKS: Final = "UPDATE instances SET trying = 0 WHERE hub = ? AND trying = 1"
+
+LOAD_HUB: Final = "SELECT id, era, is_open FROM hubs WHERE name = ?"
+CREATE_HUB: Final = "INSERT INTO hubs (name, era, is_open) VALUES (?, 0, 0)"
+OPEN_HUB: Final = "UPDATE hubs SET era = era + 1, is_open = 1 WHERE id = ?"
+CLOSE_HUB: Final = "UPDATE hubs SET is_open = 0 WHERE id = ?"
+
+PURGE_INSTANCE: Final = "DELETE FROM instances WHERE hub = ? AND instance_id = ?"

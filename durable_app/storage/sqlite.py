@@ -1,0 +1,403 @@
+"""The SQLite store: one file, one writer, many steps in one transaction."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from durable_app.errors import LeaseLostError, StoreCorruptError
+from durable_app.ports import (
+    InstanceQuery,
+    Mark,
+    Page,
+    PurgeFilter,
+    Recovery,
+    StoredInstance,
+)
+from durable_app.protocol import HistoryEvent, decode_events, encode_events
+from durable_app.storage import records, sql
+from durable_app.storage.sqlite_file import SqliteFile
+from durable_app.storage.sqlite_query import purgeable, query_page
+from durable_app.taskhub.instance import (
+    ActivityTask,
+    Decision,
+    Instance,
+    RowChange,
+    TaskKey,
+)
+
+#: Numbers of one run of the hub: its era in the high bits, a counter in these low ones.
+_ERA_BITS: Final = 40
+
+
+class SqliteStore:
+    """Rows of one hub in a SQLite file. Implements ``ports.Store``."""
+
+    def __init__(self, path: Path, hub: str) -> None:
+        """Args: the file (made when opened), and the name of the hub in it."""
+        self.file = SqliteFile(path)
+        self._name = hub
+        self._hub = 0
+        self._writer: sqlite3.Connection | None = None
+        self._reader: sqlite3.Connection | None = None
+        self._reading = threading.Lock()
+
+    # -- life cycle --------------------------------------------------------------------------
+
+    def open(self) -> Recovery:
+        """See ``Store.open``."""
+        writer = self.file.open()
+        try:
+            with self.file.translated():
+                self._reader = self.file.connect()
+                recovery = self._take_hub(writer)
+        except BaseException:
+            self.file.close()
+            raise
+        self._writer = writer
+        return recovery
+
+    def _take_hub(self, writer: sqlite3.Connection) -> Recovery:
+        writer.execute("BEGIN IMMEDIATE")
+        row = writer.execute(sql.LOAD_HUB, (self._name,)).fetchone()
+        if row is None:
+            writer.execute(sql.CREATE_HUB, (self._name,))
+            row = writer.execute(sql.LOAD_HUB, (self._name,)).fetchone()
+        self._hub, era, was_open = row
+        statements = (
+            (sql.COUNT_LOST_TASKS, sql.COUNT_LOST_TURNS)
+            if was_open
+            else (sql.CLEAR_TASK_MARKS, sql.CLEAR_INSTANCE_MARKS)
+        )
+        for statement in (*statements, sql.OPEN_HUB):
+            writer.execute(statement, (self._hub,))
+        writer.execute("COMMIT")
+        return Recovery(last_key=(era + 1) << _ERA_BITS, unclean=bool(was_open))
+
+    def close(self) -> None:
+        """See ``Store.close``."""
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            try:
+                writer.execute(sql.CLOSE_HUB, (self._hub,))
+            except sqlite3.Error:
+                # A full disk: the next start takes it for unclean, which is safe.
+                pass
+        with self._reading:
+            self._reader = None
+            self.file.close()
+
+    # -- writing -----------------------------------------------------------------------------
+
+    def commit(self, decisions: Sequence[Decision]) -> list[Exception | None]:
+        """See ``Store.commit``."""
+        if self._try_all(decisions):
+            return [None] * len(decisions)
+        return self._one_by_one(decisions)
+
+    def _try_all(self, decisions: Sequence[Decision]) -> bool:
+        """Everything at once; False where one of them does not fit."""
+        writer = self._connection()
+        try:
+            writer.execute("BEGIN IMMEDIATE")
+            _Batch(self._hub, decisions).write(writer)
+            writer.execute("COMMIT")
+        except (sqlite3.IntegrityError, LeaseLostError, sqlite3.DataError, OverflowError):
+            writer.execute("ROLLBACK")
+            return False
+        except sqlite3.Error as error:
+            self._roll_back(writer)
+            raise self.file.translate(error) from error
+        return True
+
+    def _one_by_one(self, decisions: Sequence[Decision]) -> list[Exception | None]:
+        """Each within a savepoint of its own."""
+        writer = self._connection()
+        outcomes: list[Exception | None] = []
+        with self.file.translated():
+            try:
+                writer.execute("BEGIN IMMEDIATE")
+                for decision in decisions:
+                    writer.execute("SAVEPOINT step")
+                    try:
+                        _Batch(self._hub, (decision,)).write(writer)
+                    except (
+                        sqlite3.IntegrityError,
+                        LeaseLostError,
+                        sqlite3.DataError,
+                        OverflowError,
+                    ) as error:
+                        writer.execute("ROLLBACK TO step")
+                        outcomes.append(error)
+                    else:
+                        outcomes.append(None)
+                    writer.execute("RELEASE step")
+                writer.execute("COMMIT")
+            except sqlite3.Error:
+                self._roll_back(writer)
+                raise
+        return outcomes
+
+    def _write(self, statement: str, rows: Iterable[tuple[Any, ...]]) -> int:
+        """One statement for many rows, in a transaction; returns the number of changed rows."""
+        writer = self._connection()
+        with self.file.translated():
+            try:
+                writer.execute("BEGIN IMMEDIATE")
+                changed = writer.executemany(statement, rows).rowcount
+                writer.execute("COMMIT")
+            except sqlite3.Error:
+                self._roll_back(writer)
+                raise
+        return changed
+
+    @staticmethod
+    def _roll_back(writer: sqlite3.Connection) -> None:
+        # Some errors (full disk) have rolled back already.
+        if writer.in_transaction:
+            writer.execute("ROLLBACK")
+
+    def mark(self, what: Mark, keys: Sequence[int] | Sequence[str]) -> None:
+        """See ``Store.mark``."""
+        statement = sql.MARK_TASK if what is Mark.TASK else sql.MARK_INSTANCE
+        self._write(statement, [(self._hub, key) for key in keys])
+
+    def postpone(self, task: ActivityTask) -> None:
+        """See ``Store.postpone``."""
+        row = (task.attempts, records.micros(task.not_before), self._hub, task.key)
+        self._write(sql.POSTPONE_TASK, [row])
+
+    def orphans(self, message_ids: Sequence[int]) -> None:
+        """See ``Store.orphans``."""
+        self._write(sql.DELETE_MESSAGE, [(self._hub, i) for i in message_ids])
+
+    def purge(self, instance_ids: Sequence[str]) -> int:
+        """See ``Store.purge``."""
+        rows = [(self._hub, i) for i in instance_ids]
+        writer = self._connection()
+        with self.file.translated():
+            try:
+                writer.execute("BEGIN IMMEDIATE")
+                for statement in (
+                    sql.DELETE_HISTORY,
+                    sql.DELETE_MESSAGES_OF,
+                    sql.DELETE_PAYLOADS,
+                ):
+                    writer.executemany(statement, rows)
+                removed = writer.executemany(sql.PURGE_INSTANCE, rows).rowcount
+                writer.execute("COMMIT")
+            except sqlite3.Error:
+                self._roll_back(writer)
+                raise
+        return removed
+
+    # -- reading, owner's thread -------------------------------------------------------------
+
+    def load(self, instance_id: str) -> StoredInstance | None:
+        """See ``Store.load``."""
+        writer = self._connection()
+        key = (self._hub, instance_id)
+        with self._reading_rows():
+            row = writer.execute(sql.LOAD_INSTANCE, key).fetchone()
+            if row is None:
+                return None
+            instance, spilled = records.instance_of(row)
+            if spilled:
+                instance = with_payloads(instance, writer.execute(sql.LOAD_PAYLOADS, key))
+            messages = tuple(map(records.message_of, writer.execute(sql.LOAD_MESSAGES, key)))
+        return StoredInstance(instance, messages)
+
+    def due(
+        self, after: tuple[datetime, int], until: datetime, limit: int
+    ) -> list[tuple[datetime, int, str]]:
+        """See ``Store.due``."""
+        moment, message_id = after
+        parameters = (
+            self._hub,
+            records.micros(moment),
+            message_id,
+            records.micros(until),
+            limit,
+        )
+        with self._reading_rows():
+            rows = self._connection().execute(sql.DUE_MESSAGES, parameters).fetchall()
+        return [(records.moment_of(at), i, instance_id) for at, i, instance_id in rows]
+
+    def next_due(self, after: datetime) -> datetime | None:
+        """See ``Store.next_due``."""
+        parameters = (self._hub, records.micros(after))
+        with self._reading_rows():
+            row = self._connection().execute(sql.NEXT_DUE, parameters).fetchone()
+        return records.moment_of(row[0]) if row else None
+
+    def tasks(self, after: TaskKey, limit: int) -> list[ActivityTask]:
+        """See ``Store.tasks``."""
+        with self._reading_rows():
+            rows = self._connection().execute(sql.LOAD_TASKS, (self._hub, after, limit))
+            return [records.task_of(row) for row in rows]
+
+    def children(self, instance_id: str) -> list[str]:
+        """See ``Store.children``."""
+        with self._reading_rows():
+            rows = self._connection().execute(sql.CHILDREN, (self._hub, instance_id))
+            return [row[0] for row in rows]
+
+    def select_purgeable(self, which: PurgeFilter, limit: int) -> list[str]:
+        """See ``Store.select_purgeable``."""
+        with self._reading_rows():
+            return purgeable(self._connection(), self._hub, which, limit)
+
+    # -- reading, any thread -----------------------------------------------------------------
+
+    def read_history(self, instance_id: str, execution_id: str | None) -> list[HistoryEvent]:
+        """See ``Store.read_history``."""
+        key = (self._hub, instance_id)
+        with self._reading_rows(), self._reading:
+            reader = self._connection(self._reader)
+            # One read transaction, so that the execution and its history belong together.
+            reader.execute("BEGIN")
+            try:
+                row = reader.execute(sql.EXECUTION_OF, key).fetchone()
+                if row is None or (execution_id is not None and row[0] != execution_id):
+                    return []
+                blobs = reader.execute(sql.LOAD_HISTORY, key).fetchall()
+            finally:
+                reader.execute("COMMIT")
+            return [event for (blob,) in blobs for event in decode_events(blob)]
+
+    def query(self, query: InstanceQuery) -> Page:
+        """See ``Store.query``."""
+        with self._reading_rows(), self._reading:
+            return query_page(self._connection(self._reader), self._hub, query, with_payloads)
+
+    # -- inside ------------------------------------------------------------------------------
+
+    def _connection(self, connection: sqlite3.Connection | None = None) -> sqlite3.Connection:
+        found = connection or self._writer
+        if found is None:
+            raise sqlite3.ProgrammingError("the store is closed")
+        return found
+
+    def _reading_rows(self) -> _Reading:
+        return _Reading(self.file)
+
+
+class _Reading:
+    """Turns what can go wrong while rows are read into our errors."""
+
+    __slots__ = ("_file",)
+
+    def __init__(self, file: SqliteFile) -> None:
+        self._file = file
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if isinstance(error, sqlite3.Error):
+            raise self._file.translate(error) from error
+        if isinstance(error, msgspec.DecodeError):
+            raise StoreCorruptError(
+                f"The database '{self._file.path}' holds a row that this version cannot read"
+                f" ({error}). Restore it from a backup, or upgrade durable-app."
+            ) from error
+
+
+class _Batch:
+    """The rows of several decisions, grouped by statement."""
+
+    __slots__ = ("_decisions", "_hub")
+
+    def __init__(self, hub: int, decisions: Sequence[Decision]) -> None:
+        self._hub = hub
+        self._decisions = decisions
+
+    def write(self, writer: sqlite3.Connection) -> None:
+        """Execute everything within the transaction that is open.
+
+        Raises:
+            LeaseLostError: a row has another revision than its decision expects.
+        """
+        self._write_rows(writer)
+        self._write_history(writer)
+        hub = self._hub
+        many = writer.executemany
+        messages = [records.message_row(hub, m) for d in self._decisions for m in d.messages]
+        if messages:
+            many(sql.INSERT_MESSAGE, messages)
+        consumed = [(hub, i) for d in self._decisions for i in d.consumed]
+        if consumed:
+            many(sql.DELETE_MESSAGE, consumed)
+        tasks = [records.task_row(hub, t) for d in self._decisions for t in d.tasks]
+        if tasks:
+            many(sql.INSERT_TASK, tasks)
+        finished = [(hub, key) for d in self._decisions for key in d.finished]
+        if finished:
+            many(sql.DELETE_TASK, finished)
+
+    def _write_rows(self, writer: sqlite3.Connection) -> None:
+        hub = self._hub
+        touched: list[tuple[Any, ...]] = []
+        whole: list[Instance] = []
+        replaced: list[tuple[Any, ...]] = []
+        for decision in self._decisions:
+            instance = decision.instance
+            if instance is None:
+                continue
+            if decision.change is RowChange.TOUCH:
+                touched.append(records.touch_row(hub, instance, decision.expected_revision))
+                continue
+            whole.append(instance)
+            if decision.change is RowChange.REPLACE:
+                replaced.append((hub, instance.instance_id, decision.expected_revision))
+        if touched:
+            _exactly(len(touched), writer.executemany(sql.TOUCH_INSTANCE, touched))
+        if replaced:
+            _exactly(len(replaced), writer.executemany(sql.DELETE_INSTANCE_REVISION, replaced))
+            writer.executemany(sql.DELETE_PAYLOADS, [row[:2] for row in replaced])
+        if whole:
+            rows = [records.instance_row(hub, i) for i in whole]
+            writer.executemany(sql.INSERT_INSTANCE, rows)
+        for instance in (i for d in self._decisions for i in d.births):
+            row = records.instance_row(hub, instance)
+            if writer.execute(sql.BEAR_INSTANCE, row).rowcount:
+                whole.append(instance)
+        payloads = [
+            (hub, i.instance_id, kind, value) for i in whole for kind, value in records.spilled(i)
+        ]
+        if payloads:
+            writer.executemany(sql.UPSERT_PAYLOAD, payloads)
+
+    def _write_history(self, writer: sqlite3.Connection) -> None:
+        hub = self._hub
+        replaced = [(hub, d.instance_id) for d in self._decisions if d.replaces_history]
+        if replaced:
+            writer.executemany(sql.DELETE_HISTORY, replaced)
+        rows = [
+            (hub, d.instance_id, d.instance.history_count - len(d.history), encode_events(d.history))
+            for d in self._decisions
+            if d.history and d.instance is not None
+        ]
+        if rows:
+            writer.executemany(sql.INSERT_HISTORY, rows)
+
+
+def _exactly(count: int, cursor: sqlite3.Cursor) -> None:
+    if cursor.rowcount != count:
+        raise LeaseLostError("The instance was changed by somebody else meanwhile.")
+
+
+def with_payloads(instance: Instance, rows: Iterable[tuple[int, str]]) -> Instance:
+    """The instance with the payloads that live outside of its row."""
+    values = dict(rows)
+    return msgspec.structs.replace(
+        instance,
+        input=values.get(records.SPILLED_INPUT, instance.input),
+        output=values.get(records.SPILLED_OUTPUT, instance.output),
+    )

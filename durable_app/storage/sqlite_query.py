@@ -1,0 +1,93 @@
+"""Searching instances: filters and keyset paging."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from durable_app.ports import InstanceQuery, Page, PurgeFilter
+from durable_app.protocol import TERMINAL
+from durable_app.storage import records, sql
+from durable_app.taskhub.instance import Instance
+
+
+def query_page(
+    reader: sqlite3.Connection,
+    hub: int,
+    query: InstanceQuery,
+    with_payloads: Callable[[Instance, Iterable[tuple[int, str]]], Instance],
+) -> Page:
+    """One page; the token names the last row of the page before.
+
+    Raises:
+        ValueError: the token is none of ours.
+    """
+    conditions, values = _conditions(
+        query.created_from, query.created_to, query.statuses
+    )
+    if query.instance_id_prefix:
+        # substr, not LIKE: the prefix may hold wildcards.
+        conditions.append("substr(instance_id, 1, ?) = ?")
+        values += [len(query.instance_id_prefix), query.instance_id_prefix]
+    if query.continuation_token:
+        conditions.append("(created_at, instance_id) > (?, ?)")
+        values += parse_token(query.continuation_token)
+    where = " AND ".join(["hub = ?", *conditions])
+    statement = (
+        f"SELECT {sql.INSTANCE_COLUMNS} FROM instances WHERE {where}"  # noqa: S608  constants only; values are parameters
+        " ORDER BY created_at, instance_id LIMIT ?"
+    )
+    rows = reader.execute(statement, (hub, *values, query.page_size + 1)).fetchall()
+    found = []
+    for row in rows[: query.page_size]:
+        instance, spilled = records.instance_of(row)
+        if spilled and query.fetch_payloads:
+            payloads = reader.execute(sql.LOAD_PAYLOADS, (hub, instance.instance_id))
+            instance = with_payloads(instance, payloads)
+        found.append(instance)
+    token = make_token(found[-1]) if len(rows) > query.page_size else None
+    states = tuple(i.state(fetch_payloads=query.fetch_payloads) for i in found)
+    return Page(states, token)
+
+
+def purgeable(
+    connection: sqlite3.Connection, hub: int, which: PurgeFilter, limit: int
+) -> list[str]:
+    """Ids of terminal instances that match."""
+    statuses = TERMINAL if which.statuses is None else which.statuses & TERMINAL
+    conditions, values = _conditions(which.created_from, which.created_to, statuses)
+    where = " AND ".join(["hub = ?", *conditions])
+    statement = (
+        f"SELECT instance_id FROM instances WHERE {where}"  # noqa: S608  constants only; values are parameters
+        " ORDER BY created_at, instance_id LIMIT ?"
+    )
+    return [row[0] for row in connection.execute(statement, (hub, *values, limit))]
+
+
+def make_token(instance: Instance) -> str:
+    """Where the next page goes on."""
+    return f"{records.micros(instance.created_at)}:{instance.instance_id}"
+
+
+def parse_token(token: str) -> list[Any]:
+    """(created_at, instance id) from a token; ValueError where it is none."""
+    moment, colon, instance_id = token.partition(":")
+    if not colon or not moment.lstrip("-").isdigit():
+        raise ValueError(f"'{token[:80]}' is no continuation token of this task hub.")
+    return [int(moment), instance_id]
+
+
+def _conditions(created_from: Any, created_to: Any, statuses: Any) -> tuple[list[str], list[Any]]:
+    conditions: list[str] = []
+    values: list[Any] = []
+    if created_from is not None:
+        conditions.append("created_at >= ?")
+        values.append(records.micros(created_from))
+    if created_to is not None:
+        conditions.append("created_at < ?")
+        values.append(records.micros(created_to))
+    if statuses is not None:
+        conditions.append(f"status IN ({', '.join('?' * len(statuses))})")
+        values += sorted(int(s) for s in statuses)
+    return conditions, values

@@ -1,0 +1,125 @@
+"""What one turn of an instance gets to see.
+
+Theory of operation. The visible messages of an inbox are sorted into four heaps:
+
+* *strays*: resolutions of schedules that are not open, messages for another execution, anything
+  but a start or a rewind for an instance that has ended. They are consumed and forgotten.
+* *control*: terminate, suspend, resume, rewind. The hub carries them out itself, in order.
+* *arrivals*: starts that meet an existing instance; the id-conflict rules decide.
+* *events*: what the orchestrator will see. The start always comes first, the others in order of
+  arrival. While the instance is suspended they stay in the inbox.
+
+What must never happen: one schedule resolved twice within a batch, a turn without a leading
+``OrchestratorStarted``, time that runs backwards between two turns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Final
+
+import msgspec
+
+from durable_app.protocol import (
+    ExecutionResumed,
+    ExecutionRewound,
+    ExecutionStarted,
+    ExecutionSuspended,
+    ExecutionTerminated,
+    HistoryEvent,
+    OrchestrationStatus,
+    OrchestratorStarted,
+    SubOrchestrationInstanceCompleted,
+    SubOrchestrationInstanceFailed,
+    TaskCompleted,
+    TaskFailed,
+    TimerFired,
+)
+from durable_app.taskhub.instance import Instance, Message, MessageId, OpenWork
+
+CONTROL: Final = (ExecutionTerminated, ExecutionSuspended, ExecutionResumed, ExecutionRewound)
+RESOLUTIONS: Final = frozenset(
+    {
+        TaskCompleted,
+        TaskFailed,
+        TimerFired,
+        SubOrchestrationInstanceCompleted,
+        SubOrchestrationInstanceFailed,
+    }
+)
+
+
+class Turn(msgspec.Struct, frozen=True):
+    """What a worker is asked to process.
+
+    Attributes:
+        events: ``OrchestratorStarted`` first, never empty.
+        messages: ids of the messages that the turn consumes.
+    """
+
+    instance_id: str
+    execution_id: str
+    events: tuple[HistoryEvent, ...]
+    messages: tuple[MessageId, ...]
+
+
+class Sorted(msgspec.Struct):
+    """An inbox, sorted; see the module's text."""
+
+    strays: list[MessageId]
+    control: list[Message]
+    arrivals: list[Message]
+    events: list[Message]
+
+
+def sort_inbox(instance: Instance, work: OpenWork, messages: Iterable[Message]) -> Sorted:
+    """Sort visible messages, given in order of arrival."""
+    heaps = Sorted([], [], [], [])
+    resolved: set[tuple[type, int]] = set()
+    ended = instance.is_terminal
+    for message in messages:
+        event = message.event
+        kind = type(event)
+        if kind is ExecutionStarted:
+            fresh = message.execution_id == instance.execution_id and instance.history_count == 0
+            if fresh and not ended:
+                heaps.events.insert(0, message)
+            else:
+                heaps.arrivals.append(message)
+        elif ended and kind is not ExecutionRewound:
+            heaps.strays.append(message.id)
+        elif message.execution_id is not None and message.execution_id != instance.execution_id:
+            heaps.strays.append(message.id)
+        elif kind in RESOLUTIONS:
+            if work.accepts(event, message.key) and (kind, message.key) not in resolved:
+                resolved.add((kind, message.key))
+                heaps.events.append(message)
+            else:
+                heaps.strays.append(message.id)
+        elif kind in CONTROL:
+            heaps.control.append(message)
+        else:
+            heaps.events.append(message)
+    return heaps
+
+
+def is_ready(instance: Instance, events: list[Message]) -> bool:
+    """True when the instance can take a turn with these events."""
+    if not events or instance.status is OrchestrationStatus.SUSPENDED:
+        return False
+    # Before its start nothing can be processed, however many events have arrived.
+    return instance.history_count > 0 or type(events[0].event) is ExecutionStarted
+
+
+def make_turn(instance: Instance, events: list[Message], now: datetime) -> Turn:
+    """The turn in which ``instance`` processes ``events``."""
+    started = OrchestratorStarted(timestamp=max(now, instance.updated_at))
+    # A bare wake-up (after a rewind) is a turn of its leading event alone.
+    carried = tuple(m.event for m in events if type(m.event) is not OrchestratorStarted)
+    return Turn(
+        instance.instance_id,
+        instance.execution_id,
+        (started, *carried),
+        tuple(m.id for m in events),
+    )

@@ -1,0 +1,423 @@
+"""Start, restart, terminate, suspend, resume, rewind: what clients and parents may ask for.
+
+Theory of operation. A request is first *checked* against the committed row (typed errors), then
+*posted* as a message, and carried out when the instance takes its next step. So a request never
+changes an instance whose turn is in flight, and requests keep their order.
+
+    PENDING -> RUNNING -> COMPLETED | FAILED | TERMINATED
+    PENDING | RUNNING <-> SUSPENDED;  SUSPENDED -> TERMINATED
+    FAILED -> RUNNING (rewind);  any terminal one -> PENDING (replaced by a new start)
+
+What must never happen: a start that is acknowledged twice for one id, a child that starts over the
+running instance of somebody else, a parent that waits for a child which was refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Final
+
+import msgspec
+
+from durable_app.errors import InstanceExistsError, WrongStatusError
+from durable_app.protocol import (
+    TERMINAL,
+    EventRaised,
+    ExecutionCompleted,
+    ExecutionResumed,
+    ExecutionRewound,
+    ExecutionStarted,
+    ExecutionSuspended,
+    ExecutionTerminated,
+    FailureDetails,
+    HistoryEvent,
+    OrchestrationStatus,
+    SubOrchestrationInstanceFailed,
+    TraceContext,
+)
+from durable_app.taskhub.activity import back_off
+from durable_app.taskhub.delivery import Turn, make_turn
+from durable_app.taskhub.instance import (
+    Decision,
+    Ids,
+    Instance,
+    Message,
+    MessageId,
+    OpenWork,
+    RowChange,
+    TaskKey,
+)
+from durable_app.taskhub.orchestration import (
+    end_execution,
+    notify_parent,
+    own_messages,
+    resolve_parent,
+    start_message,
+)
+
+MAX_ID_LENGTH: Final = 256
+_FORBIDDEN: Final = frozenset("/\\#?")
+#: A start may replace these unless the caller says otherwise.
+DEFAULT_REPLACEABLE: Final = TERMINAL
+
+
+def check_instance_id(instance_id: str) -> None:
+    """Refuse ids that the management URLs could not carry.
+
+    Raises:
+        ValueError: empty, longer than 256 characters, starting with "@" (entities), or with one
+            of ``/ \\ # ?`` or a control character.
+    """
+    if not 1 <= len(instance_id) <= MAX_ID_LENGTH:
+        raise ValueError(
+            f"An instance id has 1 to {MAX_ID_LENGTH} characters; this one has a length of"
+            f" {len(instance_id)}."
+        )
+    if instance_id.startswith("@"):
+        raise ValueError(
+            f"Instance id '{instance_id}' starts with '@', which is reserved for entities."
+        )
+    bad = next((c for c in instance_id if c in _FORBIDDEN or not _is_printable(c)), None)
+    if bad is not None:
+        raise ValueError(
+            f"Instance id {instance_id!r} contains {bad!r}; '/', '\\', '#', '?' and control"
+            " characters are not allowed."
+        )
+
+
+def _is_printable(char: str) -> bool:
+    # C0, DEL and C1 controls; everything else is allowed, non-ASCII included.
+    return not (ord(char) < 0x20 or 0x7F <= ord(char) <= 0x9F)
+
+
+def start(
+    new: Instance,
+    existing: Instance | None,
+    work: OpenWork,
+    inbox: Iterable[Message],
+    replaceable: frozenset[OrchestrationStatus],
+    now: datetime,
+    ids: Ids,
+) -> Decision:
+    """Create ``new``, or let it replace ``existing``.
+
+    Args:
+        new: a pending row with a fresh execution id.
+        existing, work, inbox: what the id belongs to now; an empty OpenWork where nothing.
+
+    Raises:
+        InstanceExistsError: the status of ``existing`` is not in ``replaceable``.
+    """
+    if existing is None:
+        return Decision(
+            new.instance_id,
+            new,
+            RowChange.INSERT,
+            messages=(start_message(new, now, ids),),
+        )
+    if existing.status not in replaceable:
+        raise InstanceExistsError(existing.instance_id, existing.status)
+    messages: tuple[Message, ...] = ()
+    if not existing.is_terminal:
+        # Its parent, if any, must not wait for an execution that no longer exists.
+        gone = msgspec.structs.replace(existing, status=OrchestrationStatus.TERMINATED)
+        messages = notify_parent(gone, now, ids)
+    row = msgspec.structs.replace(new, revision=existing.revision + 1)
+    return Decision(
+        new.instance_id,
+        row,
+        RowChange.REPLACE,
+        existing.revision,
+        replaces_history=True,
+        messages=(*messages, start_message(row, now, ids)),
+        consumed=tuple(m.id for m in inbox),
+        finished=tuple(TaskKey(key) for key in work.tasks.values()),
+    )
+
+
+def new_instance(
+    instance_id: str,
+    name: str,
+    now: datetime,
+    ids: Ids,
+    *,
+    version: str | None = None,
+    input: str | None = None,  # noqa: A002  the field's own name in the protocol
+    tags: dict[str, str] | None = None,
+    start_at: datetime | None = None,
+    parent_trace_context: TraceContext | None = None,
+) -> Instance:
+    """A pending row; a start time in the past means now."""
+    return Instance(
+        instance_id,
+        ids.execution_id(),
+        name,
+        OrchestrationStatus.PENDING,
+        now,
+        now,
+        version=version,
+        scheduled_start=start_at if start_at is not None and start_at > now else None,
+        input=input,
+        tags=tags,
+        parent_trace_context=parent_trace_context,
+    )
+
+
+def restarted(old: Instance, instance_id: str, now: datetime, ids: Ids) -> Instance:
+    """A pending row with the name, version, input and tags of ``old``."""
+    return new_instance(
+        instance_id, old.name, now, ids, version=old.version, input=old.input, tags=old.tags
+    )
+
+
+def check_running(instance: Instance, request: str) -> None:
+    """Raise WrongStatusError where the instance has finished."""
+    if instance.is_terminal:
+        raise WrongStatusError(instance.instance_id, instance.status, request)
+
+
+def check_rewindable(instance: Instance) -> None:
+    """Raise WrongStatusError unless the instance has failed."""
+    if instance.status is not OrchestrationStatus.FAILED:
+        raise WrongStatusError(
+            instance.instance_id, instance.status, "be rewound; only failed ones can"
+        )
+
+
+def post(
+    instance_id: str, event: HistoryEvent, now: datetime, ids: Ids, visible_at: datetime | None = None
+) -> Decision:
+    """A message for any execution of an instance: an external event or a request."""
+    message = Message(MessageId(ids.next_key()), instance_id, None, event, visible_at or now)
+    return Decision(instance_id, messages=(message,))
+
+
+def external_event(name: str, data: str | None, now: datetime) -> EventRaised:
+    """The event that carries a payload from outside."""
+    return EventRaised(-1, now, name, data)
+
+
+# ---------------------------------------------------------------------------------------------
+# Carrying out control messages
+# ---------------------------------------------------------------------------------------------
+
+
+def control(
+    instance: Instance,
+    work: OpenWork,
+    inbox: Iterable[Message],
+    message: Message,
+    now: datetime,
+    ids: Ids,
+) -> Decision | Turn:
+    """Carry out one control message; a rewind needs a turn, the others are decided at once."""
+    event = message.event
+    match event:
+        case ExecutionTerminated():
+            decision = _terminate(instance, work, inbox, event, now, ids)
+        case ExecutionSuspended():
+            decision = _suspend(instance, event, now)
+        case ExecutionResumed():
+            decision = _resume(instance, event, now)
+        case ExecutionRewound():
+            return _rewind(instance, message, event, now, ids)
+        case _:
+            raise AssertionError(f"{type(event).__name__} is no control message")
+    return msgspec.structs.replace(
+        decision, consumed=tuple(dict.fromkeys((message.id, *decision.consumed)))
+    )
+
+
+def _terminate(
+    instance: Instance,
+    work: OpenWork,
+    inbox: Iterable[Message],
+    event: ExecutionTerminated,
+    now: datetime,
+    ids: Ids,
+) -> Decision:
+    children = [child.instance_id for child in work.children.values()] if event.recurse else []
+    last = ExecutionCompleted(-1, now, OrchestrationStatus.TERMINATED, event.input)
+    ended = end_execution(instance, work, inbox, last, now, ids, (event,))
+    cascade = tuple(
+        Message(
+            MessageId(ids.next_key()),
+            child,
+            None,
+            ExecutionTerminated(-1, now, event.input, recurse=True),
+            now,
+        )
+        for child in children
+    )
+    return msgspec.structs.replace(ended, messages=(*ended.messages, *cascade))
+
+
+def _touch(instance: Instance, event: HistoryEvent, now: datetime, **changes: object) -> Decision:
+    # Before the start has been processed the history stays empty: it must begin with the start.
+    history = (event,) if instance.history_count else ()
+    row = msgspec.structs.replace(
+        instance,
+        updated_at=now,
+        history_count=instance.history_count + len(history),
+        revision=instance.revision + 1,
+        **changes,
+    )
+    return Decision(
+        instance.instance_id, row, RowChange.TOUCH, instance.revision, history=history
+    )
+
+
+def _suspend(instance: Instance, event: ExecutionSuspended, now: datetime) -> Decision:
+    if instance.status is OrchestrationStatus.SUSPENDED:
+        return Decision(instance.instance_id)
+    return _touch(
+        instance,
+        event,
+        now,
+        status=OrchestrationStatus.SUSPENDED,
+        unsuspended_status=instance.status,
+    )
+
+
+def _resume(instance: Instance, event: ExecutionResumed, now: datetime) -> Decision:
+    if instance.status is not OrchestrationStatus.SUSPENDED:
+        return Decision(instance.instance_id)
+    status = instance.unsuspended_status or OrchestrationStatus.RUNNING
+    return _touch(instance, event, now, status=status, unsuspended_status=None)
+
+
+def _rewind(
+    instance: Instance, message: Message, event: ExecutionRewound, now: datetime, ids: Ids
+) -> Decision | Turn:
+    parent = event.parent
+    if instance.status is OrchestrationStatus.FAILED:
+        return make_turn(instance, [message], now)
+    if parent is None:
+        return Decision(instance.instance_id, consumed=(message.id,))
+    # A parent was rewound and waits for this child with a new key.
+    adopted = msgspec.structs.replace(instance, parent=parent, revision=instance.revision + 1)
+    return Decision(
+        instance.instance_id,
+        adopted,
+        RowChange.REPLACE,
+        instance.revision,
+        messages=notify_parent(adopted, now, ids) if instance.is_terminal else (),
+        consumed=(message.id,),
+    )
+
+
+def reborn(event: ExecutionRewound, instance_id: str, now: datetime, ids: Ids) -> Decision | None:
+    """The start of a child that its rewound parent needs and that was purged meanwhile."""
+    if event.parent is None or event.name is None:
+        return None
+    row = msgspec.structs.replace(
+        new_instance(
+            instance_id,
+            event.name,
+            now,
+            ids,
+            version=event.version,
+            input=event.input,
+            tags=event.tags,
+            parent_trace_context=event.parent_trace_context,
+        ),
+        parent=event.parent,
+    )
+    return Decision(
+        instance_id, row, RowChange.INSERT, messages=(start_message(row, now, ids),)
+    )
+
+
+# ---------------------------------------------------------------------------------------------
+# Starts that meet an existing instance
+# ---------------------------------------------------------------------------------------------
+
+
+def arrive(
+    instance: Instance,
+    work: OpenWork,
+    inbox: Iterable[Message],
+    message: Message,
+    now: datetime,
+    ids: Ids,
+) -> Decision:
+    """A parent wants to start a child whose id exists already.
+
+    Over an instance that has ended the child replaces it: retries use an id again. Over one that
+    still runs the parent's task fails, rather than waiting for a child that is not its own.
+    """
+    event = message.event
+    assert isinstance(event, ExecutionStarted)  # noqa: S101  sort_inbox puts nothing else here
+    others = [m for m in inbox if m.id != message.id]
+    same = event.instance is not None and event.instance.execution_id == instance.execution_id
+    if same or event.parent is None:
+        return Decision(instance.instance_id, consumed=(message.id,))
+    if instance.is_terminal:
+        row = Instance(
+            instance.instance_id,
+            message.execution_id or ids.execution_id(),
+            event.name,
+            OrchestrationStatus.PENDING,
+            now,
+            now,
+            version=event.version,
+            input=event.input,
+            parent=event.parent,
+            tags=event.tags,
+            parent_trace_context=event.parent_trace_context,
+            revision=instance.revision + 1,
+        )
+        return Decision(
+            instance.instance_id,
+            row,
+            RowChange.REPLACE,
+            instance.revision,
+            replaces_history=True,
+            consumed=own_messages(instance, others),
+            finished=tuple(TaskKey(key) for key in work.tasks.values()),
+        )
+    failure = FailureDetails(
+        "InstanceExistsError", str(InstanceExistsError(instance.instance_id, instance.status))
+    )
+    refused = SubOrchestrationInstanceFailed(-1, now, event.parent.task_scheduled_id, failure)
+    return Decision(
+        instance.instance_id,
+        messages=(resolve_parent(event.parent, refused, now, ids),),
+        consumed=(message.id,),
+    )
+
+
+# ---------------------------------------------------------------------------------------------
+# Turns that were lost
+# ---------------------------------------------------------------------------------------------
+
+
+def postpone(instance: Instance, now: datetime) -> Decision:
+    """One more turn was lost: back off before the next one."""
+    attempts = instance.attempts + 1
+    row = msgspec.structs.replace(
+        instance,
+        attempts=attempts,
+        not_before=now + back_off(attempts),
+        revision=instance.revision + 1,
+    )
+    return Decision(instance.instance_id, row, RowChange.TOUCH, instance.revision)
+
+
+def give_up(
+    instance: Instance,
+    work: OpenWork,
+    inbox: Iterable[Message],
+    reason: str,
+    now: datetime,
+    ids: Ids,
+) -> Decision:
+    """Its turns were lost too often: the instance fails, others are not held up."""
+    failure = FailureDetails(
+        "PoisonedOrchestration",
+        f"Orchestration '{instance.name}' was given up after {instance.attempts} turns that ended"
+        f" without a result; the last one: {reason}",
+    )
+    last = ExecutionCompleted(-1, now, OrchestrationStatus.FAILED, None, failure)
+    return end_execution(instance, work, inbox, last, now, ids)

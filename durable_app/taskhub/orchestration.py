@@ -1,0 +1,456 @@
+"""What follows from a turn: its actions become events, messages, tasks, or the end.
+
+Theory of operation. :func:`complete` takes the state that the turn was made from and the worker's
+answer. History grows by the turn's own events and one event per action, ``event_id`` being the
+action's id. Work that an action asks for is part of the same decision as the event that records it.
+
+What must never happen: an action recorded without its task, timer or message, or the other way
+round; a parent that is not told of its child's end; the timers and results of an ended execution
+left behind; external events lost by continue-as-new.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+import msgspec
+
+from durable_app.errors import UnsupportedOnHostError
+from durable_app.protocol import (
+    CompleteOrchestration,
+    CreateSubOrchestration,
+    CreateTimer,
+    EventRaised,
+    EventSent,
+    ExecutionCompleted,
+    ExecutionStarted,
+    ExecutionTerminated,
+    FailureDetails,
+    HistoryEvent,
+    OrchestrationInstance,
+    OrchestrationStatus,
+    OrchestratorAction,
+    OrchestratorResponse,
+    ParentInstance,
+    RewindOrchestration,
+    ScheduleTask,
+    SendEntityMessage,
+    SendEvent,
+    SubOrchestrationInstanceCompleted,
+    SubOrchestrationInstanceCreated,
+    SubOrchestrationInstanceFailed,
+    TaskScheduled,
+    TerminateOrchestration,
+    TimerCreated,
+    TimerFired,
+)
+from durable_app.taskhub.delivery import Turn
+from durable_app.taskhub.instance import (
+    ActivityTask,
+    Decision,
+    Ids,
+    Instance,
+    Message,
+    MessageId,
+    OpenWork,
+    RowChange,
+    TaskKey,
+)
+from durable_app.taskhub.rewind import apply_rewind
+
+#: From these statuses the queued activities of an instance are of no use to anybody.
+_DISCARDS_TASKS: Final = frozenset({OrchestrationStatus.FAILED, OrchestrationStatus.TERMINATED})
+
+
+def complete(
+    instance: Instance,
+    work: OpenWork,
+    inbox: Iterable[Message],
+    turn: Turn,
+    response: OrchestratorResponse,
+    now: datetime,
+    ids: Ids,
+) -> Decision:
+    """Decide what follows from the answer to ``turn``.
+
+    Args:
+        instance: the row that the turn was made from.
+        work: its open work; follows the decision (throw it away if the commit fails).
+        inbox: all messages of the instance that are known, those of the turn included.
+        now: aware UTC, not before the turn was made.
+
+    Raises:
+        UnsupportedOnHostError: an action that this hub does not know; nothing else happens.
+    """
+    for action in response.actions:
+        if type(action) is RewindOrchestration:
+            return apply_rewind(instance, work, turn, action.new_history, now, ids)
+    builder = _Builder(instance, now, ids)
+    end: CompleteOrchestration | None = None
+    for action in response.actions:
+        if type(action) is CompleteOrchestration:
+            end = action
+        else:
+            rule = _RULES.get(type(action))
+            if rule is None:
+                raise UnsupportedOnHostError(
+                    f"This task hub does not know the action {type(action).__name__}."
+                )
+            rule(builder, action)
+    events = (*turn.events, *builder.events)
+    for event in events:
+        work.apply(event)
+    if end is None:
+        return builder.go_on(turn, events, response)
+    waiting = list(inbox)
+    if end.status is OrchestrationStatus.CONTINUED_AS_NEW:
+        if any(type(m.event) is ExecutionTerminated for m in waiting):
+            # A termination that arrived meanwhile wins: the execution ends instead of going on.
+            return builder.go_on(turn, events, response)
+        return builder.continue_as_new(turn, end, work, waiting)
+    return builder.end(turn, events, response, end, work, waiting)
+
+
+def end_execution(
+    instance: Instance,
+    work: OpenWork,
+    inbox: Iterable[Message],
+    event: ExecutionCompleted,
+    now: datetime,
+    ids: Ids,
+    history: Sequence[HistoryEvent] = (),
+) -> Decision:
+    """End an instance from outside a turn (terminated, poisoned) with ``event`` as its last."""
+    ended = msgspec.structs.replace(
+        instance,
+        status=event.status,
+        updated_at=now,
+        completed_at=now,
+        output=event.result,
+        failure=event.failure,
+        history_count=instance.history_count + len(history) + 1,
+        revision=instance.revision + 1,
+        attempts=0,
+        not_before=None,
+        unsuspended_status=None,
+    )
+    finished = tuple(TaskKey(key) for key in work.tasks.values())
+    return Decision(
+        instance.instance_id,
+        ended,
+        RowChange.REPLACE,
+        instance.revision,
+        history=(*history, event),
+        messages=notify_parent(ended, now, ids),
+        consumed=own_messages(instance, inbox),
+        finished=finished if event.status in _DISCARDS_TASKS else (),
+    )
+
+
+def own_messages(instance: Instance, inbox: Iterable[Message]) -> tuple[MessageId, ...]:
+    """Timers and results that die with the execution; external events do not."""
+    return tuple(m.id for m in inbox if m.execution_id == instance.execution_id)
+
+
+def notify_parent(instance: Instance, now: datetime, ids: Ids) -> tuple[Message, ...]:
+    """The message that tells the parent how its child ended; none for a root."""
+    parent = instance.parent
+    if parent is None:
+        return ()
+    event: HistoryEvent
+    if instance.status is OrchestrationStatus.COMPLETED:
+        event = SubOrchestrationInstanceCompleted(
+            -1, now, parent.task_scheduled_id, instance.output
+        )
+    else:
+        failure = instance.failure or FailureDetails(
+            "OrchestrationTerminated",
+            f"Sub-orchestration '{instance.instance_id}' was {instance.status.title.lower()}.",
+        )
+        event = SubOrchestrationInstanceFailed(-1, now, parent.task_scheduled_id, failure)
+    return (resolve_parent(parent, event, now, ids),)
+
+
+def resolve_parent(
+    parent: ParentInstance, event: HistoryEvent, now: datetime, ids: Ids
+) -> Message:
+    """A message that resolves the parent's schedule with ``event``."""
+    return Message(
+        MessageId(ids.next_key()),
+        parent.instance.instance_id,
+        parent.instance.execution_id,
+        event,
+        now,
+        parent.key,
+    )
+
+
+class _Builder:
+    """Collects what the actions of one turn cause."""
+
+    __slots__ = ("births", "events", "ids", "instance", "messages", "now", "tasks")
+
+    def __init__(self, instance: Instance, now: datetime, ids: Ids) -> None:
+        self.instance = instance
+        self.now = now
+        self.ids = ids
+        self.events: list[HistoryEvent] = []
+        self.messages: list[Message] = []
+        self.tasks: list[ActivityTask] = []
+        self.births: list[Instance] = []
+
+    def post(
+        self,
+        target: str,
+        execution_id: str | None,
+        event: HistoryEvent,
+        visible_at: datetime,
+        key: int = 0,
+    ) -> None:
+        self.messages.append(
+            Message(
+                MessageId(self.ids.next_key()), target, execution_id, event, visible_at, key
+            )
+        )
+
+    # -- how a turn can end ------------------------------------------------------------------
+
+    def go_on(
+        self, turn: Turn, events: tuple[HistoryEvent, ...], response: OrchestratorResponse
+    ) -> Decision:
+        """The execution waits for what it has scheduled."""
+        old = self.instance
+        running = old.status is OrchestrationStatus.PENDING
+        row = msgspec.structs.replace(
+            old,
+            status=OrchestrationStatus.RUNNING if running else old.status,
+            updated_at=self.now,
+            custom_status=_latest(response.custom_status, old.custom_status),
+            trace_context=response.trace_context or old.trace_context,
+            history_count=old.history_count + len(events),
+            revision=old.revision + 1,
+            attempts=0,
+            not_before=None,
+        )
+        return Decision(
+            old.instance_id,
+            row,
+            RowChange.TOUCH,
+            old.revision,
+            history=events,
+            births=tuple(self.births),
+            messages=tuple(self.messages),
+            tasks=tuple(self.tasks),
+            consumed=turn.messages,
+        )
+
+    def end(
+        self,
+        turn: Turn,
+        events: tuple[HistoryEvent, ...],
+        response: OrchestratorResponse,
+        action: CompleteOrchestration,
+        work: OpenWork,
+        inbox: list[Message],
+    ) -> Decision:
+        """The execution is over."""
+        last = ExecutionCompleted(
+            action.id, self.now, action.status, action.result, action.failure
+        )
+        status = _latest(response.custom_status, self.instance.custom_status)
+        row = msgspec.structs.replace(self.instance, custom_status=status)
+        ended = end_execution(row, work, inbox, last, self.now, self.ids, events)
+        # Timers set in the same turn have nobody to wake; everything else was asked for.
+        messages = [m for m in self.messages if type(m.event) is not TimerFired]
+        keep_tasks = action.status not in _DISCARDS_TASKS
+        discarded = set(ended.finished)
+        return msgspec.structs.replace(
+            ended,
+            births=tuple(self.births),
+            messages=(*messages, *ended.messages),
+            tasks=tuple(self.tasks) if keep_tasks else (),
+            consumed=_union(turn.messages, ended.consumed),
+            finished=tuple(discarded - {task.key for task in self.tasks}),
+        )
+
+    def continue_as_new(
+        self, turn: Turn, action: CompleteOrchestration, work: OpenWork, inbox: list[Message]
+    ) -> Decision:
+        """A new execution takes the place of this one, with an empty history."""
+        old = self.instance
+        work.tasks.clear()
+        work.timers.clear()
+        work.children.clear()
+        row = msgspec.structs.replace(
+            old,
+            execution_id=self.ids.execution_id(),
+            status=OrchestrationStatus.RUNNING,
+            updated_at=self.now,
+            version=_latest(action.new_version, old.version),
+            tags=action.tags or old.tags,
+            input=action.result,
+            custom_status=None,
+            trace_context=None,
+            history_count=0,
+            revision=old.revision + 1,
+            attempts=0,
+            not_before=None,
+        )
+        messages = [m for m in self.messages if type(m.event) is not TimerFired]
+        messages.append(start_message(row, self.now, self.ids))
+        for event in action.carryover_events:
+            # The arrival time keeps them ahead of events that arrived later.
+            messages.append(
+                Message(
+                    MessageId(self.ids.next_key()), row.instance_id, None, event, event.timestamp
+                )
+            )
+        return Decision(
+            old.instance_id,
+            row,
+            RowChange.REPLACE,
+            old.revision,
+            replaces_history=True,
+            births=tuple(self.births),
+            messages=tuple(messages),
+            tasks=tuple(self.tasks),
+            consumed=_union(turn.messages, own_messages(old, inbox)),
+        )
+
+    # -- actions -----------------------------------------------------------------------------
+
+    def schedule_task(self, action: ScheduleTask) -> None:
+        key = self.ids.next_key()
+        self.events.append(
+            TaskScheduled(
+                action.id,
+                self.now,
+                action.name,
+                action.version,
+                action.input,
+                action.parent_trace_context,
+                action.tags,
+                key,
+            )
+        )
+        self.tasks.append(
+            ActivityTask(
+                TaskKey(key),
+                self.instance.as_reference,
+                action.id,
+                action.name,
+                action.version,
+                action.input,
+                action.tags,
+                action.parent_trace_context,
+            )
+        )
+
+    def create_timer(self, action: CreateTimer) -> None:
+        if action.is_canceled:
+            return
+        key = self.ids.next_key()
+        self.events.append(TimerCreated(action.id, self.now, action.fire_at, key))
+        self.post(
+            self.instance.instance_id,
+            self.instance.execution_id,
+            TimerFired(-1, action.fire_at, action.id, action.fire_at),
+            max(action.fire_at, self.now),
+            key,
+        )
+
+    def create_sub_orchestration(self, action: CreateSubOrchestration) -> None:
+        key = self.ids.next_key()
+        child_id = action.instance_id or f"{self.instance.execution_id}:{action.id:04x}"
+        parent = ParentInstance(
+            action.id, self.instance.as_reference, self.instance.name, self.instance.version, key
+        )
+        self.events.append(
+            SubOrchestrationInstanceCreated(
+                action.id,
+                self.now,
+                child_id,
+                action.name,
+                action.version,
+                action.input,
+                action.parent_trace_context,
+                action.tags,
+                key,
+            )
+        )
+        child = Instance(
+            child_id,
+            self.ids.execution_id(),
+            action.name,
+            OrchestrationStatus.PENDING,
+            self.now,
+            self.now,
+            version=action.version,
+            input=action.input,
+            parent=parent,
+            tags=action.tags,
+            parent_trace_context=action.parent_trace_context,
+        )
+        self.births.append(child)
+        self.messages.append(start_message(child, self.now, self.ids))
+
+    def send_event(self, action: SendEvent) -> None:
+        target = action.instance.instance_id
+        self.events.append(EventSent(action.id, self.now, target, action.name, action.data))
+        self.post(
+            target,
+            action.instance.execution_id,
+            EventRaised(-1, self.now, action.name, action.data),
+            self.now,
+        )
+
+    def terminate(self, action: TerminateOrchestration) -> None:
+        event = ExecutionTerminated(-1, self.now, action.reason, action.recurse)
+        self.post(action.instance_id, None, event, self.now)
+
+    def send_entity_message(self, action: SendEntityMessage) -> None:
+        raise UnsupportedOnHostError(
+            "Entities are not run by this version of the task hub; keep the state in an"
+            " orchestration or in your database for now."
+        )
+
+
+def start_message(instance: Instance, now: datetime, ids: Ids) -> Message:
+    """The message that starts ``instance``, visible at its scheduled start."""
+    event = ExecutionStarted(
+        0,
+        now,
+        instance.name,
+        instance.version,
+        instance.input,
+        OrchestrationInstance(instance.instance_id, instance.execution_id),
+        instance.parent,
+        instance.scheduled_start,
+        instance.parent_trace_context,
+        None,
+        instance.tags,
+    )
+    visible_at = max(instance.scheduled_start, now) if instance.scheduled_start else now
+    return Message(
+        MessageId(ids.next_key()), instance.instance_id, instance.execution_id, event, visible_at
+    )
+
+
+def _latest(new: str | None, old: str | None) -> str | None:
+    return old if new is None else new
+
+
+def _union(first: tuple[MessageId, ...], second: tuple[MessageId, ...]) -> tuple[MessageId, ...]:
+    return tuple(dict.fromkeys((*first, *second)))
+
+
+_RULES: Final[dict[type[OrchestratorAction], Callable[[_Builder, Any], None]]] = {
+    ScheduleTask: _Builder.schedule_task,
+    CreateTimer: _Builder.create_timer,
+    CreateSubOrchestration: _Builder.create_sub_orchestration,
+    SendEvent: _Builder.send_event,
+    TerminateOrchestration: _Builder.terminate,
+    SendEntityMessage: _Builder.send_entity_message,
+}

@@ -1,0 +1,178 @@
+"""Rewind: a failed instance goes on from the point of its failure.
+
+Theory of operation. The worker knows which failures killed the execution; it answers the rewind
+turn with the history as it should have been: without the completion and without those failures.
+The hub puts that history in place and dispatches again whatever is open in it: activities get a
+new task, timers keep their time, failed sub-orchestrations are rewound in their turn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from durable_app.protocol import (
+    ExecutionRewound,
+    HistoryEvent,
+    OrchestrationStatus,
+    OrchestratorStarted,
+    ParentInstance,
+    SubOrchestrationInstanceCreated,
+    TaskScheduled,
+    TimerCreated,
+    TimerFired,
+)
+from durable_app.taskhub.delivery import Turn
+from durable_app.taskhub.instance import (
+    ActivityTask,
+    Decision,
+    Ids,
+    Instance,
+    Message,
+    MessageId,
+    OpenChild,
+    OpenWork,
+    RowChange,
+    TaskKey,
+)
+
+_Opening = TaskScheduled | TimerCreated | SubOrchestrationInstanceCreated
+
+
+def apply_rewind(
+    instance: Instance,
+    work: OpenWork,
+    turn: Turn,
+    new_history: Sequence[HistoryEvent],
+    now: datetime,
+    ids: Ids,
+) -> Decision:
+    """Put ``new_history`` in place and dispatch again what is open in it."""
+    open_now = OpenWork.of(new_history)
+    history: list[HistoryEvent] = []
+    tasks: list[ActivityTask] = []
+    messages: list[Message] = []
+    for event in new_history:
+        if isinstance(event, _Opening) and _is_open(open_now, event):
+            renewed: Any = msgspec.structs.replace(event, key=ids.next_key())
+            _dispatch_again(instance, renewed, tasks, messages, now, ids)
+            history.append(renewed)
+        else:
+            history.append(event)
+    work.tasks = {e.event_id: e.key for e in _opened(history, TaskScheduled, open_now.tasks)}
+    work.timers = {e.event_id: e.key for e in _opened(history, TimerCreated, open_now.timers)}
+    work.children = {
+        e.event_id: OpenChild(e.key, e.instance_id)
+        for e in _opened(history, SubOrchestrationInstanceCreated, open_now.children)
+    }
+    # A wake-up: even where nothing is dispatched again the code has to go on.
+    messages.append(
+        Message(
+            MessageId(ids.next_key()),
+            instance.instance_id,
+            instance.execution_id,
+            OrchestratorStarted(timestamp=now),
+            now,
+        )
+    )
+    # Rewound by its own parent: that one waits with a new key.
+    asked = next((e.parent for e in turn.events if isinstance(e, ExecutionRewound)), None)
+    row = msgspec.structs.replace(
+        instance,
+        status=OrchestrationStatus.RUNNING,
+        parent=asked or instance.parent,
+        updated_at=now,
+        completed_at=None,
+        output=None,
+        failure=None,
+        history_count=len(history),
+        revision=instance.revision + 1,
+        attempts=0,
+        not_before=None,
+    )
+    return Decision(
+        instance.instance_id,
+        row,
+        RowChange.REPLACE,
+        instance.revision,
+        history=tuple(history),
+        replaces_history=True,
+        messages=tuple(messages),
+        tasks=tuple(tasks),
+        consumed=turn.messages,
+    )
+
+
+def _opened(history: Sequence[HistoryEvent], kind: type, still_open: Any) -> list[Any]:
+    # The last schedule of an id is the open one: SDKs may reuse an id for its retries.
+    return [e for e in history if type(e) is kind and e.event_id in still_open]
+
+
+def _is_open(work: OpenWork, event: _Opening) -> bool:
+    match event:
+        case TaskScheduled():
+            return work.tasks.get(event.event_id) == event.key
+        case TimerCreated():
+            return work.timers.get(event.event_id) == event.key
+        case SubOrchestrationInstanceCreated():
+            child = work.children.get(event.event_id)
+            return child is not None and child.key == event.key
+
+
+def _dispatch_again(
+    instance: Instance,
+    event: _Opening,
+    tasks: list[ActivityTask],
+    messages: list[Message],
+    now: datetime,
+    ids: Ids,
+) -> None:
+    match event:
+        case TaskScheduled():
+            tasks.append(
+                ActivityTask(
+                    TaskKey(event.key),
+                    instance.as_reference,
+                    event.event_id,
+                    event.name,
+                    event.version,
+                    event.input,
+                    event.tags,
+                    event.parent_trace_context,
+                )
+            )
+        case TimerCreated():
+            fired = TimerFired(-1, event.fire_at, event.event_id, event.fire_at)
+            messages.append(
+                Message(
+                    MessageId(ids.next_key()),
+                    instance.instance_id,
+                    instance.execution_id,
+                    fired,
+                    max(event.fire_at, now),
+                    event.key,
+                )
+            )
+        case SubOrchestrationInstanceCreated():
+            parent = ParentInstance(
+                event.event_id, instance.as_reference, instance.name, instance.version, event.key
+            )
+            # Name, version and input are there so that a child which was purged can be born anew.
+            rewound = ExecutionRewound(
+                -1,
+                now,
+                instance_id=event.instance_id,
+                parent_execution_id=instance.execution_id,
+                parent_trace_context=event.parent_trace_context,
+                name=event.name,
+                version=event.version,
+                input=event.input,
+                parent=parent,
+                tags=event.tags,
+            )
+            messages.append(
+                Message(MessageId(ids.next_key()), event.instance_id, None, rewound, now)
+            )
