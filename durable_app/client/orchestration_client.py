@@ -1,0 +1,387 @@
+"""The client that an app's functions get from ``durable_client_input``.
+
+Names, parameters and defaults are those of Durable Functions for Python. What differs is on
+purpose: errors have a type of their own (all of them subclasses of ``Exception`` with the
+instance id in the text), falsy payloads survive, and waiting wakes up instead of polling.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from durable_app.client.history_view import project
+from durable_app.client.status import (
+    DurableOrchestrationStatus,
+    OrchestrationRuntimeStatus,
+    PurgeHistoryResult,
+)
+from durable_app.errors import DefinitionError, WrongStatusError
+from durable_app.payload import encode_input, to_text
+from durable_app.ports import InstanceQuery, Orchestrations, PurgeFilter, StartRequest
+from durable_app.protocol import OrchestrationStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
+    from azure.functions import HttpRequest, HttpResponse
+
+    from durable_app.client.management import ManagementUrls
+
+#: Statuses of an existing instance that a new start of its id may replace, by host.json's word.
+REPLACEABLE: Final = {
+    "NonRunningStates": None,
+    "AnyState": frozenset(OrchestrationStatus),
+}
+_PAGE_SIZE: Final = 1000
+
+
+class DurableOrchestrationClient:
+    """Starts, queries and steers orchestration instances of one task hub.
+
+    Args:
+        orchestrations: the task hub.
+        urls: builds the management URLs.
+        task_hub: name of the hub.
+        orchestrators: names that may be started; None where they are not known.
+        default_version: version of an instance that is started without one.
+        replaceable: see :class:`durable_app.ports.StartRequest`.
+
+    All methods may raise SchedulerUnavailableError and StoreUnavailableError (nothing was
+    changed), those that take a payload PayloadError with the path of the field.
+    """
+
+    def __init__(
+        self,
+        orchestrations: Orchestrations,
+        urls: ManagementUrls,
+        task_hub: str,
+        *,
+        orchestrators: Collection[str] | None = None,
+        default_version: str | None = None,
+        replaceable: frozenset[OrchestrationStatus] | None = None,
+    ) -> None:
+        self._orchestrations = orchestrations
+        self._urls = urls
+        self._orchestrators = orchestrators
+        self._default_version = default_version
+        self._replaceable = replaceable
+        self.task_hub_name = task_hub
+
+    async def start_new(
+        self,
+        orchestration_function_name: str,
+        instance_id: str | None = None,
+        client_input: Any = None,
+        version: str | None = None,
+    ) -> str:
+        """Start an instance and return its id once the start is stored durably.
+
+        Args:
+            orchestration_function_name: name of the orchestrator.
+            instance_id: None for a generated one (32 hex digits). A finished instance of that id
+                is replaced.
+            client_input: any JSON-encodable value; None for no input.
+            version: None for the hub's default version.
+
+        Raises:
+            DefinitionError: the app has no orchestrator of that name.
+            InstanceExistsError: an instance of that id is running.
+            ValueError: the id has forbidden characters or a bad length.
+        """
+        return await self.start_encoded(
+            orchestration_function_name,
+            instance_id,
+            None if client_input is None else encode_input(client_input),
+            version,
+        )
+
+    async def start_encoded(
+        self, name: str, instance_id: str | None, text: str | None, version: str | None
+    ) -> str:
+        """As :meth:`start_new`, with the input as JSON text."""
+        if self._orchestrators is not None and name not in self._orchestrators:
+            known = ", ".join(f"'{known}'" for known in sorted(self._orchestrators))
+            raise DefinitionError(
+                f"The function '{name}' doesn't exist, is disabled, or is not an orchestrator"
+                f" function. Additional info: The following are the known orchestrator"
+                f" functions: {known or '(none)'}."
+            )
+        return await self._orchestrations.start(
+            StartRequest(
+                name=name,
+                instance_id=instance_id,
+                input=text,
+                version=self._default_version if version is None else version,
+                replaceable=self._replaceable,
+            )
+        )
+
+    async def get_status(
+        self,
+        instance_id: str,
+        show_history: bool = False,
+        show_history_output: bool = False,
+        show_input: bool = False,
+    ) -> DurableOrchestrationStatus:
+        """Status of one instance; a status that is false where there is none.
+
+        Args:
+            show_history: include the history events.
+            show_history_output: include results in these events.
+            show_input: include the input, also in these events.
+        """
+        state = await self._orchestrations.get(instance_id, fetch_payloads=True)
+        if state is None:
+            return DurableOrchestrationStatus()
+        history = None
+        if show_history:
+            events = await self._orchestrations.history(instance_id)
+            history = project(events or (), show_input=show_input, show_output=show_history_output)
+        return DurableOrchestrationStatus.from_state(state, show_input=show_input, history=history)
+
+    async def get_status_all(self) -> list[DurableOrchestrationStatus]:
+        """Status of every instance, oldest first."""
+        return await self.get_status_by()
+
+    async def get_status_by(
+        self,
+        created_time_from: datetime | None = None,
+        created_time_to: datetime | None = None,
+        runtime_status: Iterable[OrchestrationRuntimeStatus] | None = None,
+        instance_id_prefix: str | None = None,
+    ) -> list[DurableOrchestrationStatus]:
+        """Status of every instance that meets all conditions, oldest first.
+
+        Args:
+            created_time_from: inclusive. created_time_to: exclusive. Naive times are UTC.
+            runtime_status: None or empty for any.
+        """
+        found: list[DurableOrchestrationStatus] = []
+        token: str | None = None
+        while True:
+            page = await self._orchestrations.query(
+                InstanceQuery(
+                    statuses=_statuses(runtime_status),
+                    created_from=_aware(created_time_from),
+                    created_to=_aware(created_time_to),
+                    instance_id_prefix=instance_id_prefix,
+                    page_size=_PAGE_SIZE,
+                    continuation_token=token,
+                    fetch_payloads=True,
+                )
+            )
+            found += [DurableOrchestrationStatus.from_state(state) for state in page.items]
+            token = page.continuation_token
+            if token is None:
+                return found
+
+    async def raise_event(
+        self,
+        instance_id: str,
+        event_name: str,
+        event_data: Any = None,
+        task_hub_name: str | None = None,
+        connection_name: str | None = None,  # noqa: ARG002  public signature
+    ) -> None:
+        """Send an event; it is kept until the orchestrator waits for it.
+
+        Args:
+            event_data: any JSON-encodable value.
+            task_hub_name: None or this client's own hub.
+            connection_name: accepted for compatibility; the hub's name decides.
+
+        Raises:
+            ValueError: the event has no name, or another hub is meant.
+            InstanceNotFoundError: there is no such instance.
+            WrongStatusError: the instance has finished.
+        """
+        if not event_name:
+            raise ValueError("event_name must be a non-empty string.")
+        self._check_hub(task_hub_name)
+        await self._orchestrations.raise_event(instance_id, event_name, encode_input(event_data))
+
+    async def terminate(self, instance_id: str, reason: str) -> None:
+        """End an instance and its children; ``reason`` becomes its output.
+
+        Nothing happens where it has finished already.
+
+        Raises:
+            InstanceNotFoundError: there is no such instance.
+        """
+        try:
+            await self._orchestrations.terminate(instance_id, to_text(reason))
+        except WrongStatusError:
+            return
+
+    async def suspend(self, instance_id: str, reason: str) -> None:
+        """Hold an instance until :meth:`resume`; nothing happens where it has finished.
+
+        Raises:
+            InstanceNotFoundError: there is no such instance.
+        """
+        try:
+            await self._orchestrations.suspend(instance_id, reason)
+        except WrongStatusError:
+            return
+
+    async def resume(self, instance_id: str, reason: str) -> None:
+        """End a suspension; nothing happens where there is none or the instance has finished.
+
+        Raises:
+            InstanceNotFoundError: there is no such instance.
+        """
+        try:
+            await self._orchestrations.resume(instance_id, reason)
+        except WrongStatusError:
+            return
+
+    async def restart(
+        self,
+        instance_id: str,
+        restart_with_new_instance_id: bool = True,
+    ) -> str:
+        """Start an instance again with its original input and return the id.
+
+        Raises:
+            InstanceNotFoundError: there is no such instance.
+            WrongStatusError: its own id is to be used again, and it still runs.
+        """
+        return await self._orchestrations.restart(
+            instance_id, new_instance_id=restart_with_new_instance_id
+        )
+
+    async def rewind(
+        self,
+        instance_id: str,
+        reason: str,
+        task_hub_name: str | None = None,
+        connection_name: str | None = None,  # noqa: ARG002  public signature
+    ) -> None:
+        """Run a failed instance on from its failure; only what failed runs again.
+
+        Raises:
+            ValueError: another hub is meant.
+            InstanceNotFoundError: there is no such instance.
+            WrongStatusError: it has not failed.
+        """
+        self._check_hub(task_hub_name)
+        await self._orchestrations.rewind(instance_id, reason)
+
+    async def purge_instance_history(self, instance_id: str) -> PurgeHistoryResult:
+        """Remove one finished instance; 0 where there is none or it has not finished."""
+        return PurgeHistoryResult(await self._orchestrations.purge(instance_id))
+
+    async def purge_instance_history_by(
+        self,
+        created_time_from: datetime | None = None,
+        created_time_to: datetime | None = None,
+        runtime_status: Iterable[OrchestrationRuntimeStatus] | None = None,
+    ) -> PurgeHistoryResult:
+        """Remove all finished instances that meet the conditions.
+
+        Args:
+            created_time_from: inclusive; required, so that nobody removes everything by mistake.
+            created_time_to: exclusive; None for no limit.
+            runtime_status: None or empty for every status in which an instance is finished.
+
+        Raises:
+            ValueError: ``created_time_from`` is missing.
+        """
+        if created_time_from is None:
+            raise ValueError("created_time_from is required when purging instance history")
+        which = PurgeFilter(
+            created_from=_aware(created_time_from),
+            created_to=_aware(created_time_to),
+            statuses=_statuses(runtime_status),
+        )
+        return PurgeHistoryResult(await self._orchestrations.purge_by(which))
+
+    def create_check_status_response(self, request: HttpRequest, instance_id: str) -> HttpResponse:
+        """Answer of an asynchronous HTTP API: 202, where to look, and the management URLs."""
+        links = self.get_client_response_links(request, instance_id)
+        headers = {"Location": links["statusQueryGetUri"], "Retry-After": "10"}
+        return _json_response(202, links, headers)
+
+    def create_http_management_payload(self, instance_id: str) -> dict[str, str]:
+        """Management URLs of an instance, under the host's own address."""
+        return self.get_client_response_links(None, instance_id)
+
+    def get_client_response_links(
+        self, request: HttpRequest | None, instance_id: str
+    ) -> dict[str, str]:
+        """Management URLs of an instance, under the address that ``request`` came to."""
+        url = None if request is None else request.url
+        return self._urls.links(instance_id, request_url=url)
+
+    async def wait_for_completion_or_create_check_status_response(
+        self,
+        request: HttpRequest,
+        instance_id: str,
+        timeout_in_milliseconds: int = 10000,
+        retry_interval_in_milliseconds: int = 1000,
+    ) -> HttpResponse:
+        """The outcome, if the instance ends in time, else as create_check_status_response.
+
+        Args:
+            timeout_in_milliseconds: how long to wait.
+            retry_interval_in_milliseconds: must not exceed the timeout; otherwise without a
+                meaning here, because the wait ends when the instance does.
+
+        Returns:
+            200 with the bare output; 200 with the status of a terminated instance; 500 with the
+            status of a failed one; 202 with the management URLs when the time was up.
+
+        Raises:
+            ValueError: the interval exceeds the timeout.
+        """
+        if retry_interval_in_milliseconds > timeout_in_milliseconds:
+            raise ValueError(
+                f"Total timeout {timeout_in_milliseconds} (ms) should be bigger than retry"
+                f" timeout {retry_interval_in_milliseconds} (ms)"
+            )
+        state = await self._orchestrations.wait_for_completion(
+            instance_id, timeout_s=timeout_in_milliseconds / 1000
+        )
+        if state is None:
+            return self.create_check_status_response(request, instance_id)
+        status = DurableOrchestrationStatus.from_state(state, show_input=False)
+        if state.status is OrchestrationStatus.COMPLETED:
+            return _json_response(200, status.output)
+        failed = state.status is OrchestrationStatus.FAILED
+        return _json_response(500 if failed else 200, status.to_json())
+
+    def _check_hub(self, task_hub_name: str | None) -> None:
+        if task_hub_name is not None and task_hub_name.casefold() != self.task_hub_name.casefold():
+            raise ValueError(
+                f"This client belongs to task hub '{self.task_hub_name}' and cannot reach"
+                f" '{task_hub_name}'; bind a client with task_hub='{task_hub_name}' instead."
+            )
+
+
+def _json_response(
+    status_code: int, body: Any, headers: dict[str, str] | None = None
+) -> HttpResponse:
+    # azure.functions is imported when it is first needed: a client outside of a host may not.
+    from azure.functions import HttpResponse  # noqa: PLC0415  as said above
+
+    return HttpResponse(
+        body if isinstance(body, str) else to_text(body),
+        status_code=status_code,
+        mimetype="application/json",
+        headers={"Content-Type": "application/json", **(headers or {})},
+    )
+
+
+def _statuses(
+    wanted: Iterable[OrchestrationRuntimeStatus] | None,
+) -> frozenset[OrchestrationStatus] | None:
+    statuses = frozenset(OrchestrationRuntimeStatus(status).to_status() for status in wanted or ())
+    return statuses or None
+
+
+def _aware(moment: datetime | None) -> datetime | None:
+    if moment is None or moment.tzinfo is not None:
+        return moment
+    # Durable Functions has always read naive filter times as UTC.
+    return moment.replace(tzinfo=UTC)
