@@ -1,0 +1,146 @@
+"""Activities that wait for a slot.
+
+Theory of operation. The queue in memory is a window on the table of tasks: when it is full, newer
+tasks stay in the store and are read when the window has been worked off. Keys grow, so "what comes
+after the last key in memory" is all it has to remember.
+
+Tasks that were lost before (``attempts`` > 0) are suspects: a crash may be theirs. They come after
+a back-off, and those that were lost twice run one at a time, so that one poisonous task does not
+drag others along.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import deque
+from datetime import datetime
+from typing import Final
+
+from durable_app.ports import Store
+from durable_app.scheduler.streams import Streams
+from durable_app.taskhub.instance import ActivityTask, TaskKey
+
+_WINDOW: Final = 20_000
+_REFILL: Final = 2_000
+#: From so many lost attempts on a task runs alone.
+_QUARANTINE: Final = 2
+
+
+class Backlog:
+    """The queue of activities."""
+
+    def __init__(self, store: Store, streams: Streams, max_attempts: int) -> None:
+        """Everything that the store has is still to be read."""
+        self._store = store
+        self._streams = streams
+        self._max_attempts = max_attempts
+        self._exhausted: list[ActivityTask] = []
+        self._queue: deque[ActivityTask] = deque()
+        self._delayed: list[tuple[datetime, int, ActivityTask]] = []
+        self._suspects: deque[ActivityTask] = deque()
+        self._suspect: TaskKey | None = None
+        self._unserved: dict[str, list[ActivityTask]] = {}
+        self._dead: set[TaskKey] = set()
+        self._last_key = TaskKey(0)
+        self._has_more = True
+
+    def __len__(self) -> int:
+        return len(self._queue) + len(self._suspects)
+
+    def add(self, task: ActivityTask) -> None:
+        """A committed task."""
+        if self._has_more or len(self._queue) >= _WINDOW:
+            self._has_more = True
+            return
+        self._last_key = task.key
+        self._queue.append(task)
+
+    def give_back(self, task: ActivityTask, now: datetime) -> None:
+        """A task without an outcome; it goes to the front, or waits for its time."""
+        if self._suspect == task.key:
+            self._suspect = None
+        if task.not_before > now:
+            heapq.heappush(self._delayed, (task.not_before, task.key, task))
+        elif task.attempts >= _QUARANTINE:
+            self._suspects.append(task)
+        else:
+            self._queue.appendleft(task)
+
+    def finished(self, task: ActivityTask) -> None:
+        """A task has an outcome."""
+        self._dead.discard(task.key)
+        if self._suspect == task.key:
+            self._suspect = None
+
+    def discard(self, key: TaskKey) -> None:
+        """A task that is not to run any more; one that runs is not interrupted."""
+        if key <= self._last_key:
+            self._dead.add(key)
+
+    def next_due(self) -> datetime | None:
+        """When a delayed task becomes ready."""
+        return self._delayed[0][0] if self._delayed else None
+
+    def workers_changed(self) -> None:
+        """A worker has come: tasks that nobody took may have found somebody."""
+        for tasks in self._unserved.values():
+            self._queue.extend(tasks)
+        self._unserved.clear()
+
+    def take_exhausted(self) -> list[ActivityTask]:
+        """Tasks that were lost too often to be tried again."""
+        tasks, self._exhausted = self._exhausted, []
+        return tasks
+
+    def dispatch(self, now: datetime) -> list[ActivityTask]:
+        """Hand out what finds a slot; return those that were handed out."""
+        while self._delayed and self._delayed[0][0] <= now:
+            self._suspects.append(heapq.heappop(self._delayed)[2])
+        sent: list[ActivityTask] = []
+        if self._suspect is None and self._suspects:
+            self._send_suspect(sent)
+        while True:
+            if not self._queue and not self._refill(now):
+                return sent
+            task = self._queue[0]
+            if not self._send(task, sent):
+                return sent
+            self._queue.popleft()
+
+    def _send(self, task: ActivityTask, sent: list[ActivityTask]) -> bool:
+        """True when the task has left the queue, wherever to."""
+        if task.key in self._dead:
+            self._dead.discard(task.key)
+            return True
+        if task.attempts >= self._max_attempts:
+            self._exhausted.append(task)
+            return True
+        stream = self._streams.for_activity(task.name)
+        if stream is not None:
+            self._streams.hold_task(stream, task)
+            sent.append(task)
+            return True
+        if self._streams.anybody_takes_activity(task.name):
+            return False
+        self._unserved.setdefault(task.name, []).append(task)
+        return True
+
+    def _send_suspect(self, sent: list[ActivityTask]) -> None:
+        task = self._suspects[0]
+        if self._send(task, sent):
+            self._suspects.popleft()
+            if sent and task.attempts >= _QUARANTINE:
+                self._suspect = task.key
+
+    def _refill(self, now: datetime) -> bool:
+        if not self._has_more:
+            return False
+        tasks = self._store.tasks(self._last_key, _REFILL)
+        self._has_more = len(tasks) == _REFILL
+        for task in tasks:
+            self._last_key = task.key
+            if task.attempts or task.not_before > now:
+                self.give_back(task, now)
+            else:
+                self._queue.append(task)
+        return bool(self._queue)

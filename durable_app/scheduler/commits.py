@@ -1,0 +1,175 @@
+"""Commit what was decided, then act on it.
+
+Parts that a turn in flight carries are left alone, but not for longer than ``RIDE_S``: an
+acknowledgement must not wait for a slow orchestrator.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from durable_app.protocol import ExecutionRewound
+from durable_app.scheduler.hot import Hot, Part
+from durable_app.scheduler.inputs import Ack
+from durable_app.scheduler.state import HubState
+from durable_app.scheduler.steps import Steps
+from durable_app.taskhub import activity, lifecycle
+from durable_app.taskhub.instance import Decision, Message, OpenWork
+from durable_app.taskhub.merge import merge
+
+#: How long a part may wait for the turn that carries it before it is committed on its own.
+RIDE_S: Final = 0.02
+
+
+class Commits:
+    """Groups decisions into transactions; see the module's text."""
+
+    def __init__(self, state: HubState, steps: Steps) -> None:
+        """Nothing to commit."""
+        self._state = state
+        self._steps = steps
+        self._group: list[tuple[Hot, list[Part], Decision]] = []
+        self._loose: list[Decision] = []
+        self._acks: list[Ack] = []
+
+    @property
+    def is_empty(self) -> bool:
+        """True when nothing waits to be committed."""
+        return not self._group and not self._loose
+
+    def add_turn(self, hot: Hot, parts: list[Part]) -> None:
+        """A finished turn, with the parts that it carried."""
+        self._group.append((hot, parts, merge([part.decision for part in parts])))
+
+    def add_loose(self, decision: Decision) -> None:
+        """Something that is about no instance (any more)."""
+        self._loose.append(decision)
+
+    def ride_left_s(self) -> float | None:
+        """Seconds until a riding part has waited long enough; None where none rides."""
+        for hot in self._steps.riding.values():
+            if hot.parts:
+                return hot.parts[0].since + RIDE_S - self._state.clock.monotonic()
+        return None
+
+    def collect(self) -> None:
+        """Group the parts that nothing carries, or that have waited long enough."""
+        riding = self._steps.riding
+        if not riding:
+            return
+        grouped = {hot.instance_id for hot, _, _ in self._group}
+        late = self._state.clock.monotonic() - RIDE_S
+        for instance_id, hot in list(riding.items()):
+            if not hot.parts:
+                del riding[instance_id]
+            elif instance_id not in grouped and (hot.turn is None or hot.parts[0].since <= late):
+                del riding[instance_id]
+                self.add_turn(hot, hot.take_parts(None))
+
+    def commit(self) -> None:
+        """Write the group in one transaction and act on what was written.
+
+        Raises:
+            StoreUnavailableError: nothing was written; the group is kept.
+        """
+        decisions = [*(decision for _, _, decision in self._group), *self._loose]
+        outcomes = self._state.store.commit(decisions)
+        group, self._group, self._loose = self._group, [], []
+        for (hot, parts, decision), outcome in zip(group, outcomes, strict=False):
+            if outcome is None:
+                self._committed(hot, parts, decision)
+            else:
+                self._failed(hot, parts, outcome)
+
+    def send_acks(self) -> None:
+        """Tell those whose request is durable now."""
+        acks, self._acks = self._acks, []
+        for ack in acks:
+            ack.send()
+
+    def refuse_unborn(self, error: Exception) -> None:
+        """Starts that could never be written are refused rather than kept waiting."""
+        kept = []
+        for hot, parts, decision in self._group:
+            if hot.saved is not None:
+                kept.append((hot, parts, decision))
+                continue
+            _reject([*parts, *hot.parts], error)
+            self._steps.evict(hot)
+        self._group = kept
+
+    # -- inside ------------------------------------------------------------------------------
+
+    def _committed(self, hot: Hot, parts: list[Part], decision: Decision) -> None:
+        state = self._state
+        instance = decision.instance
+        if instance is not None:
+            hot.saved = instance
+            state.watchers.committed(instance)
+        for message in decision.messages:
+            if message.visible_at > state.now:
+                state.wakeups.note(message.visible_at)
+            elif message.instance_id != hot.instance_id:
+                self._deliver(message)
+        for task in decision.tasks:
+            state.backlog.add(task)
+        if decision.finished:
+            self._discard_tasks(decision, parts)
+        self._acks += [part.ack for part in parts if part.ack is not None]
+        if hot.visible or hot.parts:
+            state.touch(hot)
+        elif instance is not None and instance.is_terminal and hot.is_idle:
+            state.cache.drop(hot.instance_id)
+            return
+        state.cache.put(hot)
+
+    def _discard_tasks(self, decision: Decision, parts: list[Part]) -> None:
+        done = {part.task.key for part in parts if part.task is not None}
+        for key in decision.finished:
+            if key not in done:
+                self._state.backlog.discard(key)
+
+    def _failed(self, hot: Hot, parts: list[Part], error: Exception) -> None:
+        """The store refuses this one: forget what was decided, try again from what is stored."""
+        state = self._state
+        parts = [*parts, *hot.parts]
+        _reject(parts, error)
+        self._steps.evict(hot)
+        for part in parts:
+            if part.task is not None:
+                later = activity.postponed(part.task, state.now)
+                state.backlog.give_back(later, state.now)
+        fresh = state.find(hot.instance_id)
+        if fresh is not None and not fresh.instance.is_terminal:
+            self._steps.postpone(fresh, str(error))
+
+    def _deliver(self, message: Message) -> None:
+        """A committed message for another instance."""
+        state = self._state
+        hot = state.find(message.instance_id)
+        if hot is not None:
+            hot.add(message, state.now)
+            state.touch(hot)
+        elif not self._bear(message):
+            self._loose.append(Decision(message.instance_id, consumed=(message.id,)))
+
+    def _bear(self, message: Message) -> bool:
+        """A rewound parent wants a child that was purged: it is born anew."""
+        state = self._state
+        if not isinstance(message.event, ExecutionRewound):
+            return False
+        born = lifecycle.reborn(message.event, message.instance_id, state.now, state.ids)
+        if born is None or born.instance is None:
+            return False
+        hot = Hot(message.instance_id, born.instance, OpenWork())
+        state.cache.put(hot)
+        self._steps.decide(hot, msgspec.structs.replace(born, consumed=(message.id,)))
+        return True
+
+
+def _reject(parts: list[Part], error: Exception) -> None:
+    for part in parts:
+        if part.ack is not None:
+            part.ack.reply.reject(error)

@@ -1,0 +1,220 @@
+"""Instances held in memory.
+
+Theory of operation. A hot instance is the folded state of a row plus its inbox. Steps that are
+decided but not committed are its *parts*: a part rides along until the turn that consumes it is
+committed, in one transaction, so that an activity's result or a start need not be written twice.
+A part that has waited for its turn too long is committed on its own. Nothing outside sees a part
+before its commit.
+
+What must never happen: an instance with uncommitted parts or a turn in flight is forgotten; state
+of a failed commit is used again.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable
+from datetime import datetime
+
+from durable_app.protocol import CompletionToken
+from durable_app.scheduler.inputs import Ack
+from durable_app.taskhub.delivery import Turn
+from durable_app.taskhub.instance import (
+    ActivityTask,
+    Decision,
+    Instance,
+    Message,
+    MessageId,
+    OpenWork,
+)
+
+#: Estimated bytes of an instance with nothing in it, and of one message or open schedule.
+_INSTANCE_BYTES = 2_500
+_ENTRY_BYTES = 300
+
+
+class Part:
+    """A decision that is not committed yet.
+
+    Attributes:
+        since: monotonic seconds when it was decided.
+        ack: who is to be told when it is committed.
+        task: the activity whose outcome it is; queued again if the commit fails.
+    """
+
+    __slots__ = ("ack", "decision", "since", "task")
+
+    def __init__(
+        self,
+        decision: Decision,
+        since: float,
+        ack: Ack | None = None,
+        task: ActivityTask | None = None,
+    ) -> None:
+        self.decision = decision
+        self.since = since
+        self.ack = ack
+        self.task = task
+
+    def is_carried_by(self, turn: Turn) -> bool:
+        """True when the turn consumes what this part posts (or the part is about the row)."""
+        if self.decision.instance is not None:
+            return True
+        return all(m.id in turn.messages for m in self.decision.messages)
+
+
+class Hot:
+    """One instance in memory.
+
+    Attributes:
+        instance: as the decided steps have it; ``saved`` as the last commit has it.
+        visible: messages that may be delivered, in order; ``later``: those that are not due.
+        turn, token, stream_id: the turn in flight.
+        is_queued: waits in the hub's ready queue.
+    """
+
+    __slots__ = (
+        "instance",
+        "instance_id",
+        "is_queued",
+        "later",
+        "parts",
+        "saved",
+        "stream_id",
+        "token",
+        "turn",
+        "visible",
+        "work",
+    )
+
+    def __init__(self, instance_id: str, instance: Instance, work: OpenWork) -> None:
+        self.instance_id = instance_id
+        self.instance = instance
+        self.saved: Instance | None = None
+        self.work = work
+        self.visible: dict[MessageId, Message] = {}
+        self.later: dict[MessageId, Message] = {}
+        self.parts: list[Part] = []
+        self.turn: Turn | None = None
+        self.token: CompletionToken | None = None
+        self.stream_id = 0
+        self.is_queued = False
+
+    @property
+    def inbox(self) -> list[Message]:
+        """All messages that are known."""
+        return [*self.visible.values(), *self.later.values()]
+
+    @property
+    def is_idle(self) -> bool:
+        """True when forgetting it loses nothing."""
+        return self.turn is None and not self.parts
+
+    @property
+    def size(self) -> int:
+        """Estimated bytes."""
+        entries = len(self.visible) + len(self.later) + len(self.work)
+        payload = len(self.instance.input or "") + len(self.instance.output or "")
+        return _INSTANCE_BYTES + entries * _ENTRY_BYTES + payload
+
+    def add(self, message: Message, now: datetime) -> None:
+        """A message has arrived; one that is known already stays single."""
+        if message.visible_at > now:
+            self.later[message.id] = message
+        else:
+            self.visible[message.id] = message
+
+    def mature(self, message_id: int) -> bool:
+        """Its time has come; False where the message is gone or known as visible."""
+        message = self.later.pop(MessageId(message_id), None)
+        if message is None:
+            return False
+        self.visible[message.id] = message
+        return True
+
+    def apply(self, decision: Decision, now: datetime) -> None:
+        """Follow a decided step."""
+        if decision.instance is not None:
+            if decision.replaces_history or decision.instance.is_terminal:
+                # The rules keep ``work`` in step with a rewound history; nothing else survives.
+                if not decision.history or decision.instance.is_terminal:
+                    self.work = OpenWork()
+            self.instance = decision.instance
+        for message_id in decision.consumed:
+            if self.visible.pop(message_id, None) is None:
+                self.later.pop(message_id, None)
+        for message in decision.messages:
+            if message.instance_id == self.instance_id:
+                self.add(message, now)
+        if decision.replaces_history and not decision.history:
+            self._sort_visible()
+
+    def _sort_visible(self) -> None:
+        # Events carried over into a new execution go before those that arrived meanwhile.
+        ordered = sorted(self.visible.values(), key=lambda m: (m.visible_at, m.id))
+        self.visible = {m.id: m for m in ordered}
+
+    def take_parts(self, turn: Turn | None) -> list[Part]:
+        """Remove and return the parts to commit: all, or those that ``turn`` carries."""
+        if turn is None:
+            taken, self.parts = self.parts, []
+            return taken
+        taken = [p for p in self.parts if p.is_carried_by(turn)]
+        self.parts = [p for p in self.parts if not p.is_carried_by(turn)]
+        return taken
+
+
+class HotCache:
+    """Least-recently-used instances, bounded by a budget of estimated bytes."""
+
+    def __init__(self, budget_bytes: int) -> None:
+        """Empty."""
+        self._budget = budget_bytes
+        self._entries: OrderedDict[str, Hot] = OrderedDict()
+        self._sizes: dict[str, int] = {}
+        self._bytes = 0
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    @property
+    def estimated_bytes(self) -> int:
+        """What the instances in memory are reckoned to take."""
+        return self._bytes
+
+    def get(self, instance_id: str) -> Hot | None:
+        """The instance where it is in memory; it counts as used."""
+        hot = self._entries.get(instance_id)
+        if hot is not None:
+            self._entries.move_to_end(instance_id)
+        return hot
+
+    def put(self, hot: Hot) -> None:
+        """Keep it, or note its new size."""
+        size = hot.size
+        self._bytes += size - self._sizes.get(hot.instance_id, 0)
+        self._sizes[hot.instance_id] = size
+        self._entries[hot.instance_id] = hot
+
+    def drop(self, instance_id: str) -> None:
+        """Forget it."""
+        if self._entries.pop(instance_id, None) is not None:
+            self._bytes -= self._sizes.pop(instance_id)
+
+    def trim(self) -> None:
+        """Forget idle instances, the least recently used first, until the budget holds."""
+        if self._bytes <= self._budget:
+            return
+        for instance_id in list(self._oldest()):
+            if self._bytes <= self._budget:
+                return
+            self.drop(instance_id)
+
+    def _oldest(self) -> Iterable[str]:
+        return (i for i, hot in self._entries.items() if hot.is_idle)
+
+    def all(self) -> list[Hot]:
+        """All instances in memory."""
+        return list(self._entries.values())
+
+

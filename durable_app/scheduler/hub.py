@@ -1,0 +1,304 @@
+"""The owner of all mutable state of a task hub.
+
+Theory of operation. One thread calls :meth:`Hub.handle` with whatever has arrived and then sleeps
+for :meth:`Hub.wait_s`. One call is one *drain*:
+
+1. take in the inputs: results become parts of their instances, requests are checked and posted;
+2. step every instance that has something to do: control messages are carried out, a turn is made
+   and handed to a worker where one has a slot;
+3. commit, in one transaction, all parts that nothing carries: those of finished turns, and those
+   that have waited for their turn too long;
+4. only then act: answer clients, queue the activities, deliver messages to other instances.
+
+A turn in flight may be based on parts that are not committed; its own decision is committed
+together with them. Nothing that leaves the hub was not committed before.
+
+What must never happen: two turns of one instance in flight; an effect of a step that is not
+committed; state of a failed commit used again; a slot freed twice or never.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from durable_app.clock import Clock
+from durable_app.errors import StoreUnavailableError, UnsupportedOnHostError
+from durable_app.ports import Mark, Store
+from durable_app.protocol import (
+    ActivityResponse,
+    ExecutionCompleted,
+    FailureDetails,
+    OrchestrationStatus,
+    OrchestratorResponse,
+)
+from durable_app.scheduler.commits import Commits
+from durable_app.scheduler.hot import Hot, Part
+from durable_app.scheduler.inputs import (
+    READS,
+    WRITES,
+    Abandon,
+    Connect,
+    Disconnect,
+    Input,
+    Results,
+)
+from durable_app.scheduler.state import HubOptions, HubState
+from durable_app.scheduler.steps import Steps
+from durable_app.scheduler.streams import Held, Stream
+from durable_app.taskhub import activity
+from durable_app.taskhub.delivery import Turn
+from durable_app.taskhub.instance import ActivityTask, Decision
+from durable_app.taskhub.orchestration import complete, end_execution
+
+#: With more instances than this waiting for a slot no further ones are woken.
+_READY_LIMIT: Final = 2_000
+_RETRY_FIRST_S: Final = 0.1
+_RETRY_MOST_S: Final = 5.0
+
+
+class Hub:
+    """See the module's text. Not thread-safe: one owner calls it."""
+
+    def __init__(self, store: Store, clock: Clock, options: HubOptions) -> None:
+        """Nothing is opened yet."""
+        self.state = HubState(store, clock, options)
+        self.steps = Steps(self.state)
+        self.commits = Commits(self.state, self.steps)
+        self._rules: dict[type, Callable[[Any], None]] = {
+            Results: self._on_results,
+            Abandon: self._on_abandon,
+            Connect: self._on_connect,
+            Disconnect: self._on_disconnect,
+        }
+        self._stuck_s = 0.0
+        self._retry_at = 0.0
+        self._deferred: list[Input] = []
+
+    def serve(self, rules: dict[type, Callable[[Any], None]]) -> None:
+        """Let these rules handle inputs of these types."""
+        self._rules.update(rules)
+
+    # -- the drain ---------------------------------------------------------------------------
+
+    def handle(self, inputs: Sequence[Input]) -> None:
+        """One drain; see the module's text.
+
+        Raises:
+            StoreCorruptError: the hub cannot go on.
+        """
+        self.state.now = self.state.clock.now()
+        if self._stuck_s and not self._unstick():
+            self._turn_away(inputs)
+            return
+        waiting = [*self._deferred, *inputs]
+        self._deferred = []
+        try:
+            self._take_in(waiting)
+            self._wake()
+            self._settle()
+        except StoreUnavailableError as error:
+            self._get_stuck(error)
+        self.commits.send_acks()
+
+    def _take_in(self, inputs: Sequence[Input]) -> None:
+        for number, item in enumerate(inputs):
+            try:
+                self._rules[type(item)](item)
+            except StoreUnavailableError as error:
+                self._deferred += inputs[number + 1 :]
+                if isinstance(item, (*WRITES, *READS)):
+                    item.reply.reject(error)
+                raise
+
+    def wait_s(self) -> float | None:
+        """Seconds until there is something to do without an input; None for never."""
+        state = self.state
+        if self._stuck_s:
+            return max(0.0, self._retry_at - state.clock.monotonic())
+        ride = self.commits.ride_left_s()
+        waits = [] if ride is None else [ride]
+        moments = [state.backlog.next_due()]
+        if self.steps.ready_count <= _READY_LIMIT:
+            moments.append(state.wakeups.next())
+        now = state.clock.now()
+        waits += [(moment - now).total_seconds() for moment in moments if moment is not None]
+        return max(0.0, min(waits)) if waits else None
+
+    def _settle(self) -> None:
+        """Step, commit and act until nothing is left to do."""
+        while True:
+            self.steps.run()
+            self._dispatch_tasks()
+            # Workers begin while the commit waits for the disk.
+            self.state.streams.flush()
+            self.commits.collect()
+            if self.commits.is_empty:
+                break
+            self.commits.commit()
+        self.state.cache.trim()
+
+    def _dispatch_tasks(self) -> None:
+        state = self.state
+        sent = state.backlog.dispatch(state.now)
+        recovered = [task.key for task in sent if task.key <= state.recovered_key]
+        if recovered:
+            state.store.mark(Mark.TASK, recovered)
+        for task in state.backlog.take_exhausted():
+            self._give_up_task(task, "its process died")
+
+    def _wake(self) -> None:
+        state = self.state
+        for instance_id in state.wakeups.due_alarms(state.now):
+            hot = state.find(instance_id)
+            if hot is not None:
+                state.touch(hot)
+        if self.steps.ready_count > _READY_LIMIT:
+            return
+        for message_id, instance_id in state.wakeups.due_messages(state.now):
+            hot = state.find(instance_id)
+            if hot is None:
+                state.store.orphans([message_id])
+            else:
+                hot.mature(message_id)
+                state.touch(hot)
+
+    # -- a store that refuses ----------------------------------------------------------------
+
+    def _get_stuck(self, error: StoreUnavailableError) -> None:
+        """Nothing can be written: keep what is decided, refuse what is new, try again later."""
+        self.commits.refuse_unborn(error)
+        self._stuck_s = min(max(self._stuck_s * 2, _RETRY_FIRST_S), _RETRY_MOST_S)
+        self._retry_at = self.state.clock.monotonic() + self._stuck_s
+
+    def _unstick(self) -> bool:
+        """Try the commit again; True where the store works."""
+        if self.state.clock.monotonic() < self._retry_at:
+            return False
+        try:
+            if not self.commits.is_empty:
+                self.commits.commit()
+        except StoreUnavailableError as error:
+            self._get_stuck(error)
+            return False
+        self._stuck_s = 0.0
+        return True
+
+    def _turn_away(self, inputs: Sequence[Input]) -> None:
+        """Refuse writes, answer reads, keep everything else for later."""
+        refusal = StoreUnavailableError(
+            "The task hub cannot write to its database at the moment; nothing was changed."
+            " Mend its disk and try again."
+        )
+        for item in inputs:
+            if isinstance(item, WRITES):
+                item.reply.reject(refusal)
+            elif isinstance(item, READS):
+                try:
+                    self._rules[type(item)](item)
+                except StoreUnavailableError as error:
+                    item.reply.reject(error)
+            else:
+                self._deferred.append(item)
+
+    # -- what comes from workers -------------------------------------------------------------
+
+    def _on_connect(self, item: Connect) -> None:
+        stream = Stream(item.stream_id, item.sink, item.capacity, item.only)
+        self.state.streams.connect(stream)
+        self.state.backlog.workers_changed()
+        self.steps.workers_changed()
+
+    def _on_disconnect(self, item: Disconnect) -> None:
+        state = self.state
+        for held in state.streams.disconnect(item.stream_id):
+            if held.task is not None:
+                state.backlog.give_back(held.task, state.now)
+                continue
+            hot = state.cache.get(held.instance_id)
+            if hot is not None:
+                hot.turn = hot.token = None
+                state.touch(hot)
+
+    def _on_results(self, item: Results) -> None:
+        for number, result in enumerate(item.results):
+            held = self.state.streams.held(result.token)
+            if held is None:
+                continue
+            try:
+                # Before the slot is freed: what cannot be read now must not lose the result.
+                hot = self.state.find(held.instance_id)
+            except StoreUnavailableError:
+                self._deferred.append(Results(item.results[number:]))
+                raise
+            self.state.streams.release(result.token)
+            if held.task is not None and isinstance(result, ActivityResponse):
+                self.state.backlog.finished(held.task)
+                decision = activity.finish(held.task, result, self.state.now, self.state.ids)
+                self._resolve(hot, held.task, decision)
+            elif isinstance(result, OrchestratorResponse) and hot is not None:
+                self._turn_done(hot, held, result)
+
+    def _resolve(self, hot: Hot | None, task: ActivityTask, decision: Decision) -> None:
+        wanted = (
+            hot is not None
+            and hot.instance.execution_id == task.instance.execution_id
+            and not hot.instance.is_terminal
+        )
+        if hot is None or not wanted:
+            self.commits.add_loose(Decision(decision.instance_id, finished=decision.finished))
+            return
+        hot.apply(decision, self.state.now)
+        hot.parts.append(Part(decision, self.state.clock.monotonic(), None, task))
+        self.state.touch(hot)
+
+    def _give_up_task(self, task: ActivityTask, reason: str) -> None:
+        hot = self.state.find(task.instance.instance_id)
+        decision = activity.give_up(task, reason, self.state.now, self.state.ids)
+        self._resolve(hot, task, decision)
+
+    def _turn_done(self, hot: Hot, held: Held, response: OrchestratorResponse) -> None:
+        if hot.turn is None or hot.token != response.token:
+            return
+        turn, hot.turn, hot.token = hot.turn, None, None
+        if response.requires_history:
+            self.steps.send_turn(hot, turn, held.stream, with_history=True)
+            return
+        decision = self._decide(hot, turn, response)
+        hot.apply(decision, self.state.now)
+        part = Part(decision, self.state.clock.monotonic())
+        self.commits.add_turn(hot, [*hot.take_parts(turn), part])
+
+    def _decide(self, hot: Hot, turn: Turn, response: OrchestratorResponse) -> Decision:
+        state = self.state
+        known = (hot.instance, hot.work, hot.inbox)
+        try:
+            return complete(*known, turn, response, state.now, state.ids)
+        except UnsupportedOnHostError as error:
+            failure = FailureDetails("UnsupportedOnHostError", str(error))
+            last = ExecutionCompleted(-1, state.now, OrchestrationStatus.FAILED, None, failure)
+            ended = end_execution(*known, last, state.now, state.ids, turn.events)
+            consumed = tuple(dict.fromkeys((*turn.messages, *ended.consumed)))
+            return msgspec.structs.replace(ended, consumed=consumed)
+
+    def _on_abandon(self, item: Abandon) -> None:
+        held = self.state.streams.release(item.token)
+        if held is None:
+            return
+        if held.task is not None:
+            self._task_abandoned(held.task, item.reason)
+            return
+        hot = self.state.cache.get(held.instance_id)
+        if hot is not None and hot.token == item.token:
+            hot.turn = hot.token = None
+            self.steps.postpone(hot, item.reason)
+
+    def _task_abandoned(self, task: ActivityTask, reason: str) -> None:
+        later = activity.postponed(task, self.state.now)
+        if later.attempts >= self.state.options.max_attempts:
+            self._give_up_task(later, reason)
+            return
+        self.state.store.postpone(later)
+        self.state.backlog.give_back(later, self.state.now)

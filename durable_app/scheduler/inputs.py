@@ -1,0 +1,159 @@
+"""The messages that others send to the owner of the hub's state."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import Enum
+from typing import Any, Protocol
+
+import msgspec
+
+from durable_app.ports import Capacity, PurgeFilter, StartRequest, WorkFilter, WorkResult, WorkSink
+from durable_app.protocol import CompletionToken, HistoryEvent
+
+
+class Reply(Protocol):
+    """Whoever waits for an answer. Exactly one of the two is called, on the owner's thread."""
+
+    def resolve(self, value: Any) -> None:
+        """It is done, durably."""
+        ...
+
+    def reject(self, error: Exception) -> None:
+        """It was refused, or could not be done; nothing was changed."""
+        ...
+
+
+class Ack(msgspec.Struct, frozen=True):
+    """What to answer once a step is committed."""
+
+    reply: Reply
+    value: Any = None
+
+    def send(self) -> None:
+        """The step is durable."""
+        self.reply.resolve(self.value)
+
+
+class Connect(msgspec.Struct, frozen=True):
+    """A worker is there."""
+
+    stream_id: int
+    sink: WorkSink
+    capacity: Capacity
+    only: WorkFilter
+
+
+class Disconnect(msgspec.Struct, frozen=True):
+    """A worker is gone; what it held is given back."""
+
+    stream_id: int
+
+
+class Results(msgspec.Struct, frozen=True):
+    """Outcomes of work items."""
+
+    results: Sequence[WorkResult]
+
+
+class Abandon(msgspec.Struct, frozen=True):
+    """A work item comes back without an outcome."""
+
+    token: CompletionToken
+    reason: str
+
+
+class Start(msgspec.Struct, frozen=True):
+    """A client starts an instance."""
+
+    request: StartRequest
+    reply: Reply
+
+
+class Ask(msgspec.Struct, frozen=True):
+    """A client posts an event to an instance: external, terminate, suspend, resume, rewind.
+
+    Attributes:
+        action: what the refusal says that a finished instance cannot do.
+    """
+
+    instance_id: str
+    event: HistoryEvent
+    action: str
+    reply: Reply
+
+
+class Restart(msgspec.Struct, frozen=True):
+    """A client starts an instance again."""
+
+    instance_id: str
+    new_instance_id: str | None
+    reply: Reply
+
+
+class Get(msgspec.Struct, frozen=True):
+    """A client reads the committed row."""
+
+    instance_id: str
+    fetch_payloads: bool
+    reply: Reply
+
+
+class WaitFor(Enum):
+    """What somebody waits for."""
+
+    START = "start"
+    COMPLETION = "completion"
+    RECOVERY = "recovery"
+    """The instance is no longer failed."""
+
+
+class Watch(msgspec.Struct, frozen=True):
+    """A client waits until an instance has reached a status; answered with its state."""
+
+    instance_id: str
+    until: WaitFor
+    reply: Reply
+
+
+class Unwatch(msgspec.Struct, frozen=True):
+    """It waits no longer."""
+
+    instance_id: str
+    reply: Reply
+
+
+class Purge(msgspec.Struct, frozen=True):
+    """A client removes a finished instance."""
+
+    instance_id: str
+    recursive: bool
+    reply: Reply
+
+
+class PurgeBy(msgspec.Struct, frozen=True):
+    """A client removes finished instances; done in slices, ``done`` counts them."""
+
+    which: PurgeFilter
+    reply: Reply
+    done: int = 0
+
+
+Input = (
+    Connect
+    | Disconnect
+    | Results
+    | Abandon
+    | Start
+    | Ask
+    | Restart
+    | Get
+    | Watch
+    | Unwatch
+    | Purge
+    | PurgeBy
+)
+#: These change rows on behalf of a client, who can be told that it did not work.
+WRITES = (Start, Ask, Restart, Purge, PurgeBy)
+#: These read on behalf of a client.
+READS = (Get, Watch, Unwatch)

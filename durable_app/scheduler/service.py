@@ -1,0 +1,305 @@
+"""The task hub, as its users hold it: an asyncio face over the owner's thread."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+from durable_app.clock import Clock
+from durable_app.ports import (
+    Capacity,
+    InstanceQuery,
+    Page,
+    PurgeFilter,
+    StartRequest,
+    Store,
+    WorkFilter,
+    WorkResult,
+    WorkSink,
+    WorkStream,
+)
+from durable_app.protocol import (
+    CompletionToken,
+    EventRaised,
+    ExecutionResumed,
+    ExecutionRewound,
+    ExecutionSuspended,
+    ExecutionTerminated,
+    HistoryEvent,
+    OrchestrationState,
+)
+from durable_app.scheduler.hub import Hub
+from durable_app.scheduler.inputs import (
+    Abandon,
+    Ask,
+    Connect,
+    Disconnect,
+    Get,
+    Input,
+    Purge,
+    PurgeBy,
+    Reply,
+    Restart,
+    Results,
+    Start,
+    Unwatch,
+    WaitFor,
+    Watch,
+)
+from durable_app.scheduler.loop import OwnerLoop
+from durable_app.scheduler.requests import Requests
+from durable_app.scheduler.state import HubOptions
+
+_log = logging.getLogger(__name__)
+
+#: How long a rewind waits for the instance to leave its failed state before it returns.
+_REWIND_WAIT_S = 5.0
+
+_T = TypeVar("_T")
+
+Settled = list[tuple["asyncio.Future[Any]", Any, Exception | None]]
+
+
+class _Outbox:
+    """Answers on their way to event loops: one call per loop and drain, not one per answer."""
+
+    def __init__(self) -> None:
+        self._settled: dict[asyncio.AbstractEventLoop, Settled] = {}
+
+    def add(self, future: asyncio.Future[Any], value: Any, error: Exception | None) -> None:
+        self._settled.setdefault(future.get_loop(), []).append((future, value, error))
+
+    def flush(self) -> None:
+        if not self._settled:
+            return
+        settled, self._settled = self._settled, {}
+        for loop, answers in settled.items():
+            try:
+                loop.call_soon_threadsafe(_settle, answers)
+            except RuntimeError:
+                # The loop is closed: nobody is left to be told.
+                _log.debug("answers_dropped", extra={"count": len(answers)})
+
+
+def _settle(answers: Settled) -> None:
+    for future, value, error in answers:
+        if future.done():
+            continue
+        if error is None:
+            future.set_result(value)
+        else:
+            future.set_exception(error)
+
+
+class _FutureReply:
+    """Answers an asyncio future from the owner's thread."""
+
+    __slots__ = ("_outbox", "future")
+
+    def __init__(self, outbox: _Outbox) -> None:
+        self.future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._outbox = outbox
+
+    def resolve(self, value: Any) -> None:
+        self._outbox.add(self.future, value, None)
+
+    def reject(self, error: Exception) -> None:
+        self._outbox.add(self.future, None, error)
+
+
+class _Stream:
+    """A connected worker's way back. Implements ``ports.WorkStream``."""
+
+    def __init__(self, stream_id: int, store: Store, post: Callable[[Input], None]) -> None:
+        self._id = stream_id
+        self._store = store
+        self._post = post
+
+    def complete(self, results: Sequence[WorkResult]) -> None:
+        self._post(Results(results))
+
+    def abandon(self, token: CompletionToken, reason: str) -> None:
+        self._post(Abandon(token, reason))
+
+    def load_history(self, instance_id: str, execution_id: str) -> list[HistoryEvent]:
+        return self._store.read_history(instance_id, execution_id)
+
+    def close(self) -> None:
+        self._post(Disconnect(self._id))
+
+
+class TaskHub:
+    """A task hub in this process. Implements ``ports.Orchestrations`` and ``ports.WorkSource``.
+
+    Args:
+        store: where its rows are; owned by the hub from now on.
+        on_fatal: told (on the hub's thread) when the hub ends because of an unexpected error.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        options: HubOptions,
+        clock: Clock,
+        on_fatal: Callable[[BaseException], None] | None = None,
+    ) -> None:
+        """See the class."""
+        self.name = options.name
+        self._store = store
+        self._clock = clock
+        self._outbox = _Outbox()
+        hub = Hub(store, clock, options)
+        requests = Requests(hub)
+        self._loop = OwnerLoop(hub, self._outbox.flush, on_fatal or _ignore)
+        requests.continue_with(self._loop.post)
+        self._stream_ids = itertools.count(1)
+        # Long reads happen beside the owner; two threads are what one database reader can feed.
+        self._readers = ThreadPoolExecutor(2, thread_name_prefix="task-hub-reader")
+        self._is_running = False
+
+    def open(self) -> None:
+        """Open the store and go to work.
+
+        Raises:
+            ConfigError: another process owns the database.
+            StoreCorruptError, StoreUnavailableError: it cannot be used.
+        """
+        self._loop.start()
+        self._is_running = True
+
+    async def stop(self, grace_s: float = 5.0) -> None:
+        """Finish what has arrived, close the store. Idempotent."""
+        if self._is_running:
+            self._is_running = False
+            await asyncio.to_thread(self._loop.stop, grace_s)
+            self._readers.shutdown(wait=False, cancel_futures=True)
+
+    # -- workers -----------------------------------------------------------------------------
+
+    def connect(
+        self, sink: WorkSink, capacity: Capacity, only: WorkFilter | None = None
+    ) -> WorkStream:
+        """See ``WorkSource.connect``."""
+        stream_id = next(self._stream_ids)
+        self._loop.post(Connect(stream_id, sink, capacity, only or WorkFilter()))
+        return _Stream(stream_id, self._store, self._loop.post)
+
+    # -- clients -----------------------------------------------------------------------------
+
+    async def _call(self, make: Callable[[Reply], Input]) -> Any:
+        reply = _FutureReply(self._outbox)
+        self._loop.post(make(reply))
+        self._flush_refused(reply)
+        return await reply.future
+
+    def _flush_refused(self, reply: _FutureReply) -> None:
+        # After the end nobody flushes: an input that was refused on the spot is answered here.
+        if not self._is_running and not reply.future.done():
+            self._outbox.flush()
+
+    async def start(self, request: StartRequest) -> str:
+        """See ``Orchestrations.start``."""
+        found: str = await self._call(lambda reply: Start(request, reply))
+        return found
+
+    async def get(
+        self, instance_id: str, *, fetch_payloads: bool = True
+    ) -> OrchestrationState | None:
+        """See ``Orchestrations.get``."""
+        state: OrchestrationState | None = await self._call(
+            lambda reply: Get(instance_id, fetch_payloads, reply)
+        )
+        return state
+
+    async def wait_for_start(
+        self, instance_id: str, *, timeout_s: float | None = None
+    ) -> OrchestrationState | None:
+        """See ``Orchestrations.wait_for_start``."""
+        return await self._watch(instance_id, WaitFor.START, timeout_s)
+
+    async def wait_for_completion(
+        self, instance_id: str, *, timeout_s: float | None = None
+    ) -> OrchestrationState | None:
+        """See ``Orchestrations.wait_for_completion``."""
+        return await self._watch(instance_id, WaitFor.COMPLETION, timeout_s)
+
+    async def _watch(
+        self, instance_id: str, until: WaitFor, timeout_s: float | None
+    ) -> OrchestrationState | None:
+        reply = _FutureReply(self._outbox)
+        self._loop.post(Watch(instance_id, until, reply))
+        self._flush_refused(reply)
+        try:
+            async with asyncio.timeout(timeout_s):
+                state: OrchestrationState | None = await reply.future
+                return state
+        except TimeoutError:
+            return None
+        finally:
+            if not reply.future.done() or reply.future.cancelled():
+                self._loop.post(Unwatch(instance_id, reply))
+
+    async def raise_event(self, instance_id: str, name: str, data: str | None) -> None:
+        """See ``Orchestrations.raise_event``."""
+        await self._ask(instance_id, EventRaised(name=name, input=data), "receive events")
+
+    async def terminate(
+        self, instance_id: str, output: str | None, *, recursive: bool = True
+    ) -> None:
+        """See ``Orchestrations.terminate``."""
+        event = ExecutionTerminated(input=output, recurse=recursive)
+        await self._ask(instance_id, event, "be terminated")
+
+    async def suspend(self, instance_id: str, reason: str | None) -> None:
+        """See ``Orchestrations.suspend``."""
+        await self._ask(instance_id, ExecutionSuspended(input=reason), "be suspended")
+
+    async def resume(self, instance_id: str, reason: str | None) -> None:
+        """See ``Orchestrations.resume``."""
+        await self._ask(instance_id, ExecutionResumed(input=reason), "be resumed")
+
+    async def rewind(self, instance_id: str, reason: str | None) -> None:
+        """See ``Orchestrations.rewind``."""
+        await self._ask(instance_id, ExecutionRewound(reason=reason), "be rewound")
+        await self._watch(instance_id, WaitFor.RECOVERY, _REWIND_WAIT_S)
+
+    async def _ask(self, instance_id: str, event: HistoryEvent, action: str) -> None:
+        await self._call(lambda reply: Ask(instance_id, event, action, reply))
+
+    async def restart(self, instance_id: str, *, new_instance_id: bool = True) -> str:
+        """See ``Orchestrations.restart``."""
+        fresh = self._clock.new_id() if new_instance_id else None
+        found: str = await self._call(lambda reply: Restart(instance_id, fresh, reply))
+        return found
+
+    async def purge(self, instance_id: str, *, recursive: bool = True) -> int:
+        """See ``Orchestrations.purge``."""
+        count: int = await self._call(lambda reply: Purge(instance_id, recursive, reply))
+        return count
+
+    async def purge_by(self, which: PurgeFilter) -> int:
+        """See ``Orchestrations.purge_by``."""
+        count: int = await self._call(lambda reply: PurgeBy(which, reply))
+        return count
+
+    async def query(self, query: InstanceQuery) -> Page:
+        """See ``Orchestrations.query``."""
+        return await self._read(self._store.query, query)
+
+    async def history(self, instance_id: str) -> list[HistoryEvent] | None:
+        """See ``Orchestrations.history``."""
+        if await self.get(instance_id, fetch_payloads=False) is None:
+            return None
+        return await self._read(self._store.read_history, instance_id, None)
+
+    async def _read(self, function: Callable[..., _T], *arguments: Any) -> _T:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._readers, function, *arguments)
+
+
+def _ignore(_error: BaseException) -> None:
+    """The default for ``on_fatal``: the loop has logged it."""

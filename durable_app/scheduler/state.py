@@ -1,0 +1,102 @@
+"""What the owner of a hub owns: one object, passed to those who work on it."""
+
+from __future__ import annotations
+
+import msgspec
+
+from durable_app.clock import Clock
+from durable_app.ports import Store
+from durable_app.scheduler.backlog import Backlog
+from durable_app.scheduler.hot import Hot, HotCache
+from durable_app.scheduler.streams import Streams
+from durable_app.scheduler.wakeups import Wakeups
+from durable_app.scheduler.watchers import Watchers
+from durable_app.taskhub.instance import OpenWork
+
+
+class HubOptions(msgspec.Struct, frozen=True):
+    """Settings of a hub.
+
+    Attributes:
+        hot_bytes: budget for instances in memory, an estimate.
+        max_attempts: an activity or a turn that was lost so often fails; >= 1.
+    """
+
+    name: str = "default"
+    hot_bytes: int = 64 * 2**20
+    max_attempts: int = 10
+
+
+class HubIds:
+    """The hub's sequence, and execution ids."""
+
+    __slots__ = ("_clock", "_key")
+
+    def __init__(self, clock: Clock, last_key: int) -> None:
+        self._clock = clock
+        self._key = last_key
+
+    def next_key(self) -> int:
+        """See ``Ids.next_key``."""
+        self._key += 1
+        return self._key
+
+    def execution_id(self) -> str:
+        """See ``Ids.execution_id``."""
+        return self._clock.new_id()
+
+
+class HubState:
+    """Everything that changes while a hub runs. Touched by the owner's thread alone.
+
+    Attributes:
+        now: the time of the present drain.
+        dirty: instances that have something to do in this drain.
+        recovered_key: messages and tasks up to this one were there before a crash; 0 after a
+            clean end. What is tried again after a crash is marked first: should it crash the
+            process once more, it is known who is to blame.
+    """
+
+    def __init__(self, store: Store, clock: Clock, options: HubOptions) -> None:
+        """Nothing is opened yet."""
+        self.store = store
+        self.clock = clock
+        self.options = options
+        self.now = clock.now()
+        self.ids = HubIds(clock, 0)
+        self.recovered_key = 0
+        self.streams = Streams()
+        self.watchers = Watchers()
+        self.cache = HotCache(options.hot_bytes)
+        self.backlog = Backlog(store, self.streams, options.max_attempts)
+        self.wakeups = Wakeups(store)
+        self.dirty: dict[str, Hot] = {}
+
+    def open(self) -> None:
+        """Take over the store and what waits in it."""
+        recovery = self.store.open()
+        self.ids = HubIds(self.clock, recovery.last_key)
+        self.recovered_key = recovery.last_key if recovery.unclean else 0
+
+    def find(self, instance_id: str) -> Hot | None:
+        """The instance, loaded where it is not in memory; None where there is none."""
+        hot = self.cache.get(instance_id)
+        if hot is not None:
+            return hot
+        stored = self.store.load(instance_id)
+        if stored is None:
+            return None
+        instance = stored.instance
+        work = OpenWork()
+        if instance.history_count and not instance.is_terminal:
+            work = OpenWork.of(self.store.read_history(instance_id, instance.execution_id))
+        hot = Hot(instance_id, instance, work)
+        hot.saved = instance
+        for message in stored.messages:
+            hot.add(message, self.now)
+        self.cache.put(hot)
+        return hot
+
+    def touch(self, hot: Hot) -> None:
+        """The instance has something to do in this drain."""
+        self.dirty[hot.instance_id] = hot

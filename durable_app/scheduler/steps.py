@@ -1,0 +1,191 @@
+"""What an instance does when it has something to do: control messages first, then a turn.
+
+An instance takes one turn at a time. Where no worker has a slot it waits in the ready queue; where
+no worker knows its name it waits for one that does.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+from durable_app.ports import Mark
+from durable_app.protocol import OrchestratorRequest
+from durable_app.scheduler.hot import Hot, Part
+from durable_app.scheduler.inputs import Ack
+from durable_app.scheduler.state import HubState
+from durable_app.scheduler.streams import Stream
+from durable_app.taskhub import lifecycle
+from durable_app.taskhub.delivery import Turn, is_ready, make_turn, sort_inbox
+from durable_app.taskhub.instance import Decision, Message
+
+
+class Steps:
+    """Steps instances; see the module's text."""
+
+    def __init__(self, state: HubState) -> None:
+        """Nobody waits."""
+        self._state = state
+        self._ready: deque[str] = deque()
+        self._unserved: list[str] = []
+        #: Instances with parts that are not committed, the longest waiting first.
+        self.riding: dict[str, Hot] = {}
+
+    @property
+    def ready_count(self) -> int:
+        """Instances that wait for a slot."""
+        return len(self._ready)
+
+    def run(self) -> None:
+        """Step what is dirty and what has waited for a slot."""
+        state = self._state
+        while True:
+            if state.dirty:
+                dirty, state.dirty = state.dirty, {}
+                for hot in dirty.values():
+                    self._step(hot)
+            elif self._ready_can_go():
+                hot_or_none = state.find(self._ready.popleft())
+                if hot_or_none is not None:
+                    hot_or_none.is_queued = False
+                    self._step(hot_or_none)
+            else:
+                return
+
+    def decide(self, hot: Hot, decision: Decision, ack: Ack | None = None) -> None:
+        """Follow a step in memory; it is committed in this drain, or rides with a turn."""
+        self._part(hot, decision, ack)
+        self._state.touch(hot)
+
+    def workers_changed(self) -> None:
+        """A worker has come: instances that nobody took may have found somebody."""
+        self._ready.extend(self._unserved)
+        self._unserved.clear()
+
+    def evict(self, hot: Hot) -> None:
+        """Forget everything about the instance that is not stored."""
+        if hot.token is not None:
+            self._state.streams.release(hot.token)
+        hot.turn = hot.token = None
+        hot.parts = []
+        self._state.cache.drop(hot.instance_id)
+        self._state.dirty.pop(hot.instance_id, None)
+        self.riding.pop(hot.instance_id, None)
+        self._state.streams.forget(hot.instance_id)
+
+    def give_up(self, hot: Hot, reason: str) -> None:
+        """The instance's turns were lost too often: it fails."""
+        state = self._state
+        arguments = (hot.instance, hot.work, hot.inbox, reason, state.now, state.ids)
+        self.decide(hot, lifecycle.give_up(*arguments))
+
+    def postpone(self, hot: Hot, reason: str) -> None:
+        """A turn was lost: back off, or give up."""
+        if hot.instance.attempts + 1 >= self._state.options.max_attempts:
+            self.give_up(hot, reason)
+        else:
+            self.decide(hot, lifecycle.postpone(hot.instance, self._state.now))
+
+    def send_turn(self, hot: Hot, turn: Turn, stream: Stream, *, with_history: bool) -> None:
+        """Hand the turn to a worker that has a slot."""
+        state = self._state
+        token = state.streams.new_token("i")
+        instance = hot.instance
+        past = (
+            state.store.read_history(hot.instance_id, turn.execution_id) if with_history else ()
+        )
+        hot.turn, hot.token, hot.stream_id = turn, token, stream.id
+        request = OrchestratorRequest(
+            hot.instance_id,
+            turn.execution_id,
+            instance.name,
+            past,
+            turn.events,
+            token,
+            instance.history_count,
+            instance.history_count > 0 and not with_history,
+            trace_context=instance.trace_context,
+        )
+        state.streams.hold_turn(stream, request)
+
+    # -- inside ------------------------------------------------------------------------------
+
+    def _ready_can_go(self) -> bool:
+        if not self._ready:
+            return False
+        hot = self._state.find(self._ready[0])
+        if hot is None or hot.instance.is_terminal:
+            return True
+        streams = self._state.streams
+        return streams.for_orchestration(hot.instance.name, hot.stream_id) is not None
+
+    def _part(self, hot: Hot, decision: Decision, ack: Ack | None = None) -> None:
+        hot.apply(decision, self._state.now)
+        hot.parts.append(Part(decision, self._state.clock.monotonic(), ack))
+
+    def _step(self, hot: Hot) -> None:
+        while hot.turn is None and hot.visible:
+            heaps = sort_inbox(hot.instance, hot.work, hot.visible.values())
+            if heaps.strays:
+                self._part(hot, Decision(hot.instance_id, consumed=tuple(heaps.strays)))
+            if heaps.arrivals:
+                self._arrive(hot, heaps.arrivals[0])
+            elif heaps.control:
+                if not self._control(hot, heaps.control[0]):
+                    break
+            else:
+                self._try_turn(hot, heaps.events)
+                break
+        if hot.parts:
+            self.riding.setdefault(hot.instance_id, hot)
+
+    def _arrive(self, hot: Hot, message: Message) -> None:
+        state = self._state
+        before = hot.instance
+        arguments = (before, hot.work, hot.inbox, message, state.now, state.ids)
+        self._part(hot, lifecycle.arrive(*arguments))
+        if hot.instance is not before:
+            state.streams.forget(hot.instance_id)
+
+    def _control(self, hot: Hot, message: Message) -> bool:
+        """Carry out a control message; False where a turn has to do it."""
+        state = self._state
+        outcome = lifecycle.control(
+            hot.instance, hot.work, hot.inbox, message, state.now, state.ids
+        )
+        if isinstance(outcome, Turn):
+            self._hand_out(hot, outcome)
+            return False
+        self._part(hot, outcome)
+        if hot.instance.is_terminal:
+            state.streams.forget(hot.instance_id)
+        return True
+
+    def _try_turn(self, hot: Hot, events: list[Message]) -> None:
+        instance = hot.instance
+        if not is_ready(instance, events):
+            return
+        if instance.attempts >= self._state.options.max_attempts:
+            self.give_up(hot, "its process died")
+        elif instance.not_before is not None and instance.not_before > self._state.now:
+            self._state.wakeups.alarm(hot.instance_id, instance.not_before)
+        else:
+            self._hand_out(hot, make_turn(instance, events, self._state.now))
+
+    def _hand_out(self, hot: Hot, turn: Turn) -> None:
+        state = self._state
+        stream = state.streams.for_orchestration(hot.instance.name, hot.stream_id)
+        if stream is None:
+            self._queue(hot)
+            return
+        if turn.messages and turn.messages[0] <= state.recovered_key:
+            state.store.mark(Mark.INSTANCE, [hot.instance_id])
+        self.send_turn(hot, turn, stream, with_history=False)
+
+    def _queue(self, hot: Hot) -> None:
+        if hot.is_queued:
+            return
+        hot.is_queued = True
+        if self._state.streams.anybody_takes_orchestration(hot.instance.name):
+            self._ready.append(hot.instance_id)
+        else:
+            self._unserved.append(hot.instance_id)

@@ -1,0 +1,176 @@
+"""Connected workers: their slots, and what each of them holds.
+
+Theory of operation. A slot is taken when an item is handed over and freed exactly once: when its
+result comes, when it is abandoned, or when the stream ends. Each dispatch has a fresh token, so a
+late answer of an earlier dispatch finds nothing. Items are stamped with their stream; the end of a
+stream gives back exactly those.
+"""
+
+from __future__ import annotations
+
+from durable_app.ports import Capacity, WorkFilter, WorkSink
+from durable_app.protocol import (
+    ActivityRequest,
+    CompletionToken,
+    OrchestratorRequest,
+    WorkItem,
+)
+from durable_app.taskhub.instance import ActivityTask
+
+
+class Stream:
+    """One worker."""
+
+    __slots__ = (
+        "activities",
+        "capacity",
+        "id",
+        "only",
+        "orchestrations",
+        "outbox",
+        "sink",
+        "tokens",
+    )
+
+    def __init__(self, stream_id: int, sink: WorkSink, capacity: Capacity, only: WorkFilter) -> None:
+        self.id = stream_id
+        self.sink = sink
+        self.capacity = capacity
+        self.only = only
+        self.orchestrations = 0
+        self.activities = 0
+        self.tokens: set[CompletionToken] = set()
+        self.outbox: list[WorkItem] = []
+
+    def takes_orchestration(self, name: str) -> bool:
+        """True when its filter lets the name pass, whatever its slots."""
+        return self.only.orchestrations is None or name in self.only.orchestrations
+
+    def takes_activity(self, name: str) -> bool:
+        """True when its filter lets the name pass, whatever its slots."""
+        return self.only.activities is None or name in self.only.activities
+
+    def hold(self, item: OrchestratorRequest | ActivityRequest) -> None:
+        """Take a slot; the item leaves with the next flush."""
+        if isinstance(item, OrchestratorRequest):
+            self.orchestrations += 1
+        else:
+            self.activities += 1
+        self.tokens.add(item.token)
+        self.outbox.append(item)
+
+    def flush(self) -> None:
+        """Hand over what was held since the last flush."""
+        if self.outbox:
+            items, self.outbox = self.outbox, []
+            self.sink.push(items)
+
+
+class Held:
+    """What a token stands for: the turn of an instance, or a task."""
+
+    __slots__ = ("instance_id", "stream", "task")
+
+    def __init__(self, stream: Stream, instance_id: str, task: ActivityTask | None) -> None:
+        self.stream = stream
+        self.instance_id = instance_id
+        self.task = task
+
+
+class Streams:
+    """All connected workers."""
+
+    def __init__(self) -> None:
+        """None."""
+        self._streams: dict[int, Stream] = {}
+        self._held: dict[CompletionToken, Held] = {}
+        self._nonce = 0
+
+    @property
+    def in_flight(self) -> int:
+        """Items that workers hold."""
+        return len(self._held)
+
+    def connect(self, stream: Stream) -> None:
+        """A worker is there."""
+        self._streams[stream.id] = stream
+
+    def disconnect(self, stream_id: int) -> list[Held]:
+        """A worker is gone: everything it held, the latest first, to be given back."""
+        stream = self._streams.pop(stream_id, None)
+        if stream is None:
+            return []
+        tokens = sorted(stream.tokens, key=lambda token: token.nonce, reverse=True)
+        stream.tokens = set()
+        return [self._held.pop(token) for token in tokens]
+
+    def new_token(self, target: str) -> CompletionToken:
+        """A token that was never used in this run."""
+        self._nonce += 1
+        return CompletionToken(target, self._nonce)
+
+    def for_orchestration(self, name: str, last: int) -> Stream | None:
+        """A worker with a free slot; the one that had the instance last is preferred."""
+        sticky = self._streams.get(last)
+        candidates = [sticky] if sticky is not None else []
+        for stream in (*candidates, *self._streams.values()):
+            free = stream.orchestrations < stream.capacity.orchestrations
+            if free and stream.takes_orchestration(name):
+                return stream
+        return None
+
+    def for_activity(self, name: str) -> Stream | None:
+        """The worker with the most free slots that takes the name."""
+        best: Stream | None = None
+        best_free = 0
+        for stream in self._streams.values():
+            free = stream.capacity.activities - stream.activities
+            if free > best_free and stream.takes_activity(name):
+                best, best_free = stream, free
+        return best
+
+    def anybody_takes_activity(self, name: str) -> bool:
+        """True when a connected worker could run it, had it a slot."""
+        return any(stream.takes_activity(name) for stream in self._streams.values())
+
+    def anybody_takes_orchestration(self, name: str) -> bool:
+        """True when a connected worker could run it, had it a slot."""
+        return any(stream.takes_orchestration(name) for stream in self._streams.values())
+
+    def held(self, token: CompletionToken) -> Held | None:
+        """What the token stands for; None where it is outdated."""
+        return self._held.get(token)
+
+    def hold_turn(self, stream: Stream, request: OrchestratorRequest) -> None:
+        """Hand over a turn."""
+        self._held[request.token] = Held(stream, request.instance_id, None)
+        stream.hold(request)
+
+    def hold_task(self, stream: Stream, task: ActivityTask) -> None:
+        """Hand over an activity."""
+        token = self.new_token("t")
+        self._held[token] = Held(stream, task.instance.instance_id, task)
+        stream.hold(task.request(token))
+
+    def release(self, token: CompletionToken) -> Held | None:
+        """Free the slot; None where the token is outdated."""
+        held = self._held.pop(token, None)
+        if held is None:
+            return None
+        stream = held.stream
+        stream.tokens.discard(token)
+        if held.task is None:
+            stream.orchestrations -= 1
+        else:
+            stream.activities -= 1
+        return held
+
+    def flush(self) -> None:
+        """Hand over everything that is held since the last flush."""
+        for stream in self._streams.values():
+            stream.flush()
+
+    def forget(self, instance_id: str) -> None:
+        """Tell workers that nothing warm of the instance is of use any more."""
+        for stream in self._streams.values():
+            stream.sink.forget(instance_id)
