@@ -245,6 +245,10 @@ class WorkStream(Protocol):
         """Committed history of an execution. The one call here that blocks (a database read)."""
         ...
 
+    def pause(self) -> None:
+        """Take no further items; results of those in flight are still welcome."""
+        ...
+
     def close(self) -> None:
         """Disconnect; items in flight are given back at once, without a penalty."""
         ...

@@ -43,6 +43,7 @@ from durable_app.scheduler.inputs import (
     Connect,
     Disconnect,
     Input,
+    Pause,
     Results,
 )
 from durable_app.scheduler.state import HubOptions, HubState
@@ -72,6 +73,7 @@ class Hub:
             Abandon: self._on_abandon,
             Connect: self._on_connect,
             Disconnect: self._on_disconnect,
+            Pause: self._on_pause,
         }
         self._stuck_s = 0.0
         self._retry_at = 0.0
@@ -210,6 +212,9 @@ class Hub:
         self.state.streams.connect(stream)
         self.state.backlog.workers_changed()
         self.steps.workers_changed()
+
+    def _on_pause(self, item: Pause) -> None:
+        self.state.streams.pause(item.stream_id)
 
     def _on_disconnect(self, item: Disconnect) -> None:
         state = self.state

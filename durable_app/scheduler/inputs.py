@@ -50,6 +50,12 @@ class Disconnect(msgspec.Struct, frozen=True):
     stream_id: int
 
 
+class Pause(msgspec.Struct, frozen=True):
+    """A worker takes no further items."""
+
+    stream_id: int
+
+
 class Results(msgspec.Struct, frozen=True):
     """Outcomes of work items."""
 
@@ -142,6 +148,7 @@ class PurgeBy(msgspec.Struct, frozen=True):
 Input = (
     Connect
     | Disconnect
+    | Pause
     | Results
     | Abandon
     | Start

@@ -40,6 +40,7 @@ from durable_app.scheduler.inputs import (
     Disconnect,
     Get,
     Input,
+    Pause,
     Purge,
     PurgeBy,
     Reply,
@@ -127,6 +128,9 @@ class _Stream:
 
     def load_history(self, instance_id: str, execution_id: str) -> list[HistoryEvent]:
         return self._store.read_history(instance_id, execution_id)
+
+    def pause(self) -> None:
+        self._post(Pause(self._id))
 
     def close(self) -> None:
         self._post(Disconnect(self._id))

@@ -95,6 +95,12 @@ class Streams:
         """A worker is there."""
         self._streams[stream.id] = stream
 
+    def pause(self, stream_id: int) -> None:
+        """A worker takes no further items."""
+        stream = self._streams.get(stream_id)
+        if stream is not None:
+            stream.capacity = Capacity(0, 0, 0)
+
     def disconnect(self, stream_id: int) -> list[Held]:
         """A worker is gone: everything it held, the latest first, to be given back."""
         stream = self._streams.pop(stream_id, None)

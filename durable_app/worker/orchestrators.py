@@ -1,0 +1,231 @@
+"""One thread runs all orchestrator code.
+
+Never the event loop, where HTTP lives, and never a thread hop per step: requests are taken in
+batches. An orchestrator must not block; one that does holds up all others, and the watchdog says
+which line it is.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+from collections.abc import Callable
+from queue import Empty, SimpleQueue
+from types import FrameType
+from typing import Final
+
+from durable_app.clock import Clock
+from durable_app.errors import DurableError
+from durable_app.functions.index import AppIndex
+from durable_app.functions.names import unknown_function_text
+from durable_app.ports import WorkStream
+from durable_app.protocol import (
+    CompleteOrchestration,
+    ExecutionStarted,
+    FailureDetails,
+    HistoryEvent,
+    OrchestrationStatus,
+    OrchestratorRequest,
+    OrchestratorResponse,
+)
+from durable_app.replay.engine import Execution, ReplayEnv
+from durable_app.telemetry import InvocationObserver
+from durable_app.worker.sessions import Sessions
+
+_log = logging.getLogger(__name__)
+
+#: Results of a batch are handed back in portions, so that the hub commits while the rest runs.
+_PORTION: Final = 16
+_SLOW_S: Final = 1.0
+
+
+class OrchestratorThread:
+    """Runs turns; see the module's text."""
+
+    def __init__(
+        self,
+        index: AppIndex,
+        env: ReplayEnv,
+        sessions: Sessions,
+        clock: Clock,
+        observer: InvocationObserver | None,
+    ) -> None:
+        """Nothing runs yet."""
+        self._index = index
+        self._env = env
+        self._sessions = sessions
+        self._clock = clock
+        self._observer = observer
+        self._stream: WorkStream | None = None
+        self._queue: SimpleQueue[OrchestratorRequest | str | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="orchestrators", daemon=True)
+        self._watchdog = threading.Thread(target=self._watch, name="watchdog", daemon=True)
+        self._stopped = threading.Event()
+        self._running: tuple[OrchestratorRequest, float] | None = None
+        self._pending = 0
+
+    @property
+    def pending(self) -> int:
+        """Turns that were taken over and not handed back."""
+        return self._pending
+
+    def start(self, stream: WorkStream) -> None:
+        """Results go to ``stream``."""
+        self._stream = stream
+        self._thread.start()
+        self._watchdog.start()
+
+    def submit(self, request: OrchestratorRequest) -> None:
+        """Run a turn."""
+        self._pending += 1
+        self._queue.put(request)
+
+    def forget(self, instance_id: str) -> None:
+        """Drop what is kept warm for an instance."""
+        self._queue.put(instance_id)
+
+    def stop(self) -> None:
+        """Take nothing more; returns at once."""
+        self._stopped.set()
+        self._queue.put(None)
+
+    # -- the thread --------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        responses: list[OrchestratorResponse] = []
+        while True:
+            item = self._queue.get()
+            while item is not None:
+                if isinstance(item, str):
+                    self._sessions.drop(item)
+                else:
+                    self._run_turn(item, responses)
+                    if len(responses) >= _PORTION:
+                        responses = self._hand_back(responses)
+                try:
+                    item = self._queue.get_nowait()
+                except Empty:
+                    break
+            if responses:
+                responses = self._hand_back(responses)
+            if item is None:
+                self._sessions.clear()
+                return
+
+    def _hand_back(self, responses: list[OrchestratorResponse]) -> list[OrchestratorResponse]:
+        if self._stream is not None:
+            self._stream.complete(responses)
+        self._pending -= len(responses)
+        return []
+
+    def _run_turn(
+        self, request: OrchestratorRequest, responses: list[OrchestratorResponse]
+    ) -> None:
+        self._running = (request, self._clock.monotonic())
+        try:
+            responses.append(self._turn(request))
+        except Exception as error:  # noqa: BLE001  top of a loop: the item is given back, others go on
+            _log.exception("turn_failed", extra={"instance_id": request.instance_id})
+            self._pending -= 1
+            if self._stream is not None:
+                self._stream.abandon(request.token, f"{type(error).__name__}: {error}")
+        finally:
+            self._running = None
+
+    def _turn(self, request: OrchestratorRequest) -> OrchestratorResponse:
+        observer = self._observer
+        if observer is None:
+            return self._replay(request)
+        invocation_id = self._clock.new_id()
+        observer.executing(request.name, invocation_id, "(null)")
+        began = self._clock.monotonic()
+        response = self._replay(request)
+        error = _failure_text(response)
+        observer.executed(request.name, invocation_id, self._clock.monotonic() - began, error)
+        return response
+
+    def _replay(self, request: OrchestratorRequest) -> OrchestratorResponse:
+        execution = self._sessions.take(request)
+        past: list[HistoryEvent] | tuple[HistoryEvent, ...] = ()
+        if execution is None:
+            past = self._past(request)
+            started = next(
+                (e for e in (*past, *request.new_events) if isinstance(e, ExecutionStarted)), None
+            )
+            version = started.version if started is not None else None
+            found = self._index.orchestration(request.name)
+            if found is None:
+                return self._unknown(request)
+            try:
+                fn, input_type = found.for_version(version)
+            except DurableError as error:
+                return _failed(request, type(error).__name__, str(error))
+            execution = Execution(fn, self._env, input_type)
+        result = execution.advance(past, request.new_events)
+        for warning in result.warnings:
+            _log.warning(
+                "orchestrator_warning",
+                extra={"instance_id": request.instance_id, "text": warning},
+            )
+        self._sessions.keep(request, execution, result)
+        return OrchestratorResponse(
+            request.instance_id, request.token, result.actions, result.custom_status
+        )
+
+    def _past(self, request: OrchestratorRequest) -> list[HistoryEvent]:
+        if not request.requires_history_streaming or self._stream is None:
+            return list(request.past_events)
+        return self._stream.load_history(request.instance_id, request.execution_id)
+
+    def _unknown(self, request: OrchestratorRequest) -> OrchestratorResponse:
+        text = unknown_function_text(
+            "orchestrator", request.name, self._index.orchestration_names
+        )
+        return _failed(request, "OrchestratorNotRegisteredError", text)
+
+    # -- the watchdog ------------------------------------------------------------------------
+
+    def _watch(self) -> None:
+        warned: OrchestratorRequest | None = None
+        while not self._stopped.wait(_SLOW_S / 2):
+            running = self._running
+            if running is None or running[0] is warned:
+                continue
+            request, began = running
+            if self._clock.monotonic() - began < _SLOW_S:
+                continue
+            warned = request
+            where = self._location()
+            _log.warning(
+                "Orchestrator '%s' (instance %s) has been blocking for more than %.0f s%s. All"
+                " orchestrators share one thread: move slow work into an activity.",
+                request.name,
+                request.instance_id,
+                _SLOW_S,
+                f" at {where}" if where else "",
+            )
+
+    def _location(self) -> str | None:
+        """File and line that the thread is in, the innermost of the user's own."""
+        frame: FrameType | None = sys._current_frames().get(self._thread.ident or 0)  # noqa: SLF001  the documented way to look at another thread
+        while frame is not None:
+            filename = frame.f_code.co_filename
+            if "durable_app" not in filename and not filename.startswith(sys.prefix):
+                return f"{filename}:{frame.f_lineno}"
+            frame = frame.f_back
+        return None
+
+
+def _failed(request: OrchestratorRequest, error_type: str, message: str) -> OrchestratorResponse:
+    action = CompleteOrchestration(
+        -1, OrchestrationStatus.FAILED, failure=FailureDetails(error_type, message)
+    )
+    return OrchestratorResponse(request.instance_id, request.token, (action,))
+
+
+def _failure_text(response: OrchestratorResponse) -> str | None:
+    for action in response.actions:
+        if isinstance(action, CompleteOrchestration) and action.failure is not None:
+            return f"{action.failure.error_type}: {action.failure.error_message}"
+    return None

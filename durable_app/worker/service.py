@@ -1,0 +1,120 @@
+"""The worker: takes work items from a task hub and runs the app's functions."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import Sequence
+
+import msgspec
+
+from durable_app.clock import Clock
+from durable_app.functions.index import AppIndex
+from durable_app.ports import Capacity, WorkSource, WorkStream
+from durable_app.protocol import ActivityRequest, OrchestratorRequest, WorkItem
+from durable_app.replay.engine import ReplayEnv
+from durable_app.telemetry import InvocationObserver
+from durable_app.worker.activities import ActivityPool, BindExtra
+from durable_app.worker.orchestrators import OrchestratorThread
+from durable_app.worker.sessions import Sessions
+
+_log = logging.getLogger(__name__)
+
+
+class WorkerOptions(msgspec.Struct, frozen=True):
+    """Settings of a worker.
+
+    Attributes:
+        orchestrations: turns that it holds at the same time, >= 1.
+        activities: activities that it runs at the same time, >= 1; threads for sync ones.
+        max_actions: of one execution; beyond it the orchestration fails.
+        warm_sessions: suspended executions that are kept in memory.
+        warm_events: history events that they have seen, together; bounds their memory.
+    """
+
+    orchestrations: int = 100
+    activities: int = 20
+    max_actions: int = 100_000
+    warm_sessions: int = 5_000
+    warm_events: int = 500_000
+
+
+class Worker:
+    """Runs an app's functions. Implements ``ports.WorkSink``.
+
+    Args:
+        source: the task hub.
+        observer: told of every invocation; None costs nothing.
+        bind_extra: values for further bindings of activities.
+    """
+
+    def __init__(
+        self,
+        source: WorkSource,
+        index: AppIndex,
+        options: WorkerOptions,
+        clock: Clock,
+        observer: InvocationObserver | None = None,
+        bind_extra: BindExtra | None = None,
+    ) -> None:
+        """See the class."""
+        self._source = source
+        self._options = options
+        self._clock = clock
+        env = ReplayEnv(max_actions=options.max_actions)
+        sessions = Sessions(options.warm_sessions, options.warm_events)
+        self._orchestrators = OrchestratorThread(index, env, sessions, clock, observer)
+        self._activities = ActivityPool(index, options.activities, clock, observer, bind_extra)
+        self._stream: WorkStream | None = None
+        self._started = threading.Event()
+
+    def start(self) -> None:
+        """Connect; needs a running event loop, on which async activities will run."""
+        capacity = Capacity(self._options.orchestrations, self._options.activities)
+        stream = self._source.connect(self, capacity)
+        self._orchestrators.start(stream)
+        self._activities.start(stream, asyncio.get_running_loop())
+        self._stream = stream
+        self._started.set()
+
+    async def stop(self, grace_s: float = 10.0) -> None:
+        """Drain: let what runs come to its end, then give back the rest. Idempotent."""
+        if self._stream is None:
+            return
+        stream, self._stream = self._stream, None
+        stream.pause()
+        deadline = self._clock.monotonic() + grace_s
+        while self._busy and self._clock.monotonic() < deadline:
+            await asyncio.sleep(0.01)
+        if self._busy:
+            _log.warning(
+                "%d function(s) did not end within %.0f s; they will run again after the restart.",
+                self._busy,
+                grace_s,
+            )
+        stream.close()
+        self._orchestrators.stop()
+        self._activities.stop()
+
+    @property
+    def _busy(self) -> int:
+        return self._orchestrators.pending + self._activities.pending
+
+    # -- WorkSink ----------------------------------------------------------------------------
+
+    def push(self, items: Sequence[WorkItem]) -> None:
+        """See ``WorkSink.push``."""
+        # The first items may come before ``connect`` has returned; it does so in microseconds.
+        self._started.wait()
+        for item in items:
+            if isinstance(item, OrchestratorRequest):
+                self._orchestrators.submit(item)
+            elif isinstance(item, ActivityRequest):
+                self._activities.submit(item)
+            elif self._stream is not None:
+                self._stream.abandon(item.token, "this worker runs no entities")
+
+    def forget(self, instance_id: str) -> None:
+        """See ``WorkSink.forget``."""
+        self._orchestrators.forget(instance_id)
