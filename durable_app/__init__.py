@@ -1,1 +1,98 @@
-"""Durable Functions for Python, complete in one package."""
+"""Durable Functions for Python, complete in one package.
+
+Names are loaded when they are first touched (PEP 562): `import durable_app` costs next to nothing
+and brings no other package along.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from durable_app.client.orchestration_client import DurableOrchestrationClient
+    from durable_app.client.status import (
+        DurableOrchestrationStatus,
+        OrchestrationRuntimeStatus,
+        PurgeHistoryResult,
+    )
+    from durable_app.client.sync_client import SyncDurableOrchestrationClient
+    from durable_app.errors import (
+        ConfigError,
+        DefinitionError,
+        DurableError,
+        InstanceExistsError,
+        InstanceNotFoundError,
+        NonDeterminismError,
+        OrchestratorError,
+        PayloadError,
+        SchedulerUnavailableError,
+        TaskCancelledError,
+        TaskFailedError,
+        UnsupportedOnHostError,
+        WrongStatusError,
+    )
+    from durable_app.functions.app import DFApp
+    from durable_app.functions.blueprint import Blueprint
+    from durable_app.replay.context import OrchestrationContext as DurableOrchestrationContext
+    from durable_app.replay.retry import RetryOptions, RetryPolicy
+    from durable_app.replay.tasks import TaskState
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Blueprint",
+    "ConfigError",
+    "DFApp",
+    "DefinitionError",
+    "DurableError",
+    "DurableOrchestrationClient",
+    "DurableOrchestrationContext",
+    "DurableOrchestrationStatus",
+    "InstanceExistsError",
+    "InstanceNotFoundError",
+    "NonDeterminismError",
+    "OrchestrationRuntimeStatus",
+    "OrchestratorError",
+    "PayloadError",
+    "PurgeHistoryResult",
+    "RetryOptions",
+    "RetryPolicy",
+    "SchedulerUnavailableError",
+    "SyncDurableOrchestrationClient",
+    "TaskCancelledError",
+    "TaskFailedError",
+    "TaskState",
+    "UnsupportedOnHostError",
+    "WrongStatusError",
+]
+
+_HOME = {
+    "Blueprint": "functions.blueprint",
+    "DFApp": "functions.app",
+    "DurableOrchestrationClient": "client.orchestration_client",
+    "DurableOrchestrationContext": "replay.context",
+    "DurableOrchestrationStatus": "client.status",
+    "OrchestrationRuntimeStatus": "client.status",
+    "PurgeHistoryResult": "client.status",
+    "RetryOptions": "replay.retry",
+    "RetryPolicy": "replay.retry",
+    "SyncDurableOrchestrationClient": "client.sync_client",
+    "TaskState": "replay.tasks",
+}
+_OTHER_NAME = {"DurableOrchestrationContext": "OrchestrationContext"}
+
+
+def __getattr__(name: str) -> Any:
+    """Load what is asked for; the next access does not come here."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    home = import_module(f"{__name__}.{_HOME.get(name, 'errors')}")
+    value = getattr(home, _OTHER_NAME.get(name, name))
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """Names that are loaded and names that can be."""
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,363 @@
+"""The durable decorators, beside all decorators of azure-functions."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
+
+from azure.functions import AuthLevel
+from azure.functions.decorators.function_app import (
+    BindingApi,
+    FunctionBuilder,
+    SettingsApi,
+    TriggerApi,
+)
+
+from durable_app.errors import DefinitionError
+from durable_app.functions import bindings, signatures
+from durable_app.functions.builder import (
+    DurableFunctionBuilder,
+    function_name,
+    function_of,
+    set_function,
+)
+from durable_app.functions.facts import DurableFunction, Kind, Orchestrator
+from durable_app.functions.handles import check_parameter, handle_of, make_handle
+from durable_app.functions.names import (
+    check_binding_name,
+    check_durable_name,
+    check_function_name,
+    definition_error,
+)
+from durable_app.functions.versions import joined
+
+if TYPE_CHECKING:
+    from azure.functions.decorators.core import Trigger
+
+Decorated = Callable[..., Any] | FunctionBuilder
+Decorator = Callable[[Decorated], FunctionBuilder]
+
+_NAME_MARK: Final = "__durable_name__"
+
+
+class Blueprint(TriggerApi, BindingApi, SettingsApi):
+    """A group of functions, for ``DFApp.register_functions``.
+
+    Decorators may stand in any order, those of azure-functions among them. What they return can
+    be called like the undecorated function, and names it: ``context.call_activity(say_hello)``.
+
+    Args:
+        http_auth_level: for parity with ``DFApp``; the level of the app is what counts.
+    """
+
+    def __init__(self, http_auth_level: AuthLevel | str = AuthLevel.FUNCTION) -> None:
+        self._declared: list[FunctionBuilder] = []
+        self._closed_by: str | None = None
+        super().__init__(  # type: ignore[no-untyped-call]  # upstream
+            auth_level=_auth_level(http_auth_level)
+        )
+
+    # -- What azure-functions' own decorators and apps use ----------------------------------------
+
+    @property
+    def _function_builders(self) -> list[FunctionBuilder]:
+        """The functions to index; azure-functions reads it of an app and of a blueprint."""
+        return joined(self._declared)
+
+    @_function_builders.setter
+    def _function_builders(self, builders: list[FunctionBuilder]) -> None:
+        self._declared = builders
+
+    def _configure_function_builder(self, wrap: Callable[[FunctionBuilder], Any]) -> Decorator:
+        """Every decorator, ours and azure-functions', passes here.
+
+        Upstream takes for granted that a builder is the last one of its list and would change
+        another function where it is not.
+        """
+
+        def decorate(decorated: Decorated) -> FunctionBuilder:
+            builder, is_new = self._builder_for(decorated)
+            changed: FunctionBuilder = wrap(builder)
+            if is_new:
+                self._declared.append(builder)
+            return changed
+
+        return decorate
+
+    def _builder_for(self, decorated: Decorated) -> tuple[FunctionBuilder, bool]:
+        if isinstance(decorated, FunctionBuilder):
+            user_function = _user_function(decorated)
+        elif callable(decorated):
+            user_function = decorated
+        else:
+            raise DefinitionError(
+                f"A decorator was used on {decorated!r}; it goes above the def of a function."
+            )
+        if self._closed_by is not None:
+            raise definition_error(
+                user_function,
+                f"{signatures.plain_name(user_function)} is decorated after {self._closed_by}, so"
+                " nobody would see it; decorate first.",
+            )
+        if not isinstance(decorated, FunctionBuilder):
+            return DurableFunctionBuilder(decorated, self.app_script_file), True
+        if not any(known is decorated for known in self._declared):
+            raise definition_error(
+                user_function,
+                f"{signatures.plain_name(user_function)} was decorated by another app or"
+                " blueprint; use the same object for all decorators of a function.",
+            )
+        return decorated, False
+
+    def _close(self, reader: str) -> list[FunctionBuilder]:
+        """Hand over all declared functions; later decorators are refused."""
+        self._closed_by = reader
+        return list(self._declared)
+
+    # -- Decorators -------------------------------------------------------------------------------
+
+    def function_name(
+        self, name: str, setting_extra_fields: dict[str, Any] | None = None
+    ) -> Decorator:
+        """Name the function; without it the name of the ``def`` counts.
+
+        Args:
+            name: a letter, then letters, digits, ``_`` and ``-``, at most 128; not "host".
+            setting_extra_fields: passed on to azure-functions.
+        """
+        rename: Decorator = super().function_name(name, setting_extra_fields)
+
+        def decorate(decorated: Decorated) -> FunctionBuilder:
+            check_function_name(name, _user_function(decorated))
+            return rename(decorated)
+
+        return decorate
+
+    def orchestration_trigger(
+        self,
+        context_name: str,
+        orchestration: str | None = None,
+        input_type: Any = None,
+        *,
+        version: str | None = None,
+    ) -> Decorator:
+        """Make a generator function an orchestrator.
+
+        Args:
+            context_name: name of its parameter, letters and digits only.
+            orchestration: name of the orchestration; None for the function's.
+            input_type: what ``context.get_input()`` decodes to; None for plain JSON.
+            version: run the instances of this version only. Several functions with the same
+                ``orchestration`` and different versions are one function of the app; the one
+                without a version runs all other instances. It belongs to durable_app alone.
+
+        Raises:
+            DefinitionError: (when the function is decorated) a name or the signature is wrong.
+        """
+
+        def check(function: Callable[..., Any]) -> None:
+            check_durable_name(orchestration, "orchestration", function)
+            _check_orchestrator(function, version)
+
+        def complete(facts: DurableFunction) -> DurableFunction:
+            versions = {version: Orchestrator(facts.function, input_type)}
+            return dataclasses.replace(
+                facts, input_type=input_type, version=version, versions=versions
+            )
+
+        return self._durable_trigger(
+            "orchestration",
+            context_name,
+            orchestration,
+            lambda: bindings.OrchestrationTrigger(context_name, orchestration),
+            check,
+            complete,
+        )
+
+    def activity_trigger(self, input_name: str, activity: str | None = None) -> Decorator:
+        """Make a function an activity; ``def`` and ``async def`` both work.
+
+        Args:
+            input_name: name of the parameter that takes the input, letters and digits only. Its
+                annotation says what the input's JSON is decoded to.
+            activity: name of the activity; None for the function's.
+
+        Raises:
+            DefinitionError: (when the function is decorated) a name or the signature is wrong.
+        """
+
+        def check(function: Callable[..., Any]) -> None:
+            check_durable_name(activity, "activity", function)
+            _check_activity(function, input_name)
+
+        return self._durable_trigger(
+            "activity",
+            input_name,
+            activity,
+            lambda: bindings.ActivityTrigger(input_name, activity),
+            check,
+        )
+
+    def entity_trigger(self, context_name: str, entity_name: str | None = None) -> Decorator:
+        """Make a function an entity. It is listed; calling it is not supported yet.
+
+        Args:
+            context_name: name of its parameter, letters and digits only.
+            entity_name: name of the entity; None for the function's. Case does not matter.
+
+        Raises:
+            DefinitionError: (when the function is decorated) a name or the signature is wrong.
+        """
+
+        def check(function: Callable[..., Any]) -> None:
+            check_durable_name(entity_name, "entity", function)
+
+        return self._durable_trigger(
+            "entity",
+            context_name,
+            entity_name,
+            lambda: bindings.EntityTrigger(context_name, entity_name),
+            check,
+        )
+
+    def durable_client_input(
+        self,
+        client_name: str,
+        task_hub: str | None = None,
+        connection_name: str | None = None,
+    ) -> Decorator:
+        """Give a function a client: an ``async def`` the awaitable one, a ``def`` the sync one.
+
+        Args:
+            client_name: name of the parameter, letters and digits only.
+            task_hub: None for the one of host.json.
+            connection_name: setting with the connection string; None for the one of host.json.
+
+        Raises:
+            DefinitionError: (when the function is decorated) a name is wrong, or the function is
+                an orchestrator or an entity.
+        """
+        _require_text(client_name, "durable_client_input")
+
+        def wrap(builder: FunctionBuilder) -> FunctionBuilder:
+            facts = _facts_of(builder)
+            check_binding_name(client_name, facts.function)
+            check_parameter(client_name, facts.function)
+            facts = dataclasses.replace(facts, clients=(*facts.clients, client_name))
+            _refuse_client(facts)
+            handle = make_handle(facts)
+            builder.add_binding(bindings.DurableClientInput(client_name, task_hub, connection_name))
+            set_function(builder, handle)
+            _refer(builder, facts)
+            return builder
+
+        return self._configure_function_builder(wrap)
+
+    def _durable_trigger(
+        self,
+        kind: Kind,
+        parameter: str,
+        durable_name: str | None,
+        make_trigger: Callable[[], Trigger],
+        check: Callable[[Callable[..., Any]], None],
+        complete: Callable[[DurableFunction], DurableFunction] = lambda facts: facts,
+    ) -> Decorator:
+        _require_text(parameter, f"{kind}_trigger")
+
+        def wrap(builder: FunctionBuilder) -> FunctionBuilder:
+            inside = _facts_of(builder)
+            check_binding_name(parameter, inside.function)
+            check_parameter(parameter, inside.function)
+            check(inside.function)
+
+            def name_of() -> str:
+                return durable_name or function_name(builder)
+
+            facts = complete(
+                dataclasses.replace(inside, kind=kind, parameter=parameter, name_of=name_of)
+            )
+            _refuse_client(facts)
+            handle = make_handle(facts)
+            builder.add_trigger(make_trigger())
+            set_function(builder, handle)
+            _refer(builder, facts)
+            return builder
+
+        return self._configure_function_builder(wrap)
+
+
+def _auth_level(level: AuthLevel | str) -> AuthLevel:
+    if isinstance(level, AuthLevel):
+        return level
+    try:
+        return AuthLevel[level.upper()]
+    except (KeyError, AttributeError):
+        known = ", ".join(member.name for member in AuthLevel)
+        raise DefinitionError(f"http_auth_level is one of {known}, not {level!r}") from None
+
+
+def _require_text(name: object, decorator: str) -> None:
+    """Without parentheses Python passes the function itself, and nothing would be registered."""
+    if not isinstance(name, str):
+        raise DefinitionError(
+            f"@{decorator} takes the name of a parameter in parentheses, not {name!r}"
+        )
+
+
+def _user_function(decorated: Any) -> Any:
+    if not isinstance(decorated, FunctionBuilder):
+        return decorated
+    return _facts_of(decorated).function
+
+
+def _facts_of(builder: FunctionBuilder) -> DurableFunction:
+    """What the decorators below have said; of a function that none of ours has seen, its start."""
+    function = function_of(builder)
+    handle = handle_of(function)
+    if handle is not None:
+        return handle.durable
+    return DurableFunction("client", lambda: function_name(builder), function)
+
+
+def _refer(builder: FunctionBuilder, facts: DurableFunction) -> None:
+    """Let the builder and the user's function stand for the name in calls of the context."""
+    marks: dict[str, Any] = {"__durable_function__": facts.function}
+    if facts.kind != "client":
+        marks[_NAME_MARK] = facts.name_of
+    vars(builder).update(marks)
+    if facts.kind != "client":
+        # Methods and objects with slots take no attributes: then the builder alone is a reference.
+        with contextlib.suppress(AttributeError, TypeError):
+            setattr(facts.function, _NAME_MARK, facts.name_of)
+
+
+def _refuse_client(facts: DurableFunction) -> None:
+    if facts.clients and facts.kind in ("orchestration", "entity"):
+        raise definition_error(
+            facts.function,
+            f"an {facts.kind} cannot take a durable client, since its code is replayed; call the"
+            " client in an activity",
+        )
+
+
+def _check_orchestrator(function: Callable[..., Any], version: object) -> None:
+    name = signatures.plain_name(function)
+    if signatures.is_async(function) or signatures.is_async_generator(function):
+        raise definition_error(
+            function,
+            f"orchestrator {name} is async: write a generator, `def {name}(context)` with"
+            " `result = yield context.call_activity(...)` in place of await",
+        )
+    if version is not None and not (isinstance(version, str) and version):
+        raise definition_error(function, f"version is a text such as '1.0.0', not {version!r}")
+
+
+def _check_activity(function: Callable[..., Any], input_name: str) -> None:
+    if signatures.is_generator(function) or signatures.is_async_generator(function):
+        raise definition_error(
+            function,
+            f"activity {signatures.plain_name(function)} is a generator: an activity returns its"
+            f" result once, only orchestrators yield (input '{input_name}')",
+        )

@@ -1,0 +1,111 @@
+"""Our FunctionBuilder, and the only module that reads private parts of azure-functions.
+
+azure-functions keeps a function in ``FunctionBuilder._function`` and the builders of an app in
+``DecoratorApi._function_builders``, and offers no public way to either.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any, cast
+
+from azure.functions import FunctionRegister
+from azure.functions.decorators.function_app import DecoratorApi, Function, FunctionBuilder
+
+from durable_app.errors import DefinitionError
+from durable_app.functions import signatures
+from durable_app.functions.handles import fit, handle_of
+from durable_app.functions.names import (
+    check_binding_name,
+    check_function_name,
+    definition_error,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from azure.functions.decorators.core import AuthLevel
+
+
+class DurableFunctionBuilder(FunctionBuilder):
+    """A FunctionBuilder that can be called like the user's function and names it.
+
+    Attributes:
+        __durable_name__: gives the final name of the orchestration, activity or entity.
+        __durable_function__: the user's function.
+    """
+
+    def __init__(self, function: Callable[..., Any], script_file: str) -> None:
+        # Upstream reads __name__, which partials and objects with __call__ have not got.
+        super().__init__(_named_like(function), script_file)  # type: ignore[no-untyped-call]  # upstream
+        set_function(self, function)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the user's function as if it had no decorator: for its own tests."""
+        function = function_of(self)
+        handle = handle_of(function)
+        return (function if handle is None else handle.durable.function)(*args, **kwargs)
+
+    def build(self, auth_level: AuthLevel | None = None) -> Function:
+        """Check all names, settle the handle's signature, and hand over to azure-functions.
+
+        Raises:
+            DefinitionError: the host or the worker would refuse the function.
+        """
+        function = function_of(self)
+        handle = handle_of(function)
+        user_function = function if handle is None else handle.durable.function
+        check_function_name(function_name(self), user_function)
+        names = binding_names(self)
+        for name, count in Counter(names).items():
+            check_binding_name(name, user_function)
+            if count > 1:
+                raise definition_error(
+                    user_function,
+                    f"Multiple bindings with name '{name}' discovered. Binding names must be"
+                    " unique.",
+                )
+        if handle is not None:
+            fit(handle, names)
+        return super().build(auth_level)
+
+
+def _named_like(function: Callable[..., Any]) -> Callable[..., Any]:
+    def named() -> None:
+        """Hold a name."""
+
+    named.__name__ = signatures.plain_name(function)
+    return named
+
+
+def _inside(builder: FunctionBuilder) -> Function:
+    return builder._function  # noqa: SLF001  see the module's first lines
+
+
+def function_of(builder: FunctionBuilder) -> Callable[..., Any]:
+    """What Azure's worker will call."""
+    return _inside(builder).get_user_function()
+
+
+def set_function(builder: FunctionBuilder, function: Callable[..., Any]) -> None:
+    """Replace what Azure's worker will call."""
+    _inside(builder)._func = function  # noqa: SLF001  see the module's first lines
+
+
+def function_name(builder: FunctionBuilder) -> str:
+    """Name of the function as it stands: of ``@function_name``, else of the ``def``."""
+    return cast("str", _inside(builder).get_function_name())
+
+
+def binding_names(builder: FunctionBuilder) -> list[str]:
+    """Names of its bindings, the trigger's included, innermost decorator first."""
+    return [binding.name for binding in _inside(builder).get_bindings()]
+
+
+def builders_of(container: DecoratorApi) -> list[FunctionBuilder]:
+    """Builders that a blueprint of azure-functions has collected."""
+    if isinstance(container, FunctionRegister) or not isinstance(container, DecoratorApi):
+        raise DefinitionError(
+            f"register_functions takes a Blueprint, not {type(container).__name__}"
+        )
+    return list(container._function_builders)  # noqa: SLF001  see the module's first lines

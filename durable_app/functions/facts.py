@@ -1,0 +1,85 @@
+"""What is known of a function that our decorators have touched."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from typing import Any, Literal, NamedTuple
+
+from durable_app.errors import DefinitionError
+from durable_app.functions import signatures
+from durable_app.functions.names import quoted
+
+Kind = Literal["orchestration", "activity", "entity", "client"]
+
+
+class Orchestrator(NamedTuple):
+    """One version of an orchestration: the user's function and the type of its input."""
+
+    function: Callable[..., Any]
+    input_type: Any = None
+
+
+@dataclasses.dataclass(frozen=True)
+class DurableFunction:
+    """One decorated function; every handle carries one as ``handle.durable``.
+
+    Attributes:
+        kind: what its trigger makes it; "client" for a function of another trigger that takes a
+            durable client.
+        name_of: gives the final name; a function's name is settled when its app is indexed.
+        function: the user's callable.
+        parameter: name of the context or of the activity's input; None for "client".
+        clients: names of the parameters that take a durable client.
+        input_type: what ``context.get_input()`` decodes to; None for plain JSON.
+        version: the orchestration's version that this function is; None for the unversioned one.
+        versions: every version of the orchestration, this one included; empty for other kinds.
+    """
+
+    kind: Kind
+    name_of: Callable[[], str]
+    function: Callable[..., Any]
+    parameter: str | None = None
+    clients: tuple[str, ...] = ()
+    input_type: Any = None
+    version: str | None = None
+    versions: Mapping[str | None, Orchestrator] = dataclasses.field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """Name of the orchestration, the activity or the entity; else of the function."""
+        return self.name_of()
+
+    @cached_property
+    def is_async(self) -> bool:
+        """True when the user's function is ``async def``."""
+        return signatures.is_async(self.function)
+
+    @cached_property
+    def input_annotation(self) -> Any:
+        """Resolved annotation of the activity's input; None where it has none.
+
+        Resolved late: it may name a class that the module defines further down.
+        """
+        return signatures.hints(self.function).get(self.parameter or "")
+
+    def for_version(self, version: str | None) -> Orchestrator:
+        """What runs an instance of this version: exactly that one, else the unversioned one.
+
+        Args:
+            version: of the instance; None or "" for an instance without one.
+
+        Raises:
+            DefinitionError: the app has neither.
+        """
+        found = self.versions.get(version or None) or self.versions.get(None)
+        if found is not None:
+            return found
+        known = quoted(known for known in self.versions if known is not None)
+        wanted = f"version '{version}'" if version else "an unversioned orchestrator"
+        raise DefinitionError(
+            f"Orchestration '{self.name}' has not got {wanted}; the app knows {known}. Keep the"
+            f" orchestrator of a version until its last instance has finished, or add one without"
+            f" version=... for all others."
+        )

@@ -1,0 +1,179 @@
+"""Reads an app once, and says what is in it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Final, Literal, cast
+from weakref import WeakKeyDictionary
+
+from durable_app.errors import DefinitionError
+from durable_app.functions import bindings, signatures
+from durable_app.functions.facts import DurableFunction
+from durable_app.functions.handles import handle_of
+from durable_app.functions.names import definition_error, did_you_mean, quoted
+
+if TYPE_CHECKING:
+    from azure.functions import FunctionRegister
+    from azure.functions.decorators.core import Trigger
+    from azure.functions.decorators.function_app import Function
+
+DurableKind = Literal["orchestration", "activity", "entity"]
+
+_HTTP_TRIGGER: Final = "httpTrigger"
+_DURABLE_BINDINGS: Final = frozenset(
+    {
+        bindings.ORCHESTRATION_TRIGGER,
+        bindings.ACTIVITY_TRIGGER,
+        bindings.ENTITY_TRIGGER,
+        bindings.DURABLE_CLIENT,
+    }
+)
+_HOST_WORDS: Final[Mapping[DurableKind, str]] = {
+    "orchestration": "orchestrator",
+    "activity": "activity",
+    "entity": "entity",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class FunctionFacts:
+    """One function of an app, as the host needs to know it.
+
+    Attributes:
+        trigger_type: as in the metadata: "httpTrigger", "orchestrationTrigger".
+        bindings: the trigger's and all others, innermost decorator first, as their JSON says.
+        route: of an HTTP function, without the prefix; None for others.
+        methods: of an HTTP function, upper case; empty for all.
+        auth_level: "ANONYMOUS", "FUNCTION" or "ADMIN" of an HTTP function; None for others.
+        is_async: the handle is ``async def``.
+        handle: what Azure's worker would call, with one keyword per binding.
+        durable: None where none of our decorators was used.
+        script_file: the file that azure-functions names.
+    """
+
+    name: str
+    trigger_type: str
+    bindings: tuple[dict[str, Any], ...]
+    route: str | None
+    methods: tuple[str, ...]
+    auth_level: str | None
+    is_async: bool
+    handle: Callable[..., Any]
+    durable: DurableFunction | None
+    script_file: str
+
+
+@dataclasses.dataclass(frozen=True)
+class AppIndex:
+    """All functions of an app, and the durable ones by their durable names.
+
+    ``entities`` has lower-case keys: the case of an entity's name does not matter.
+    """
+
+    functions: tuple[FunctionFacts, ...]
+    orchestrations: Mapping[str, FunctionFacts]
+    activities: Mapping[str, FunctionFacts]
+    entities: Mapping[str, FunctionFacts]
+
+    def find(self, kind: DurableKind, name: str) -> FunctionFacts | None:
+        """The function of that durable name, or None."""
+        if kind == "entity":
+            return self.entities.get(name.lower())
+        return (self.orchestrations if kind == "orchestration" else self.activities).get(name)
+
+    def unknown(self, kind: DurableKind, name: str) -> str:
+        """What to say about a name that :meth:`find` does not find."""
+        known = {
+            "orchestration": self.orchestrations,
+            "activity": self.activities,
+            "entity": self.entities,
+        }[kind]
+        return unknown_function_text(kind, name, known)
+
+
+def unknown_function_text(kind: DurableKind, name: str, known: Iterable[str]) -> str:
+    """The host's text for a name that no function has, with the nearest name at its end."""
+    word = _HOST_WORDS[kind]
+    names = list(known)
+    listed = (
+        f"The following are the known {word} functions: {quoted(names)}."
+        if names
+        else f"No {word} functions are currently registered!"
+    )
+    return (
+        f"The function '{name}' doesn't exist, is disabled, or is not an {word} function."
+        f" Additional info: {listed}{did_you_mean(name, names)}"
+    )
+
+
+_indexed: WeakKeyDictionary[FunctionRegister, AppIndex] = WeakKeyDictionary()
+
+
+def index_app(app: FunctionRegister) -> AppIndex:
+    """Read a ``DFApp`` or a ``FunctionApp``; later calls give the same index.
+
+    Raises:
+        DefinitionError: the host would refuse a function, or it was decorated by another durable
+            package.
+        ValueError: azure-functions refuses the app.
+    """
+    if app not in _indexed:
+        _indexed[app] = _read(app.get_functions())
+    return _indexed[app]
+
+
+def _read(functions: Iterable[Function]) -> AppIndex:
+    facts = tuple(_function_facts(function) for function in functions)
+    return AppIndex(
+        functions=facts,
+        orchestrations=_by_name(facts, "orchestration"),
+        activities=_by_name(facts, "activity"),
+        entities=_by_name(facts, "entity"),
+    )
+
+
+def _by_name(facts: Iterable[FunctionFacts], kind: DurableKind) -> dict[str, FunctionFacts]:
+    found: dict[str, FunctionFacts] = {}
+    for function in facts:
+        durable = function.durable
+        if durable is None or durable.kind != kind:
+            continue
+        key = durable.name.lower() if kind == "entity" else durable.name
+        if key in found:
+            raise definition_error(
+                durable.function,
+                f"{kind} '{durable.name}' is defined twice; a plain FunctionApp cannot join the"
+                " versions of several blueprints, a DFApp can",
+            )
+        found[key] = function
+    return found
+
+
+def _function_facts(function: Function) -> FunctionFacts:
+    raw = tuple(json.loads(text) for text in function.get_raw_bindings())
+    trigger = cast("Trigger", function.get_trigger())
+    name = cast("str", function.get_function_name())
+    trigger_binding = next(binding for binding in raw if binding["name"] == trigger.name)
+    callee = function.get_user_function()
+    handle = handle_of(callee)
+    durable = None if handle is None else handle.durable
+    if durable is None and any(binding["type"] in _DURABLE_BINDINGS for binding in raw):
+        raise DefinitionError(
+            f"Function {name} has a durable decorator that is not of"
+            " durable_app; declare it on durable_app.DFApp or durable_app.Blueprint"
+        )
+    is_http = trigger_binding["type"] == _HTTP_TRIGGER
+    return FunctionFacts(
+        name=name,
+        trigger_type=trigger_binding["type"],
+        bindings=raw,
+        route=trigger_binding.get("route") if is_http else None,
+        methods=tuple(str(method).upper() for method in trigger_binding.get("methods", ())),
+        auth_level=trigger_binding.get("authLevel") if is_http else None,
+        is_async=signatures.is_async(callee),
+        handle=callee,
+        durable=durable,
+        script_file=function.function_script_file,
+    )
