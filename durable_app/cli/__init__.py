@@ -1,0 +1,1 @@
+"""The ``func`` command: parses, calls, prints. Each command imports what it needs when it runs."""

@@ -101,11 +101,11 @@ class DurableOrchestrationClient:
     ) -> str:
         """As :meth:`start_new`, with the input as JSON text."""
         if self._orchestrators is not None and name not in self._orchestrators:
-            known = ", ".join(f"'{known}'" for known in sorted(self._orchestrators))
+            # Imported here: outside of a host a client needs nothing of azure-functions.
+            from durable_app.functions.index import unknown_function_text  # noqa: PLC0415  see above
+
             raise DefinitionError(
-                f"The function '{name}' doesn't exist, is disabled, or is not an orchestrator"
-                f" function. Additional info: The following are the known orchestrator"
-                f" functions: {known or '(none)'}."
+                unknown_function_text("orchestration", name, sorted(self._orchestrators))
             )
         return await self._orchestrations.start(
             StartRequest(

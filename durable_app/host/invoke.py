@@ -1,0 +1,202 @@
+"""Runs one function as Azure's Python worker would: binds its parameters, calls it, reports it."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import inspect
+import threading
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from azure.functions import Context
+
+from durable_app.errors import DefinitionError
+from durable_app.host.http import FunctionFailedError
+from durable_app.host.tracebacks import user_traceback
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from azure.functions.http import HttpRequest
+
+    from durable_app.clock import Clock
+    from durable_app.functions.index import FunctionFacts
+    from durable_app.host.daemon_pool import DaemonPool
+    from durable_app.telemetry import InvocationObserver
+
+HTTP_REASON: Final = "This function was programmatically called via the host APIs."
+HTTP_TRIGGER: Final = "httpTrigger"
+_CLIENT: Final = "durableClient"
+_RESULTS: Final = frozenset({"http"})
+_CONTEXT: Final = "context"
+
+
+class _Plan(NamedTuple):
+    """How to call one function; ``fixed``: arguments that are the same at every call."""
+
+    function: FunctionFacts
+    trigger: str
+    fixed: Mapping[str, str]
+    wants_context: bool
+
+
+class _TraceContext:
+    """W3C trace headers of the request that led here; all optional."""
+
+    def __init__(self, headers: Mapping[str, str]) -> None:
+        self.trace_parent = headers.get("traceparent")
+        self.Traceparent = self.trace_parent
+        self.trace_state = headers.get("tracestate")
+        self.Tracestate = self.trace_state
+        self.attributes: dict[str, str] = {}
+        self.Attributes = self.attributes
+
+
+class InvocationContext(Context):
+    """What a function gets as its parameter ``context``."""
+
+    def __init__(
+        self,
+        function: str,
+        directory: Path,
+        invocation_id: str,
+        headers: Mapping[str, str],
+        storage: threading.local,
+    ) -> None:
+        self._function = function
+        self._directory = directory
+        self._invocation_id = invocation_id
+        self._trace_context = _TraceContext(headers)
+        self._storage = storage
+
+    @property
+    def invocation_id(self) -> str:
+        """Id of this invocation."""
+        return self._invocation_id
+
+    @property
+    def thread_local_storage(self) -> Any:
+        """A place where user threads may note the invocation they work for."""
+        return self._storage
+
+    @property
+    def function_name(self) -> str:
+        """Name of the function."""
+        return self._function
+
+    @property
+    def function_directory(self) -> str:
+        """Folder of the app."""
+        return str(self._directory)
+
+    @property
+    def trace_context(self) -> Any:
+        """Trace headers of the request."""
+        return self._trace_context
+
+    @property
+    def retry_context(self) -> Any:
+        """None: HTTP functions are not retried."""
+        return None
+
+
+class HttpInvoker:
+    """Calls HTTP functions.
+
+    Args:
+        client_binding: JSON text that a durable client parameter gets, as Azure passes it.
+        timeout_s: ``functionTimeout``; None for no limit.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        client_binding: str,
+        pool: DaemonPool,
+        observer: InvocationObserver,
+        clock: Clock,
+        timeout_s: float | None,
+    ) -> None:
+        self._folder = folder
+        self._client_binding = client_binding
+        self._pool = pool
+        self._observer = observer
+        self._clock = clock
+        self._timeout_s = timeout_s
+        self._storage = threading.local()
+
+    def bind(self, function: FunctionFacts) -> Callable[[HttpRequest], Any]:
+        """A call of this function for the HTTP server.
+
+        Raises:
+            DefinitionError: it has a binding that is not available locally.
+        """
+        trigger = ""
+        clients = []
+        for binding in function.bindings:
+            kind, name = binding["type"], binding["name"]
+            if kind == HTTP_TRIGGER:
+                trigger = name
+            elif kind == _CLIENT:
+                clients.append(name)
+            elif kind not in _RESULTS:
+                raise DefinitionError(
+                    f"Function {function.name} has a binding of type {kind} ('{name}'), which"
+                    " this host does not offer."
+                )
+        fixed = dict.fromkeys(clients, self._client_binding)
+        bound = {binding["name"] for binding in function.bindings}
+        # A parameter of that name without a binding gets the invocation's context.
+        wants_context = _CONTEXT in set(inspect.signature(function.handle).parameters) - bound
+        plan = _Plan(function, trigger, fixed, wants_context)
+        return functools.partial(self._call, plan)
+
+    async def _call(self, plan: _Plan, request: HttpRequest) -> Any:
+        function = plan.function
+        invocation_id = _dashed(self._clock.new_id())
+        arguments: dict[str, Any] = {plan.trigger: request, **plan.fixed}
+        if plan.wants_context:
+            arguments[_CONTEXT] = InvocationContext(
+                function.name, self._folder, invocation_id, request.headers, self._storage
+            )
+        started = self._clock.monotonic()
+        self._observer.executing(function.name, invocation_id, HTTP_REASON)
+        error: str | None = None
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                return await self._run(function, arguments)
+        except TimeoutError as raised:
+            error = self._timed_out(function.name, invocation_id, started, raised)
+            raise FunctionFailedError from raised
+        except asyncio.CancelledError:
+            error = "The host shut down before the function had ended."
+            raise
+        except BaseException as raised:  # a function may raise anything, SystemExit included
+            error = user_traceback(raised)
+            if isinstance(raised, KeyboardInterrupt):
+                raise
+            raise FunctionFailedError from raised
+        finally:
+            duration_s = self._clock.monotonic() - started
+            self._observer.executed(function.name, invocation_id, duration_s, error)
+
+    async def _run(self, function: FunctionFacts, arguments: Mapping[str, Any]) -> Any:
+        if function.is_async:
+            return await function.handle(**arguments)
+        return await self._pool.run(functools.partial(function.handle, **arguments))
+
+    def _timed_out(
+        self, name: str, invocation_id: str, started: float, raised: BaseException
+    ) -> str:
+        limit_s = self._timeout_s
+        if limit_s is None or self._clock.monotonic() - started < limit_s:
+            return user_traceback(raised)  # the function's own TimeoutError
+        return (
+            f"Timeout value of {limit_s:g} s exceeded by function 'Functions.{name}'"
+            f" (Id: '{invocation_id}')."
+        )
+
+
+def _dashed(digits: str) -> str:
+    return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))

@@ -1,0 +1,91 @@
+"""A running host: what can be waited for, and how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import threading
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import FrameType
+
+#: From the first signal to a hard exit.
+SHUTDOWN_S: Final = 10.0
+#: What a shell reports for a process that a second Ctrl+C has ended.
+_HARD_EXIT_CODE: Final = 130
+# The parts keep SHUTDOWN_S themselves; this is for one that does not come back.
+_SLACK_S: Final = 1.0
+
+
+class Stop:
+    """Why and when the host shall end: a signal, or an error that nothing can go on after.
+
+    Create it on the event loop's thread; :meth:`fail` may be called from any thread.
+    """
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._wanted = asyncio.Event()
+        self.error: BaseException | None = None
+
+    def request(self) -> None:
+        """Ask for a clean end. The loop's thread only."""
+        self._wanted.set()
+
+    def fail(self, error: BaseException) -> None:
+        """Ask for an end because of an error; the first one counts."""
+        self._loop.call_soon_threadsafe(self._fail, error)
+
+    def _fail(self, error: BaseException) -> None:
+        self.error = self.error or error
+        self._wanted.set()
+
+    async def wait(self) -> None:
+        """Wait until somebody asks for the end."""
+        await self._wanted.wait()
+
+
+class Deadline:
+    """Ends the process hard if its clean end takes too long.
+
+    Attributes:
+        exit_code: what the process reports then: 1 until the hub is closed safely.
+    """
+
+    def __init__(self) -> None:
+        self.exit_code = 1
+        self._begun = False
+
+    def begin(self) -> None:
+        """Start the clock. A later call changes nothing."""
+        if self._begun:
+            return
+        self._begun = True
+        timer = threading.Timer(SHUTDOWN_S + _SLACK_S, lambda: os._exit(self.exit_code))
+        timer.daemon = True
+        timer.start()
+
+
+def on_signals(first: Callable[[], None], deadline: Deadline) -> None:
+    """Call ``first`` on the loop's thread at the first SIGINT or SIGTERM; exit hard at the next.
+
+    Must be called on the main thread, with the loop running.
+    """
+    loop = asyncio.get_running_loop()
+    seen = False
+
+    def received(_number: int, _frame: FrameType | None) -> None:
+        nonlocal seen
+        if seen:
+            os._exit(_HARD_EXIT_CODE)
+        seen = True
+        deadline.begin()
+        loop.call_soon_threadsafe(first)
+
+    # Plain handlers, not loop.add_signal_handler: these work on Windows too, and the second one
+    # is served even when the loop is stuck.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, received)
