@@ -12,10 +12,9 @@ Errors are those of ``durable_app.errors``. Times are aware UTC datetimes. Paylo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
 from enum import Enum
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
@@ -31,6 +30,9 @@ from durable_app.protocol import (
     WorkItem,
 )
 from durable_app.taskhub.instance import ActivityTask, Decision, Instance, Message, TaskKey
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 # ---------------------------------------------------------------------------------------------
 # Clients

@@ -409,7 +409,9 @@ class TerminateOrchestration(Action, frozen=True, tag=7):
 
 
 class SendEntityMessage(Action, frozen=True, tag=8):
-    message: EntityOperationSignaled | EntityOperationCalled | EntityLockRequested | EntityUnlockSent
+    message: (
+        EntityOperationSignaled | EntityOperationCalled | EntityLockRequested | EntityUnlockSent
+    )
 
 
 class RewindOrchestration(Action, frozen=True, tag=9):

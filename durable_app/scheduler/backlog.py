@@ -13,12 +13,15 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from datetime import datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from durable_app.ports import Store
-from durable_app.scheduler.streams import Streams
 from durable_app.taskhub.instance import ActivityTask, TaskKey
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from durable_app.ports import Store
+    from durable_app.scheduler.streams import Streams
 
 _WINDOW: Final = 20_000
 _REFILL: Final = 2_000

@@ -6,18 +6,20 @@ acknowledgement must not wait for a slow orchestrator.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from durable_app.protocol import ExecutionRewound
 from durable_app.scheduler.hot import Hot, Part
-from durable_app.scheduler.inputs import Ack
-from durable_app.scheduler.state import HubState
-from durable_app.scheduler.steps import Steps
 from durable_app.taskhub import activity, lifecycle
 from durable_app.taskhub.instance import Decision, Message, OpenWork
 from durable_app.taskhub.merge import merge
+
+if TYPE_CHECKING:
+    from durable_app.scheduler.inputs import Ack
+    from durable_app.scheduler.state import HubState
+    from durable_app.scheduler.steps import Steps
 
 #: How long a part may wait for the turn that carries it before it is committed on its own.
 RIDE_S: Final = 0.02

@@ -13,20 +13,25 @@ of a failed commit is used again.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable
-from datetime import datetime
+from typing import TYPE_CHECKING
 
-from durable_app.protocol import CompletionToken
-from durable_app.scheduler.inputs import Ack
-from durable_app.taskhub.delivery import Turn
 from durable_app.taskhub.instance import (
     ActivityTask,
     Decision,
     Instance,
+    Known,
     Message,
     MessageId,
     OpenWork,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
+    from durable_app.protocol import CompletionToken
+    from durable_app.scheduler.inputs import Ack
+    from durable_app.taskhub.delivery import Turn
 
 #: Estimated bytes of an instance with nothing in it, and of one message or open schedule.
 _INSTANCE_BYTES = 2_500
@@ -106,6 +111,11 @@ class Hot:
         return [*self.visible.values(), *self.later.values()]
 
     @property
+    def known(self) -> Known:
+        """What rules may know of it."""
+        return Known(self.instance, self.work, self.inbox)
+
+    @property
     def is_idle(self) -> bool:
         """True when forgetting it loses nothing."""
         return self.turn is None and not self.parts
@@ -135,10 +145,10 @@ class Hot:
     def apply(self, decision: Decision, now: datetime) -> None:
         """Follow a decided step."""
         if decision.instance is not None:
-            if decision.replaces_history or decision.instance.is_terminal:
-                # The rules keep ``work`` in step with a rewound history; nothing else survives.
-                if not decision.history or decision.instance.is_terminal:
-                    self.work = OpenWork()
+            # After a rewind the rule has put ``work`` in step with the new history.
+            rewound = decision.replaces_history and decision.history
+            if decision.instance.is_terminal or (decision.replaces_history and not rewound):
+                self.work = OpenWork()
             self.instance = decision.instance
         for message_id in decision.consumed:
             if self.visible.pop(message_id, None) is None:
@@ -216,5 +226,3 @@ class HotCache:
     def all(self) -> list[Hot]:
         """All instances in memory."""
         return list(self._entries.values())
-
-

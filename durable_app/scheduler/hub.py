@@ -19,12 +19,10 @@ committed; state of a failed commit used again; a slot freed twice or never.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from durable_app.clock import Clock
 from durable_app.errors import StoreUnavailableError, UnsupportedOnHostError
 from durable_app.ports import Mark, Store
 from durable_app.protocol import (
@@ -50,9 +48,14 @@ from durable_app.scheduler.state import HubOptions, HubState
 from durable_app.scheduler.steps import Steps
 from durable_app.scheduler.streams import Held, Stream
 from durable_app.taskhub import activity
-from durable_app.taskhub.delivery import Turn
 from durable_app.taskhub.instance import ActivityTask, Decision
 from durable_app.taskhub.orchestration import complete, end_execution
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from durable_app.clock import Clock
+    from durable_app.taskhub.delivery import Turn
 
 #: With more instances than this waiting for a slot no further ones are woken.
 _READY_LIMIT: Final = 2_000
@@ -278,13 +281,13 @@ class Hub:
 
     def _decide(self, hot: Hot, turn: Turn, response: OrchestratorResponse) -> Decision:
         state = self.state
-        known = (hot.instance, hot.work, hot.inbox)
+        known = hot.known
         try:
-            return complete(*known, turn, response, state.now, state.ids)
+            return complete(known, turn, response, state.now, state.ids)
         except UnsupportedOnHostError as error:
             failure = FailureDetails("UnsupportedOnHostError", str(error))
             last = ExecutionCompleted(-1, state.now, OrchestrationStatus.FAILED, None, failure)
-            ended = end_execution(*known, last, state.now, state.ids, turn.events)
+            ended = end_execution(known, last, state.now, state.ids, turn.events)
             consumed = tuple(dict.fromkeys((*turn.messages, *ended.consumed)))
             return msgspec.structs.replace(ended, consumed=consumed)
 

@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
 from queue import Empty, SimpleQueue
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from durable_app.errors import SchedulerUnavailableError
-from durable_app.scheduler.hub import Hub
 from durable_app.scheduler.inputs import READS, WRITES, Input
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from durable_app.scheduler.hub import Hub
 
 _log = logging.getLogger(__name__)
 

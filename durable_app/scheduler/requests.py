@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -15,7 +14,6 @@ from durable_app.errors import (
 )
 from durable_app.protocol import ExecutionRewound, OrchestrationStatus
 from durable_app.scheduler.hot import Hot
-from durable_app.scheduler.hub import Hub
 from durable_app.scheduler.inputs import (
     Ack,
     Ask,
@@ -29,6 +27,11 @@ from durable_app.scheduler.inputs import (
 )
 from durable_app.taskhub import lifecycle
 from durable_app.taskhub.instance import Instance, OpenWork
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from durable_app.scheduler.hub import Hub
 
 _PURGE_SLICE: Final = 200
 
@@ -64,7 +67,7 @@ class Requests:
         request, state = item.request, self._state
         generated = request.instance_id is None
         instance_id = request.instance_id or state.clock.new_id()
-        new = lifecycle.new_instance(
+        pending = lifecycle.new_instance(
             instance_id,
             request.name,
             state.now,
@@ -73,8 +76,9 @@ class Requests:
             input=request.input,
             tags=request.tags,
             start_at=request.start_at,
-            parent_trace_context=request.parent_trace_context,
         )
+        trace = request.parent_trace_context
+        new = msgspec.structs.replace(pending, parent_trace_context=trace) if trace else pending
         replaceable = request.replaceable
         if replaceable is None:
             replaceable = lifecycle.DEFAULT_REPLACEABLE
@@ -97,15 +101,11 @@ class Requests:
         ack = Ack(item.reply, new.instance_id)
         if existing is None:
             hot = Hot(new.instance_id, new, OpenWork())
-            decision = lifecycle.start(
-                new, None, hot.work, (), replaceable, state.now, state.ids
-            )
+            decision = lifecycle.start(new, None, replaceable, state.now, state.ids)
             state.cache.put(hot)
             self._steps.decide(hot, decision, ack)
             return
-        decision = lifecycle.start(
-            new, existing.instance, existing.work, existing.inbox, replaceable, state.now, state.ids
-        )
+        decision = lifecycle.start(new, existing.known, replaceable, state.now, state.ids)
         if existing.token is not None:
             # Its turn in flight belongs to the execution that is being replaced.
             state.streams.release(existing.token)
@@ -169,9 +169,7 @@ class Requests:
 
     def _on_get(self, item: Get) -> None:
         instance = self._saved(item.instance_id)
-        item.reply.resolve(
-            instance.state(fetch_payloads=item.fetch_payloads) if instance else None
-        )
+        item.reply.resolve(instance.state(fetch_payloads=item.fetch_payloads) if instance else None)
 
     def _on_watch(self, item: Watch) -> None:
         self._state.watchers.add(item, self._saved(item.instance_id))

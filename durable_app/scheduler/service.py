@@ -5,11 +5,9 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
-from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from durable_app.clock import Clock
 from durable_app.ports import (
     Capacity,
     InstanceQuery,
@@ -53,7 +51,12 @@ from durable_app.scheduler.inputs import (
 )
 from durable_app.scheduler.loop import OwnerLoop
 from durable_app.scheduler.requests import Requests
-from durable_app.scheduler.state import HubOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from durable_app.clock import Clock
+    from durable_app.scheduler.state import HubOptions
 
 _log = logging.getLogger(__name__)
 

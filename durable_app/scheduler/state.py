@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import msgspec
 
-from durable_app.clock import Clock
-from durable_app.ports import Store
 from durable_app.scheduler.backlog import Backlog
 from durable_app.scheduler.hot import Hot, HotCache
 from durable_app.scheduler.streams import Streams
 from durable_app.scheduler.wakeups import Wakeups
 from durable_app.scheduler.watchers import Watchers
 from durable_app.taskhub.instance import OpenWork
+
+if TYPE_CHECKING:
+    from durable_app.clock import Clock
+    from durable_app.ports import Store
 
 
 class HubOptions(msgspec.Struct, frozen=True):

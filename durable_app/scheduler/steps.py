@@ -7,16 +7,19 @@ no worker knows its name it waits for one that does.
 from __future__ import annotations
 
 from collections import deque
+from typing import TYPE_CHECKING
 
 from durable_app.ports import Mark
 from durable_app.protocol import OrchestratorRequest
 from durable_app.scheduler.hot import Hot, Part
-from durable_app.scheduler.inputs import Ack
-from durable_app.scheduler.state import HubState
-from durable_app.scheduler.streams import Stream
 from durable_app.taskhub import lifecycle
 from durable_app.taskhub.delivery import Turn, is_ready, make_turn, sort_inbox
 from durable_app.taskhub.instance import Decision, Message
+
+if TYPE_CHECKING:
+    from durable_app.scheduler.inputs import Ack
+    from durable_app.scheduler.state import HubState
+    from durable_app.scheduler.streams import Stream
 
 
 class Steps:
@@ -75,8 +78,7 @@ class Steps:
     def give_up(self, hot: Hot, reason: str) -> None:
         """The instance's turns were lost too often: it fails."""
         state = self._state
-        arguments = (hot.instance, hot.work, hot.inbox, reason, state.now, state.ids)
-        self.decide(hot, lifecycle.give_up(*arguments))
+        self.decide(hot, lifecycle.give_up(hot.known, reason, state.now, state.ids))
 
     def postpone(self, hot: Hot, reason: str) -> None:
         """A turn was lost: back off, or give up."""
@@ -90,9 +92,7 @@ class Steps:
         state = self._state
         token = state.streams.new_token("i")
         instance = hot.instance
-        past = (
-            state.store.read_history(hot.instance_id, turn.execution_id) if with_history else ()
-        )
+        past = state.store.read_history(hot.instance_id, turn.execution_id) if with_history else ()
         hot.turn, hot.token, hot.stream_id = turn, token, stream.id
         request = OrchestratorRequest(
             hot.instance_id,
@@ -141,17 +141,14 @@ class Steps:
     def _arrive(self, hot: Hot, message: Message) -> None:
         state = self._state
         before = hot.instance
-        arguments = (before, hot.work, hot.inbox, message, state.now, state.ids)
-        self._part(hot, lifecycle.arrive(*arguments))
+        self._part(hot, lifecycle.arrive(hot.known, message, state.now, state.ids))
         if hot.instance is not before:
             state.streams.forget(hot.instance_id)
 
     def _control(self, hot: Hot, message: Message) -> bool:
         """Carry out a control message; False where a turn has to do it."""
         state = self._state
-        outcome = lifecycle.control(
-            hot.instance, hot.work, hot.inbox, message, state.now, state.ids
-        )
+        outcome = lifecycle.control(hot.known, message, state.now, state.ids)
         if isinstance(outcome, Turn):
             self._hand_out(hot, outcome)
             return False

@@ -8,6 +8,8 @@ stream gives back exactly those.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from durable_app.ports import Capacity, WorkFilter, WorkSink
 from durable_app.protocol import (
     ActivityRequest,
@@ -15,7 +17,9 @@ from durable_app.protocol import (
     OrchestratorRequest,
     WorkItem,
 )
-from durable_app.taskhub.instance import ActivityTask
+
+if TYPE_CHECKING:
+    from durable_app.taskhub.instance import ActivityTask
 
 
 class Stream:
@@ -32,7 +36,9 @@ class Stream:
         "tokens",
     )
 
-    def __init__(self, stream_id: int, sink: WorkSink, capacity: Capacity, only: WorkFilter) -> None:
+    def __init__(
+        self, stream_id: int, sink: WorkSink, capacity: Capacity, only: WorkFilter
+    ) -> None:
         self.id = stream_id
         self.sink = sink
         self.capacity = capacity

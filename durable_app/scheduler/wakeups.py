@@ -8,11 +8,14 @@ the moment of the next one is kept in memory, so that a million timers cost noth
 from __future__ import annotations
 
 import heapq
-from datetime import datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from durable_app.ports import Store
 from durable_app.protocol import EPOCH
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from durable_app.ports import Store
 
 _SLICE: Final = 500
 _LAST_ID: Final = 2**63 - 1

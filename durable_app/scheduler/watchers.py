@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from durable_app.protocol import OrchestrationStatus
-from durable_app.scheduler.inputs import Reply, Watch, WaitFor
-from durable_app.taskhub.instance import Instance
+from durable_app.scheduler.inputs import Reply, WaitFor, Watch
+
+if TYPE_CHECKING:
+    from durable_app.taskhub.instance import Instance
 
 
 def is_reached(status: OrchestrationStatus, until: WaitFor) -> bool:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import bisect
 import threading
-from collections.abc import Sequence
-from datetime import datetime
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -29,6 +28,10 @@ from durable_app.taskhub.instance import (
     RowChange,
     TaskKey,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
 
 _ERA_BITS = 40
 

@@ -9,9 +9,12 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from durable_app.errors import ConfigError, StoreUnavailableError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 class FileOwnership:

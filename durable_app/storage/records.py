@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -19,6 +18,9 @@ from durable_app.protocol import (
     TraceContext,
 )
 from durable_app.taskhub.instance import ActivityTask, Instance, Message, MessageId, TaskKey
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 #: Payloads of more characters live outside of the instance's row, which every turn rewrites.
 SPILL_LENGTH: Final = 2_000

@@ -11,11 +11,9 @@ INSTANCE_COLUMNS: Final = (
 )
 _PLACES: Final = ", ".join("?" * 21)
 
-INSERT_INSTANCE: Final = (
-    f"INSERT INTO instances (hub, {INSTANCE_COLUMNS}) VALUES ({_PLACES})"  # noqa: S608  constants
-)
+INSERT_INSTANCE: Final = f"INSERT INTO instances (hub, {INSTANCE_COLUMNS}) VALUES ({_PLACES})"
 BEAR_INSTANCE: Final = (
-    f"INSERT OR IGNORE INTO instances (hub, {INSTANCE_COLUMNS}) VALUES ({_PLACES})"  # noqa: S608  constants
+    f"INSERT OR IGNORE INTO instances (hub, {INSTANCE_COLUMNS}) VALUES ({_PLACES})"
 )
 TOUCH_INSTANCE: Final = (
     "UPDATE instances SET status = ?, updated_at = ?, custom_status = ?, history_count = ?,"
@@ -25,9 +23,7 @@ TOUCH_INSTANCE: Final = (
 DELETE_INSTANCE_REVISION: Final = (
     "DELETE FROM instances WHERE hub = ? AND instance_id = ? AND revision = ?"
 )
-LOAD_INSTANCE: Final = (
-    f"SELECT {INSTANCE_COLUMNS} FROM instances WHERE hub = ? AND instance_id = ?"  # noqa: S608  constants
-)
+LOAD_INSTANCE: Final = f"SELECT {INSTANCE_COLUMNS} FROM instances WHERE hub = ? AND instance_id = ?"
 EXECUTION_OF: Final = "SELECT execution_id FROM instances WHERE hub = ? AND instance_id = ?"
 CHILDREN: Final = (
     "SELECT instance_id FROM instances WHERE hub = ? AND parent_id = ? ORDER BY instance_id"
@@ -39,13 +35,9 @@ UPSERT_PAYLOAD: Final = (
 DELETE_PAYLOADS: Final = "DELETE FROM payloads WHERE hub = ? AND instance_id = ?"
 LOAD_PAYLOADS: Final = "SELECT kind, value FROM payloads WHERE hub = ? AND instance_id = ?"
 
-INSERT_HISTORY: Final = (
-    "INSERT INTO history (hub, instance_id, seq, events) VALUES (?, ?, ?, ?)"
-)
+INSERT_HISTORY: Final = "INSERT INTO history (hub, instance_id, seq, events) VALUES (?, ?, ?, ?)"
 DELETE_HISTORY: Final = "DELETE FROM history WHERE hub = ? AND instance_id = ?"
-LOAD_HISTORY: Final = (
-    "SELECT events FROM history WHERE hub = ? AND instance_id = ? ORDER BY seq"
-)
+LOAD_HISTORY: Final = "SELECT events FROM history WHERE hub = ? AND instance_id = ? ORDER BY seq"
 
 INSERT_MESSAGE: Final = (
     "INSERT INTO messages (hub, id, instance_id, execution_id, visible_at, key, event)"
@@ -63,8 +55,7 @@ DUE_MESSAGES: Final = (
     " ORDER BY visible_at, id LIMIT ?"
 )
 NEXT_DUE: Final = (
-    "SELECT visible_at FROM messages WHERE hub = ? AND visible_at > ?"
-    " ORDER BY visible_at LIMIT 1"
+    "SELECT visible_at FROM messages WHERE hub = ? AND visible_at > ? ORDER BY visible_at LIMIT 1"
 )
 
 INSERT_TASK: Final = (

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 import threading
-from collections.abc import Iterable, Sequence
-from datetime import datetime
-from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -31,6 +29,11 @@ from durable_app.taskhub.instance import (
     RowChange,
     TaskKey,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from datetime import datetime
+    from pathlib import Path
 
 #: Numbers of one run of the hub: its era in the high bits, a counter in these low ones.
 _ERA_BITS: Final = 40
@@ -84,11 +87,9 @@ class SqliteStore:
         """See ``Store.close``."""
         writer, self._writer = self._writer, None
         if writer is not None:
-            try:
+            # Where the disk is full the next start takes the end for unclean, which is safe.
+            with contextlib.suppress(sqlite3.Error):
                 writer.execute(sql.CLOSE_HUB, (self._hub,))
-            except sqlite3.Error:
-                # A full disk: the next start takes it for unclean, which is safe.
-                pass
         with self._reading:
             self._reader = None
             self.file.close()
@@ -343,36 +344,42 @@ class _Batch:
 
     def _write_rows(self, writer: sqlite3.Connection) -> None:
         hub = self._hub
-        touched: list[tuple[Any, ...]] = []
-        whole: list[Instance] = []
-        replaced: list[tuple[Any, ...]] = []
-        for decision in self._decisions:
-            instance = decision.instance
-            if instance is None:
-                continue
-            if decision.change is RowChange.TOUCH:
-                touched.append(records.touch_row(hub, instance, decision.expected_revision))
-                continue
-            whole.append(instance)
-            if decision.change is RowChange.REPLACE:
-                replaced.append((hub, instance.instance_id, decision.expected_revision))
+        changed = [d for d in self._decisions if d.instance is not None]
+        touched = [
+            records.touch_row(hub, d.instance, d.expected_revision)
+            for d in changed
+            if d.change is RowChange.TOUCH and d.instance is not None
+        ]
         if touched:
             _exactly(len(touched), writer.executemany(sql.TOUCH_INSTANCE, touched))
+        replaced = [d for d in changed if d.change is RowChange.REPLACE]
         if replaced:
-            _exactly(len(replaced), writer.executemany(sql.DELETE_INSTANCE_REVISION, replaced))
-            writer.executemany(sql.DELETE_PAYLOADS, [row[:2] for row in replaced])
+            fences = [(hub, d.instance_id, d.expected_revision) for d in replaced]
+            _exactly(len(fences), writer.executemany(sql.DELETE_INSTANCE_REVISION, fences))
+            writer.executemany(sql.DELETE_PAYLOADS, [fence[:2] for fence in fences])
+        whole = [
+            d.instance
+            for d in changed
+            if d.change is not RowChange.TOUCH and d.instance is not None
+        ]
         if whole:
-            rows = [records.instance_row(hub, i) for i in whole]
+            rows = [records.instance_row(hub, instance) for instance in whole]
             writer.executemany(sql.INSERT_INSTANCE, rows)
-        for instance in (i for d in self._decisions for i in d.births):
-            row = records.instance_row(hub, instance)
-            if writer.execute(sql.BEAR_INSTANCE, row).rowcount:
-                whole.append(instance)
+        whole += self._bear(writer)
         payloads = [
             (hub, i.instance_id, kind, value) for i in whole for kind, value in records.spilled(i)
         ]
         if payloads:
             writer.executemany(sql.UPSERT_PAYLOAD, payloads)
+
+    def _bear(self, writer: sqlite3.Connection) -> list[Instance]:
+        """Insert the rows of children that are not there yet; return those."""
+        return [
+            birth
+            for decision in self._decisions
+            for birth in decision.births
+            if writer.execute(sql.BEAR_INSTANCE, records.instance_row(self._hub, birth)).rowcount
+        ]
 
     def _write_history(self, writer: sqlite3.Connection) -> None:
         hub = self._hub
@@ -380,7 +387,12 @@ class _Batch:
         if replaced:
             writer.executemany(sql.DELETE_HISTORY, replaced)
         rows = [
-            (hub, d.instance_id, d.instance.history_count - len(d.history), encode_events(d.history))
+            (
+                hub,
+                d.instance_id,
+                d.instance.history_count - len(d.history),
+                encode_events(d.history),
+            )
             for d in self._decisions
             if d.history and d.instance is not None
         ]

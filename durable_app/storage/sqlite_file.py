@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from durable_app.errors import DurableError, StoreCorruptError, StoreUnavailableError
 from durable_app.storage.migrations import MIGRATIONS
 from durable_app.storage.ownership import FileOwnership
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
 
 #: Says in the file's header that it is ours ("dura").
 APPLICATION_ID: Final = 0x64757261

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Callable, Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from durable_app.ports import InstanceQuery, Page, PurgeFilter
 from durable_app.protocol import TERMINAL
 from durable_app.storage import records, sql
-from durable_app.taskhub.instance import Instance
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Callable, Iterable
+
+    from durable_app.taskhub.instance import Instance
 
 
 def query_page(
@@ -23,9 +26,7 @@ def query_page(
     Raises:
         ValueError: the token is none of ours.
     """
-    conditions, values = _conditions(
-        query.created_from, query.created_to, query.statuses
-    )
+    conditions, values = _conditions(query.created_from, query.created_to, query.statuses)
     if query.instance_id_prefix:
         # substr, not LIKE: the prefix may hold wildcards.
         conditions.append("substr(instance_id, 1, ?) = ?")
@@ -35,7 +36,7 @@ def query_page(
         values += parse_token(query.continuation_token)
     where = " AND ".join(["hub = ?", *conditions])
     statement = (
-        f"SELECT {sql.INSTANCE_COLUMNS} FROM instances WHERE {where}"  # noqa: S608  constants only; values are parameters
+        f"SELECT {sql.INSTANCE_COLUMNS} FROM instances WHERE {where}"
         " ORDER BY created_at, instance_id LIMIT ?"
     )
     rows = reader.execute(statement, (hub, *values, query.page_size + 1)).fetchall()
@@ -59,8 +60,7 @@ def purgeable(
     conditions, values = _conditions(which.created_from, which.created_to, statuses)
     where = " AND ".join(["hub = ?", *conditions])
     statement = (
-        f"SELECT instance_id FROM instances WHERE {where}"  # noqa: S608  constants only; values are parameters
-        " ORDER BY created_at, instance_id LIMIT ?"
+        f"SELECT instance_id FROM instances WHERE {where} ORDER BY created_at, instance_id LIMIT ?"
     )
     return [row[0] for row in connection.execute(statement, (hub, *values, limit))]
 

@@ -15,9 +15,7 @@ What must never happen: one schedule resolved twice within a batch, a turn witho
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from datetime import datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -37,6 +35,10 @@ from durable_app.protocol import (
     TimerFired,
 )
 from durable_app.taskhub.instance import Instance, Message, MessageId, OpenWork
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
 
 CONTROL: Final = (ExecutionTerminated, ExecutionSuspended, ExecutionResumed, ExecutionRewound)
 RESOLUTIONS: Final = frozenset(
@@ -87,9 +89,9 @@ def sort_inbox(instance: Instance, work: OpenWork, messages: Iterable[Message]) 
                 heaps.events.insert(0, message)
             else:
                 heaps.arrivals.append(message)
-        elif ended and kind is not ExecutionRewound:
-            heaps.strays.append(message.id)
-        elif message.execution_id is not None and message.execution_id != instance.execution_id:
+        elif (ended and kind is not ExecutionRewound) or (
+            message.execution_id is not None and message.execution_id != instance.execution_id
+        ):
             heaps.strays.append(message.id)
         elif kind in RESOLUTIONS:
             if work.accepts(event, message.key) and (kind, message.key) not in resolved:

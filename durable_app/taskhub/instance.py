@@ -16,10 +16,9 @@ What must never happen, and what prevents it:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from datetime import datetime
 from enum import Enum
-from typing import Any, Final, NewType, Protocol
+from typing import TYPE_CHECKING, Any, Final, NewType, Protocol
 
 import msgspec
 
@@ -44,6 +43,9 @@ from durable_app.protocol import (
     TimerFired,
     TraceContext,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
 
 MessageId = NewType("MessageId", int)
 TaskKey = NewType("TaskKey", int)
@@ -213,6 +215,22 @@ class Decision(msgspec.Struct, frozen=True):
     finished: tuple[TaskKey, ...] = ()
 
 
+class Known:
+    """All that a rule may know of an instance: row, open work, inbox.
+
+    Attributes:
+        inbox: every message that is known, those of the turn in question included.
+    """
+
+    __slots__ = ("inbox", "instance", "work")
+
+    def __init__(self, instance: Instance, work: OpenWork, inbox: Iterable[Message]) -> None:
+        """Collect what is known."""
+        self.instance = instance
+        self.work = work
+        self.inbox = inbox
+
+
 class OpenChild(msgspec.Struct, frozen=True):
     """A sub-orchestration that has been created and has not ended."""
 
@@ -242,6 +260,12 @@ class OpenWork:
         for event in history:
             work.apply(event)
         return work
+
+    def clear(self) -> None:
+        """Nothing is open any more."""
+        self.tasks.clear()
+        self.timers.clear()
+        self.children.clear()
 
     def __len__(self) -> int:
         return len(self.tasks) + len(self.timers) + len(self.children)

@@ -14,9 +14,7 @@ running instance of somebody else, a parent that waits for a child which was ref
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from datetime import datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -34,7 +32,6 @@ from durable_app.protocol import (
     HistoryEvent,
     OrchestrationStatus,
     SubOrchestrationInstanceFailed,
-    TraceContext,
 )
 from durable_app.taskhub.activity import back_off
 from durable_app.taskhub.delivery import Turn, make_turn
@@ -42,9 +39,9 @@ from durable_app.taskhub.instance import (
     Decision,
     Ids,
     Instance,
+    Known,
     Message,
     MessageId,
-    OpenWork,
     RowChange,
     TaskKey,
 )
@@ -56,6 +53,9 @@ from durable_app.taskhub.orchestration import (
     start_message,
 )
 
+if TYPE_CHECKING:
+    from datetime import datetime
+
 MAX_ID_LENGTH: Final = 256
 _FORBIDDEN: Final = frozenset("/\\#?")
 #: A start may replace these unless the caller says otherwise.
@@ -63,11 +63,11 @@ DEFAULT_REPLACEABLE: Final = TERMINAL
 
 
 def check_instance_id(instance_id: str) -> None:
-    """Refuse ids that the management URLs could not carry.
+    r"""Refuse ids that the management URLs could not carry.
 
     Raises:
         ValueError: empty, longer than 256 characters, starting with "@" (entities), or with one
-            of ``/ \\ # ?`` or a control character.
+            of ``/ \ # ?`` or a control character.
     """
     if not 1 <= len(instance_id) <= MAX_ID_LENGTH:
         raise ValueError(
@@ -88,51 +88,45 @@ def check_instance_id(instance_id: str) -> None:
 
 def _is_printable(char: str) -> bool:
     # C0, DEL and C1 controls; everything else is allowed, non-ASCII included.
-    return not (ord(char) < 0x20 or 0x7F <= ord(char) <= 0x9F)
+    return not (char < " " or "\x7f" <= char <= "\x9f")
 
 
 def start(
     new: Instance,
-    existing: Instance | None,
-    work: OpenWork,
-    inbox: Iterable[Message],
+    existing: Known | None,
     replaceable: frozenset[OrchestrationStatus],
     now: datetime,
     ids: Ids,
 ) -> Decision:
-    """Create ``new``, or let it replace ``existing``.
+    """Create ``new``, or let it replace what the id belongs to now.
 
     Args:
         new: a pending row with a fresh execution id.
-        existing, work, inbox: what the id belongs to now; an empty OpenWork where nothing.
 
     Raises:
         InstanceExistsError: the status of ``existing`` is not in ``replaceable``.
     """
     if existing is None:
-        return Decision(
-            new.instance_id,
-            new,
-            RowChange.INSERT,
-            messages=(start_message(new, now, ids),),
-        )
-    if existing.status not in replaceable:
-        raise InstanceExistsError(existing.instance_id, existing.status)
+        message = start_message(new, now, ids)
+        return Decision(new.instance_id, new, RowChange.INSERT, messages=(message,))
+    old = existing.instance
+    if old.status not in replaceable:
+        raise InstanceExistsError(old.instance_id, old.status)
     messages: tuple[Message, ...] = ()
-    if not existing.is_terminal:
+    if not old.is_terminal:
         # Its parent, if any, must not wait for an execution that no longer exists.
-        gone = msgspec.structs.replace(existing, status=OrchestrationStatus.TERMINATED)
+        gone = msgspec.structs.replace(old, status=OrchestrationStatus.TERMINATED)
         messages = notify_parent(gone, now, ids)
-    row = msgspec.structs.replace(new, revision=existing.revision + 1)
+    row = msgspec.structs.replace(new, revision=old.revision + 1)
     return Decision(
         new.instance_id,
         row,
         RowChange.REPLACE,
-        existing.revision,
+        old.revision,
         replaces_history=True,
         messages=(*messages, start_message(row, now, ids)),
-        consumed=tuple(m.id for m in inbox),
-        finished=tuple(TaskKey(key) for key in work.tasks.values()),
+        consumed=tuple(m.id for m in existing.inbox),
+        finished=tuple(TaskKey(key) for key in existing.work.tasks.values()),
     )
 
 
@@ -143,10 +137,9 @@ def new_instance(
     ids: Ids,
     *,
     version: str | None = None,
-    input: str | None = None,  # noqa: A002  the field's own name in the protocol
+    input: str | None = None,
     tags: dict[str, str] | None = None,
     start_at: datetime | None = None,
-    parent_trace_context: TraceContext | None = None,
 ) -> Instance:
     """A pending row; a start time in the past means now."""
     return Instance(
@@ -160,7 +153,6 @@ def new_instance(
         scheduled_start=start_at if start_at is not None and start_at > now else None,
         input=input,
         tags=tags,
-        parent_trace_context=parent_trace_context,
     )
 
 
@@ -186,7 +178,11 @@ def check_rewindable(instance: Instance) -> None:
 
 
 def post(
-    instance_id: str, event: HistoryEvent, now: datetime, ids: Ids, visible_at: datetime | None = None
+    instance_id: str,
+    event: HistoryEvent,
+    now: datetime,
+    ids: Ids,
+    visible_at: datetime | None = None,
 ) -> Decision:
     """A message for any execution of an instance: an external event or a request."""
     message = Message(MessageId(ids.next_key()), instance_id, None, event, visible_at or now)
@@ -203,19 +199,13 @@ def external_event(name: str, data: str | None, now: datetime) -> EventRaised:
 # ---------------------------------------------------------------------------------------------
 
 
-def control(
-    instance: Instance,
-    work: OpenWork,
-    inbox: Iterable[Message],
-    message: Message,
-    now: datetime,
-    ids: Ids,
-) -> Decision | Turn:
+def control(known: Known, message: Message, now: datetime, ids: Ids) -> Decision | Turn:
     """Carry out one control message; a rewind needs a turn, the others are decided at once."""
     event = message.event
+    instance = known.instance
     match event:
         case ExecutionTerminated():
-            decision = _terminate(instance, work, inbox, event, now, ids)
+            decision = _terminate(known, event, now, ids)
         case ExecutionSuspended():
             decision = _suspend(instance, event, now)
         case ExecutionResumed():
@@ -229,17 +219,12 @@ def control(
     )
 
 
-def _terminate(
-    instance: Instance,
-    work: OpenWork,
-    inbox: Iterable[Message],
-    event: ExecutionTerminated,
-    now: datetime,
-    ids: Ids,
-) -> Decision:
-    children = [child.instance_id for child in work.children.values()] if event.recurse else []
+def _terminate(known: Known, event: ExecutionTerminated, now: datetime, ids: Ids) -> Decision:
+    children = (
+        [child.instance_id for child in known.work.children.values()] if event.recurse else []
+    )
     last = ExecutionCompleted(-1, now, OrchestrationStatus.TERMINATED, event.input)
-    ended = end_execution(instance, work, inbox, last, now, ids, (event,))
+    ended = end_execution(known, last, now, ids, (event,))
     cascade = tuple(
         Message(
             MessageId(ids.next_key()),
@@ -263,9 +248,7 @@ def _touch(instance: Instance, event: HistoryEvent, now: datetime, **changes: ob
         revision=instance.revision + 1,
         **changes,
     )
-    return Decision(
-        instance.instance_id, row, RowChange.TOUCH, instance.revision, history=history
-    )
+    return Decision(instance.instance_id, row, RowChange.TOUCH, instance.revision, history=history)
 
 
 def _suspend(instance: Instance, event: ExecutionSuspended, now: datetime) -> Decision:
@@ -320,13 +303,11 @@ def reborn(event: ExecutionRewound, instance_id: str, now: datetime, ids: Ids) -
             version=event.version,
             input=event.input,
             tags=event.tags,
-            parent_trace_context=event.parent_trace_context,
         ),
         parent=event.parent,
+        parent_trace_context=event.parent_trace_context,
     )
-    return Decision(
-        instance_id, row, RowChange.INSERT, messages=(start_message(row, now, ids),)
-    )
+    return Decision(instance_id, row, RowChange.INSERT, messages=(start_message(row, now, ids),))
 
 
 # ---------------------------------------------------------------------------------------------
@@ -334,22 +315,17 @@ def reborn(event: ExecutionRewound, instance_id: str, now: datetime, ids: Ids) -
 # ---------------------------------------------------------------------------------------------
 
 
-def arrive(
-    instance: Instance,
-    work: OpenWork,
-    inbox: Iterable[Message],
-    message: Message,
-    now: datetime,
-    ids: Ids,
-) -> Decision:
+def arrive(known: Known, message: Message, now: datetime, ids: Ids) -> Decision:
     """A parent wants to start a child whose id exists already.
 
     Over an instance that has ended the child replaces it: retries use an id again. Over one that
     still runs the parent's task fails, rather than waiting for a child that is not its own.
     """
     event = message.event
-    assert isinstance(event, ExecutionStarted)  # noqa: S101  sort_inbox puts nothing else here
-    others = [m for m in inbox if m.id != message.id]
+    if not isinstance(event, ExecutionStarted):
+        raise TypeError(f"{type(event).__name__} starts nothing")
+    instance = known.instance
+    others = [m for m in known.inbox if m.id != message.id]
     same = event.instance is not None and event.instance.execution_id == instance.execution_id
     if same or event.parent is None:
         return Decision(instance.instance_id, consumed=(message.id,))
@@ -374,8 +350,8 @@ def arrive(
             RowChange.REPLACE,
             instance.revision,
             replaces_history=True,
-            consumed=own_messages(instance, others),
-            finished=tuple(TaskKey(key) for key in work.tasks.values()),
+            consumed=own_messages(Known(instance, known.work, others)),
+            finished=tuple(TaskKey(key) for key in known.work.tasks.values()),
         )
     failure = FailureDetails(
         "InstanceExistsError", str(InstanceExistsError(instance.instance_id, instance.status))
@@ -405,19 +381,13 @@ def postpone(instance: Instance, now: datetime) -> Decision:
     return Decision(instance.instance_id, row, RowChange.TOUCH, instance.revision)
 
 
-def give_up(
-    instance: Instance,
-    work: OpenWork,
-    inbox: Iterable[Message],
-    reason: str,
-    now: datetime,
-    ids: Ids,
-) -> Decision:
+def give_up(known: Known, reason: str, now: datetime, ids: Ids) -> Decision:
     """Its turns were lost too often: the instance fails, others are not held up."""
+    instance = known.instance
     failure = FailureDetails(
         "PoisonedOrchestration",
         f"Orchestration '{instance.name}' was given up after {instance.attempts} turns that ended"
         f" without a result; the last one: {reason}",
     )
     last = ExecutionCompleted(-1, now, OrchestrationStatus.FAILED, None, failure)
-    return end_execution(instance, work, inbox, last, now, ids)
+    return end_execution(known, last, now, ids)

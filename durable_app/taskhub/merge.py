@@ -7,9 +7,8 @@ effect as its parts applied in order.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from durable_app.protocol import HistoryEvent
 from durable_app.taskhub.instance import (
     ActivityTask,
     Decision,
@@ -19,6 +18,11 @@ from durable_app.taskhub.instance import (
     RowChange,
     TaskKey,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from durable_app.protocol import HistoryEvent
 
 
 def merge(parts: Sequence[Decision]) -> Decision:
@@ -35,16 +39,10 @@ def merge(parts: Sequence[Decision]) -> Decision:
     finished: list[TaskKey] = []
     births: list[Instance] = []
     for part in parts:
-        for message_id in part.consumed:
-            if posted.pop(message_id, None) is None:
-                consumed.append(message_id)
-        for key in part.finished:
-            if queued.pop(key, None) is None:
-                finished.append(key)
-        for message in part.messages:
-            posted[message.id] = message
-        for task in part.tasks:
-            queued[task.key] = task
+        consumed += [i for i in part.consumed if posted.pop(i, None) is None]
+        finished += [key for key in part.finished if queued.pop(key, None) is None]
+        posted.update((message.id, message) for message in part.messages)
+        queued.update((task.key, task) for task in part.tasks)
         births.extend(part.births)
     instance, change, expected = _row(parts)
     history, replaces = _history(parts)

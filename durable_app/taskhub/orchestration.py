@@ -11,9 +11,7 @@ left behind; external events lost by continue-as-new.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -46,39 +44,37 @@ from durable_app.protocol import (
     TimerCreated,
     TimerFired,
 )
-from durable_app.taskhub.delivery import Turn
 from durable_app.taskhub.instance import (
     ActivityTask,
     Decision,
     Ids,
     Instance,
+    Known,
     Message,
     MessageId,
-    OpenWork,
     RowChange,
     TaskKey,
 )
 from durable_app.taskhub.rewind import apply_rewind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from datetime import datetime
+
+    from durable_app.taskhub.delivery import Turn
 
 #: From these statuses the queued activities of an instance are of no use to anybody.
 _DISCARDS_TASKS: Final = frozenset({OrchestrationStatus.FAILED, OrchestrationStatus.TERMINATED})
 
 
 def complete(
-    instance: Instance,
-    work: OpenWork,
-    inbox: Iterable[Message],
-    turn: Turn,
-    response: OrchestratorResponse,
-    now: datetime,
-    ids: Ids,
+    known: Known, turn: Turn, response: OrchestratorResponse, now: datetime, ids: Ids
 ) -> Decision:
     """Decide what follows from the answer to ``turn``.
 
     Args:
-        instance: the row that the turn was made from.
-        work: its open work; follows the decision (throw it away if the commit fails).
-        inbox: all messages of the instance that are known, those of the turn included.
+        known: what the turn was made from; its open work follows the decision (throw it away if
+            the commit fails).
         now: aware UTC, not before the turn was made.
 
     Raises:
@@ -86,43 +82,31 @@ def complete(
     """
     for action in response.actions:
         if type(action) is RewindOrchestration:
-            return apply_rewind(instance, work, turn, action.new_history, now, ids)
-    builder = _Builder(instance, now, ids)
-    end: CompleteOrchestration | None = None
-    for action in response.actions:
-        if type(action) is CompleteOrchestration:
-            end = action
-        else:
-            rule = _RULES.get(type(action))
-            if rule is None:
-                raise UnsupportedOnHostError(
-                    f"This task hub does not know the action {type(action).__name__}."
-                )
-            rule(builder, action)
+            return apply_rewind(known, turn, action.new_history, now, ids)
+    builder = _Builder(known.instance, now, ids)
+    end = builder.carry_out(response.actions)
     events = (*turn.events, *builder.events)
     for event in events:
-        work.apply(event)
+        known.work.apply(event)
     if end is None:
         return builder.go_on(turn, events, response)
-    waiting = list(inbox)
     if end.status is OrchestrationStatus.CONTINUED_AS_NEW:
-        if any(type(m.event) is ExecutionTerminated for m in waiting):
+        if any(type(m.event) is ExecutionTerminated for m in known.inbox):
             # A termination that arrived meanwhile wins: the execution ends instead of going on.
             return builder.go_on(turn, events, response)
-        return builder.continue_as_new(turn, end, work, waiting)
-    return builder.end(turn, events, response, end, work, waiting)
+        return builder.continue_as_new(turn, end, known)
+    return builder.end(turn, events, response, end, known)
 
 
 def end_execution(
-    instance: Instance,
-    work: OpenWork,
-    inbox: Iterable[Message],
+    known: Known,
     event: ExecutionCompleted,
     now: datetime,
     ids: Ids,
     history: Sequence[HistoryEvent] = (),
 ) -> Decision:
-    """End an instance from outside a turn (terminated, poisoned) with ``event`` as its last."""
+    """End an instance with ``event`` as its last; ``history`` comes before it."""
+    instance = known.instance
     ended = msgspec.structs.replace(
         instance,
         status=event.status,
@@ -136,7 +120,7 @@ def end_execution(
         not_before=None,
         unsuspended_status=None,
     )
-    finished = tuple(TaskKey(key) for key in work.tasks.values())
+    finished = tuple(TaskKey(key) for key in known.work.tasks.values())
     return Decision(
         instance.instance_id,
         ended,
@@ -144,14 +128,15 @@ def end_execution(
         instance.revision,
         history=(*history, event),
         messages=notify_parent(ended, now, ids),
-        consumed=own_messages(instance, inbox),
+        consumed=own_messages(known),
         finished=finished if event.status in _DISCARDS_TASKS else (),
     )
 
 
-def own_messages(instance: Instance, inbox: Iterable[Message]) -> tuple[MessageId, ...]:
+def own_messages(known: Known) -> tuple[MessageId, ...]:
     """Timers and results that die with the execution; external events do not."""
-    return tuple(m.id for m in inbox if m.execution_id == instance.execution_id)
+    execution_id = known.instance.execution_id
+    return tuple(m.id for m in known.inbox if m.execution_id == execution_id)
 
 
 def notify_parent(instance: Instance, now: datetime, ids: Ids) -> tuple[Message, ...]:
@@ -173,9 +158,7 @@ def notify_parent(instance: Instance, now: datetime, ids: Ids) -> tuple[Message,
     return (resolve_parent(parent, event, now, ids),)
 
 
-def resolve_parent(
-    parent: ParentInstance, event: HistoryEvent, now: datetime, ids: Ids
-) -> Message:
+def resolve_parent(parent: ParentInstance, event: HistoryEvent, now: datetime, ids: Ids) -> Message:
     """A message that resolves the parent's schedule with ``event``."""
     return Message(
         MessageId(ids.next_key()),
@@ -210,10 +193,23 @@ class _Builder:
         key: int = 0,
     ) -> None:
         self.messages.append(
-            Message(
-                MessageId(self.ids.next_key()), target, execution_id, event, visible_at, key
-            )
+            Message(MessageId(self.ids.next_key()), target, execution_id, event, visible_at, key)
         )
+
+    def carry_out(self, actions: Iterable[OrchestratorAction]) -> CompleteOrchestration | None:
+        """Everything but the end, which is returned where there is one."""
+        end: CompleteOrchestration | None = None
+        for action in actions:
+            if type(action) is CompleteOrchestration:
+                end = action
+                continue
+            rule = _RULES.get(type(action))
+            if rule is None:
+                raise UnsupportedOnHostError(
+                    f"This task hub does not know the action {type(action).__name__}."
+                )
+            rule(self, action)
+        return end
 
     # -- how a turn can end ------------------------------------------------------------------
 
@@ -252,16 +248,14 @@ class _Builder:
         events: tuple[HistoryEvent, ...],
         response: OrchestratorResponse,
         action: CompleteOrchestration,
-        work: OpenWork,
-        inbox: list[Message],
+        known: Known,
     ) -> Decision:
         """The execution is over."""
-        last = ExecutionCompleted(
-            action.id, self.now, action.status, action.result, action.failure
-        )
+        last = ExecutionCompleted(action.id, self.now, action.status, action.result, action.failure)
         status = _latest(response.custom_status, self.instance.custom_status)
         row = msgspec.structs.replace(self.instance, custom_status=status)
-        ended = end_execution(row, work, inbox, last, self.now, self.ids, events)
+        now_known = Known(row, known.work, known.inbox)
+        ended = end_execution(now_known, last, self.now, self.ids, events)
         # Timers set in the same turn have nobody to wake; everything else was asked for.
         messages = [m for m in self.messages if type(m.event) is not TimerFired]
         keep_tasks = action.status not in _DISCARDS_TASKS
@@ -275,14 +269,10 @@ class _Builder:
             finished=tuple(discarded - {task.key for task in self.tasks}),
         )
 
-    def continue_as_new(
-        self, turn: Turn, action: CompleteOrchestration, work: OpenWork, inbox: list[Message]
-    ) -> Decision:
+    def continue_as_new(self, turn: Turn, action: CompleteOrchestration, known: Known) -> Decision:
         """A new execution takes the place of this one, with an empty history."""
         old = self.instance
-        work.tasks.clear()
-        work.timers.clear()
-        work.children.clear()
+        known.work.clear()
         row = msgspec.structs.replace(
             old,
             execution_id=self.ids.execution_id(),
@@ -300,13 +290,11 @@ class _Builder:
         )
         messages = [m for m in self.messages if type(m.event) is not TimerFired]
         messages.append(start_message(row, self.now, self.ids))
-        for event in action.carryover_events:
-            # The arrival time keeps them ahead of events that arrived later.
-            messages.append(
-                Message(
-                    MessageId(self.ids.next_key()), row.instance_id, None, event, event.timestamp
-                )
-            )
+        # Their time of arrival keeps these ahead of events that arrived later.
+        messages += [
+            Message(MessageId(self.ids.next_key()), row.instance_id, None, event, event.timestamp)
+            for event in action.carryover_events
+        ]
         return Decision(
             old.instance_id,
             row,
@@ -316,7 +304,7 @@ class _Builder:
             births=tuple(self.births),
             messages=tuple(messages),
             tasks=tuple(self.tasks),
-            consumed=_union(turn.messages, own_messages(old, inbox)),
+            consumed=_union(turn.messages, own_messages(known)),
         )
 
     # -- actions -----------------------------------------------------------------------------
@@ -410,7 +398,7 @@ class _Builder:
         event = ExecutionTerminated(-1, self.now, action.reason, action.recurse)
         self.post(action.instance_id, None, event, self.now)
 
-    def send_entity_message(self, action: SendEntityMessage) -> None:
+    def send_entity_message(self, _action: SendEntityMessage) -> None:
         raise UnsupportedOnHostError(
             "Entities are not run by this version of the task hub; keep the state in an"
             " orchestration or in your database for now."

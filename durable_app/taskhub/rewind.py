@@ -8,9 +8,7 @@ new task, timers keep their time, failed sub-orchestrations are rewound in their
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -25,12 +23,12 @@ from durable_app.protocol import (
     TimerCreated,
     TimerFired,
 )
-from durable_app.taskhub.delivery import Turn
 from durable_app.taskhub.instance import (
     ActivityTask,
     Decision,
     Ids,
     Instance,
+    Known,
     Message,
     MessageId,
     OpenChild,
@@ -39,18 +37,20 @@ from durable_app.taskhub.instance import (
     TaskKey,
 )
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from durable_app.taskhub.delivery import Turn
+
 _Opening = TaskScheduled | TimerCreated | SubOrchestrationInstanceCreated
 
 
 def apply_rewind(
-    instance: Instance,
-    work: OpenWork,
-    turn: Turn,
-    new_history: Sequence[HistoryEvent],
-    now: datetime,
-    ids: Ids,
+    known: Known, turn: Turn, new_history: Sequence[HistoryEvent], now: datetime, ids: Ids
 ) -> Decision:
     """Put ``new_history`` in place and dispatch again what is open in it."""
+    instance, work = known.instance, known.work
     open_now = OpenWork.of(new_history)
     history: list[HistoryEvent] = []
     tasks: list[ActivityTask] = []

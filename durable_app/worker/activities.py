@@ -12,17 +12,19 @@ import logging
 import threading
 from collections.abc import Callable, Mapping
 from queue import SimpleQueue
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from durable_app.clock import Clock
 from durable_app.functions.facts import DurableFunction
 from durable_app.functions.handles import call_activity_function, call_async_activity_function
 from durable_app.functions.index import AppIndex, unknown_function_text
 from durable_app.payload import from_text, to_text
-from durable_app.ports import WorkStream
 from durable_app.protocol import ActivityRequest, ActivityResponse, FailureDetails
 from durable_app.replay.failures import failure_of
-from durable_app.telemetry import InvocationObserver
+
+if TYPE_CHECKING:
+    from durable_app.clock import Clock
+    from durable_app.ports import WorkStream
+    from durable_app.telemetry import InvocationObserver
 
 _log = logging.getLogger(__name__)
 

@@ -10,16 +10,11 @@ from __future__ import annotations
 import logging
 import sys
 import threading
-from collections.abc import Callable
 from queue import Empty, SimpleQueue
-from types import FrameType
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from durable_app.clock import Clock
 from durable_app.errors import DurableError
-from durable_app.functions.index import AppIndex
 from durable_app.functions.names import unknown_function_text
-from durable_app.ports import WorkStream
 from durable_app.protocol import (
     CompleteOrchestration,
     ExecutionStarted,
@@ -30,8 +25,15 @@ from durable_app.protocol import (
     OrchestratorResponse,
 )
 from durable_app.replay.engine import Execution, ReplayEnv
-from durable_app.telemetry import InvocationObserver
-from durable_app.worker.sessions import Sessions
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from durable_app.clock import Clock
+    from durable_app.functions.index import AppIndex
+    from durable_app.ports import WorkStream
+    from durable_app.telemetry import InvocationObserver
+    from durable_app.worker.sessions import Sessions
 
 _log = logging.getLogger(__name__)
 
@@ -179,9 +181,7 @@ class OrchestratorThread:
         return self._stream.load_history(request.instance_id, request.execution_id)
 
     def _unknown(self, request: OrchestratorRequest) -> OrchestratorResponse:
-        text = unknown_function_text(
-            "orchestrator", request.name, self._index.orchestration_names
-        )
+        text = unknown_function_text("orchestrator", request.name, self._index.orchestration_names)
         return _failed(request, "OrchestratorNotRegisteredError", text)
 
     # -- the watchdog ------------------------------------------------------------------------
@@ -208,7 +208,9 @@ class OrchestratorThread:
 
     def _location(self) -> str | None:
         """File and line that the thread is in, the innermost of the user's own."""
-        frame: FrameType | None = sys._current_frames().get(self._thread.ident or 0)  # noqa: SLF001  the documented way to look at another thread
+        frame: FrameType | None = sys._current_frames().get(  # noqa: SLF001  the documented way to look at another thread
+            self._thread.ident or 0
+        )
         while frame is not None:
             filename = frame.f_code.co_filename
             if "durable_app" not in filename and not filename.startswith(sys.prefix):

@@ -5,19 +5,23 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from durable_app.clock import Clock
-from durable_app.functions.index import AppIndex
 from durable_app.ports import Capacity, WorkSource, WorkStream
 from durable_app.protocol import ActivityRequest, OrchestratorRequest, WorkItem
 from durable_app.replay.engine import ReplayEnv
-from durable_app.telemetry import InvocationObserver
 from durable_app.worker.activities import ActivityPool, BindExtra
 from durable_app.worker.orchestrators import OrchestratorThread
 from durable_app.worker.sessions import Sessions
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from durable_app.clock import Clock
+    from durable_app.functions.index import AppIndex
+    from durable_app.telemetry import InvocationObserver
 
 _log = logging.getLogger(__name__)
 
@@ -85,7 +89,7 @@ class Worker:
         stream, self._stream = self._stream, None
         stream.pause()
         deadline = self._clock.monotonic() + grace_s
-        while self._busy and self._clock.monotonic() < deadline:
+        while self._busy and self._clock.monotonic() < deadline:  # noqa: ASYNC110  the end of user code on threads; nobody to set an event
             await asyncio.sleep(0.01)
         if self._busy:
             _log.warning(

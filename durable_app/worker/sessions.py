@@ -11,9 +11,12 @@ longer fits), or a closed generator goes on acting for its instance.
 from __future__ import annotations
 
 from collections import OrderedDict
+from typing import TYPE_CHECKING
 
 from durable_app.protocol import CompleteOrchestration, OrchestratorRequest
-from durable_app.replay.engine import Execution, ReplayResult
+
+if TYPE_CHECKING:
+    from durable_app.replay.engine import Execution, ReplayResult
 
 
 class _Session:
@@ -48,15 +51,16 @@ class Sessions:
             return None
         self._events -= session.position
         fits = (
-            session.execution_id == request.execution_id
-            and session.position == request.past_count
+            session.execution_id == request.execution_id and session.position == request.past_count
         )
         if fits:
             return session.execution
         session.execution.close()
         return None
 
-    def keep(self, request: OrchestratorRequest, execution: Execution, result: ReplayResult) -> None:
+    def keep(
+        self, request: OrchestratorRequest, execution: Execution, result: ReplayResult
+    ) -> None:
         """Keep the execution for its next turn, where it has one."""
         if result.is_complete or any(isinstance(a, CompleteOrchestration) for a in result.actions):
             execution.close()
