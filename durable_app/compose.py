@@ -40,7 +40,8 @@ from durable_app.host.settings import (
     read_host_settings,
     read_local_settings,
 )
-from durable_app.scheduler.service import HubOptions, TaskHub
+from durable_app.scheduler.service import TaskHub
+from durable_app.scheduler.state import HubOptions
 from durable_app.storage.memory import MemoryStore
 from durable_app.storage.sqlite import SqliteStore
 from durable_app.worker.service import Worker, WorkerOptions
@@ -99,7 +100,7 @@ class RunningHost(NamedTuple):
     origin: str
     hub: TaskHub
     client: DurableOrchestrationClient
-    index: AppIndex
+    app: AppIndex
     console: Console
     stop: Stop
 

@@ -17,7 +17,7 @@ _R = TypeVar("_R")
 def _waiting(
     method: Callable[Concatenate[DurableOrchestrationClient, _P], Coroutine[Any, Any, _R]],
 ) -> Callable[Concatenate[SyncDurableOrchestrationClient, _P], _R]:
-    def call(self: SyncDurableOrchestrationClient, *args: _P.args, **kwargs: _P.kwargs) -> _R:
+    def call(self: SyncDurableOrchestrationClient, /, *args: _P.args, **kwargs: _P.kwargs) -> _R:
         return self.wait(method(self.on_loop, *args, **kwargs))
 
     call.__name__ = method.__name__

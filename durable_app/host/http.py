@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import socket
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from aiohttp import web
@@ -27,12 +29,8 @@ _BACKLOG: Final = 512
 _CONNECTION_HEADERS: Final = frozenset({"content-length", "transfer-encoding", "connection"})
 
 
-class HttpFunction(Protocol):
-    """A function with an HTTP trigger, ready to be called."""
-
-    async def __call__(self, request: HttpRequest) -> Any:
-        """Run it; its return value. Raises FunctionFailedError where it raised."""
-        ...
+#: Runs a function with an HTTP trigger and gives its return value, or raises FunctionFailedError.
+HttpFunction = Callable[[HttpRequest], Coroutine[Any, Any, Any]]
 
 
 class FunctionFailedError(Exception):
@@ -164,9 +162,12 @@ class HttpServer:
 
 
 def _request(*args: Any) -> web.BaseRequest:
-    # message, payload, protocol, writer, task: as aiohttp's server passes them
-    loop = args[2]._loop  # noqa: SLF001  what aiohttp's own default factory does
-    return web.BaseRequest(*args, loop, client_max_size=MAX_BODY_BYTES)
+    # aiohttp's server passes all but the loop, and runs on the present one.
+    message, payload, protocol, writer, task = args
+    loop = asyncio.get_running_loop()
+    return web.BaseRequest(
+        message, payload, protocol, writer, task, loop, client_max_size=MAX_BODY_BYTES
+    )
 
 
 async def _read(request: web.BaseRequest) -> bytes | None:

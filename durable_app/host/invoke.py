@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from azure.functions import Context
 
 from durable_app.errors import DefinitionError
-from durable_app.host.http import FunctionFailedError
+from durable_app.host.http import FunctionFailedError, HttpFunction
 from durable_app.host.tracebacks import user_traceback
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
     from azure.functions.http import HttpRequest
@@ -126,7 +126,7 @@ class HttpInvoker:
         self._timeout_s = timeout_s
         self._storage = threading.local()
 
-    def bind(self, function: FunctionFacts) -> Callable[[HttpRequest], Any]:
+    def bind(self, function: FunctionFacts) -> HttpFunction:
         """A call of this function for the HTTP server.
 
         Raises:

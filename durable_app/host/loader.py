@@ -76,7 +76,8 @@ def _import(path: Path) -> ModuleType:
 
 
 def _find_app(module: ModuleType, name: str) -> FunctionRegister:
-    apps = {id(value): value for value in vars(module).values() if _is_app(value)}
+    values = vars(module).values()
+    apps = {id(value): value for value in values if isinstance(value, FunctionRegister)}
     if not apps:
         raise DefinitionError(
             f"Could not find top level function app instances in {name}. Write"
@@ -89,7 +90,3 @@ def _find_app(module: ModuleType, name: str) -> FunctionRegister:
             " with app.register_functions."
         )
     return next(iter(apps.values()))
-
-
-def _is_app(value: object) -> bool:
-    return isinstance(value, FunctionRegister)

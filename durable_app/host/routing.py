@@ -270,7 +270,7 @@ _PLAIN: Final[Mapping[str, _Check]] = {
     "double": _parses(float),
     "float": _parses(float),
     "guid": _parses(UUID),
-    "alpha": re.compile("[A-Za-z]*").fullmatch,  # type: ignore[dict-item]  a match is truthy
+    "alpha": lambda text: re.fullmatch("[A-Za-z]*", text) is not None,
     "required": lambda text: bool(text.strip()),
 }
 
