@@ -253,3 +253,8 @@ def test_a_bare_import_loads_nothing_heavy() -> None:
 
 def test_the_vocabulary_loads_nothing_heavy() -> None:
     assert modules_after("import durable_app.ports, durable_app.errors") & HEAVY == set()
+
+
+def test_an_app_loads_neither_wire_nor_database() -> None:
+    loaded = modules_after("import durable_app; durable_app.DFApp()")
+    assert loaded & (HEAVY - {"azure.functions"}) == set()
