@@ -5,27 +5,10 @@ from __future__ import annotations
 import time
 import uuid
 from datetime import UTC, datetime
-from typing import Protocol
-
-
-class Clock(Protocol):
-    """Time and randomness, replaceable by virtual ones."""
-
-    def now(self) -> datetime:
-        """Wall-clock time, aware UTC; may jump, even backwards."""
-        ...
-
-    def monotonic(self) -> float:
-        """Seconds since some point; never goes backwards."""
-        ...
-
-    def new_id(self) -> str:
-        """32 random lower-case hex digits."""
-        ...
 
 
 class SystemClock:
-    """The machine's clock."""
+    """The machine's clock. Implements ``ports.Clock``."""
 
     __slots__ = ()
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TextIO
 from durable_app.client.management import ManagementUrls
 from durable_app.client.orchestration_client import REPLACEABLE, DurableOrchestrationClient
 from durable_app.client.sync_client import SyncDurableOrchestrationClient
-from durable_app.clock import Clock, SystemClock
+from durable_app.clock import SystemClock
 from durable_app.errors import ConfigError, UnsupportedOnHostError
 from durable_app.functions.handles import Handle, set_runtime_factory
 from durable_app.host.console import Console, ConsoleHandler, Level, LogLevels
@@ -53,7 +53,7 @@ if TYPE_CHECKING:
 
     from durable_app.functions.facts import DurableFunction
     from durable_app.functions.index import AppIndex
-    from durable_app.ports import Store
+    from durable_app.ports import Clock, Store
 
 DEFAULT_PORT: Final = 7071
 DEFAULT_ADDRESS: Final = "127.0.0.1"

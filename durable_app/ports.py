@@ -34,6 +34,23 @@ from durable_app.taskhub.instance import ActivityTask, Decision, Instance, Messa
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+
+class Clock(Protocol):
+    """Time and randomness, replaceable by virtual ones."""
+
+    def now(self) -> datetime:
+        """Wall-clock time, aware UTC; may jump, even backwards."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds since some point; never goes backwards."""
+        ...
+
+    def new_id(self) -> str:
+        """32 random lower-case hex digits."""
+        ...
+
+
 # ---------------------------------------------------------------------------------------------
 # Clients
 # ---------------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from durable_app.clock import Clock
+    from durable_app.ports import Clock
 
 #: Lines gather for so long before they are written.
 BATCH_S: Final = 0.005

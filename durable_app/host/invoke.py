@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
     from azure.functions.http import HttpRequest
 
-    from durable_app.clock import Clock
     from durable_app.functions.index import FunctionFacts
     from durable_app.host.daemon_pool import DaemonPool
+    from durable_app.ports import Clock
     from durable_app.telemetry import InvocationObserver
 
 HTTP_REASON: Final = "This function was programmatically called via the host APIs."

@@ -28,7 +28,7 @@ from durable_app.protocol import OrchestrationState, OrchestrationStatus
 if TYPE_CHECKING:
     from durable_app.client.management import ManagementUrls
     from durable_app.client.orchestration_client import DurableOrchestrationClient
-    from durable_app.clock import Clock
+    from durable_app.ports import Clock
 
 CONTINUATION_HEADER: Final = "x-ms-continuation-token"
 _MAX_PAGE: Final = 1000

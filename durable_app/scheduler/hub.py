@@ -54,7 +54,7 @@ from durable_app.taskhub.orchestration import complete, end_execution
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from durable_app.clock import Clock
+    from durable_app.ports import Clock
     from durable_app.taskhub.delivery import Turn
 
 #: With more instances than this waiting for a slot no further ones are woken.

@@ -55,7 +55,7 @@ from durable_app.scheduler.requests import Requests
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from durable_app.clock import Clock
+    from durable_app.ports import Clock
     from durable_app.scheduler.state import HubOptions
 
 _log = logging.getLogger(__name__)

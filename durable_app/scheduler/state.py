@@ -14,8 +14,7 @@ from durable_app.scheduler.watchers import Watchers
 from durable_app.taskhub.instance import OpenWork
 
 if TYPE_CHECKING:
-    from durable_app.clock import Clock
-    from durable_app.ports import Store
+    from durable_app.ports import Clock, Store
 
 
 class HubOptions(msgspec.Struct, frozen=True):

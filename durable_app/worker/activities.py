@@ -22,8 +22,7 @@ from durable_app.protocol import ActivityRequest, ActivityResponse, FailureDetai
 from durable_app.replay.failures import failure_of
 
 if TYPE_CHECKING:
-    from durable_app.clock import Clock
-    from durable_app.ports import WorkStream
+    from durable_app.ports import Clock, WorkStream
     from durable_app.telemetry import InvocationObserver
 
 _log = logging.getLogger(__name__)

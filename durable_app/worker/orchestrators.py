@@ -29,9 +29,8 @@ from durable_app.replay.engine import Execution, ReplayEnv
 if TYPE_CHECKING:
     from types import FrameType
 
-    from durable_app.clock import Clock
     from durable_app.functions.index import AppIndex
-    from durable_app.ports import WorkStream
+    from durable_app.ports import Clock, WorkStream
     from durable_app.telemetry import InvocationObserver
     from durable_app.worker.sessions import Sessions
 

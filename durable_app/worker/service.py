@@ -19,8 +19,8 @@ from durable_app.worker.sessions import Sessions
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from durable_app.clock import Clock
     from durable_app.functions.index import AppIndex
+    from durable_app.ports import Clock
     from durable_app.telemetry import InvocationObserver
 
 _log = logging.getLogger(__name__)
