@@ -1,0 +1,103 @@
+"""History as the status API shows it."""
+
+from datetime import UTC, datetime, timedelta
+
+from durable_app.client.history_view import project
+from durable_app.protocol import (
+    EventRaised,
+    ExecutionCompleted,
+    ExecutionStarted,
+    ExecutionSuspended,
+    FailureDetails,
+    HistoryEvent,
+    OrchestrationStatus,
+    OrchestratorStarted,
+    SubOrchestrationInstanceCreated,
+    SubOrchestrationInstanceFailed,
+    TaskCompleted,
+    TaskScheduled,
+    TimerCreated,
+    TimerFired,
+)
+
+T0 = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
+def at(seconds: int) -> datetime:
+    return T0 + timedelta(seconds=seconds)
+
+
+HISTORY: list[HistoryEvent] = [
+    OrchestratorStarted(timestamp=T0),
+    ExecutionStarted(timestamp=T0, name="chain", input="1"),
+    TaskScheduled(1, T0, name="a", input="2"),
+    TaskScheduled(2, T0, name="b", input="3"),
+    SubOrchestrationInstanceCreated(3, T0, instance_id="c", name="child", input="4"),
+    TimerCreated(4, T0, fire_at=at(9)),
+    TaskCompleted(timestamp=at(1), task_scheduled_id=1, result='{"x": 1}'),
+    SubOrchestrationInstanceFailed(
+        timestamp=at(2),
+        task_scheduled_id=3,
+        failure=FailureDetails("E", "bad", "trace", FailureDetails("F", "deep")),
+    ),
+    EventRaised(timestamp=at(3), name="go", input="5"),
+    ExecutionSuspended(timestamp=at(4), input="pause"),
+    TimerFired(timestamp=at(9), timer_id=4, fire_at=at(9)),
+    ExecutionCompleted(5, at(9), status=OrchestrationStatus.COMPLETED, result="[1]"),
+]
+
+
+def test_a_finished_task_is_one_entry_and_an_open_one_stays():
+    types = [entry["EventType"] for entry in project(HISTORY)]
+    assert types == [
+        "ExecutionStarted",
+        "TaskScheduled",
+        "TimerCreated",
+        "TaskCompleted",
+        "SubOrchestrationInstanceFailed",
+        "EventRaised",
+        "ExecutionSuspended",
+        "TimerFired",
+        "ExecutionCompleted",
+    ]
+
+
+def test_a_resolution_knows_what_was_scheduled():
+    done = project(HISTORY)[3]
+    assert done == {
+        "EventType": "TaskCompleted",
+        "Timestamp": "2026-01-02T03:04:06.000000Z",
+        "ScheduledTime": "2026-01-02T03:04:05.000000Z",
+        "FunctionName": "a",
+    }
+
+
+def test_payloads_show_only_when_asked_for():
+    shown = project(HISTORY, show_input=True, show_output=True)
+    assert shown[0]["Input"] == "1"
+    assert shown[1] | {"Timestamp": ""} == {
+        "EventType": "TaskScheduled",
+        "Timestamp": "",
+        "Name": "b",
+        "Input": "3",
+    }
+    assert (shown[3]["Input"], shown[3]["Result"]) == ("2", {"x": 1})
+    assert shown[8]["Result"] == [1]
+    assert all("Result" not in entry for entry in project(HISTORY))
+
+
+def test_a_failure_shows_its_causes():
+    failed = project(HISTORY)[4]
+    assert (failed["Reason"], failed["Details"]) == ("bad", "trace")
+    assert failed["FailureDetails"]["InnerFailure"]["ErrorMessage"] == "deep"
+    bare = project([SubOrchestrationInstanceFailed(task_scheduled_id=9)])
+    assert bare[0]["Reason"] is None
+    assert "FunctionName" not in bare[0]
+
+
+def test_other_events_keep_what_matters():
+    entries = project(HISTORY)
+    assert entries[2]["FireAt"] == "2026-01-02T03:04:14.000000Z"
+    assert (entries[5]["Name"], entries[5]["Input"]) == ("go", "5")
+    assert entries[6]["Reason"] == "pause"
+    assert entries[8]["OrchestrationStatus"] == "Completed"

@@ -1,0 +1,203 @@
+"""The client on a real hub in memory. No worker runs: what is started stays pending."""
+
+import asyncio
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from azure.functions import HttpRequest
+
+from durable_app.client.management import ManagementUrls
+from durable_app.client.orchestration_client import REPLACEABLE, DurableOrchestrationClient
+from durable_app.client.status import OrchestrationRuntimeStatus
+from durable_app.client.sync_client import SyncDurableOrchestrationClient
+from durable_app.clock import SystemClock
+from durable_app.errors import (
+    DefinitionError,
+    InstanceExistsError,
+    InstanceNotFoundError,
+    WrongStatusError,
+)
+from durable_app.scheduler.service import TaskHub
+from durable_app.scheduler.state import HubOptions
+from durable_app.storage.memory import MemoryStore
+
+REQUEST = HttpRequest("POST", "http://my.example:1/api/start", body=b"")
+
+
+def with_client(conversation, **options):
+    """Run ``conversation(client)`` on a fresh hub."""
+
+    async def main():
+        hub = TaskHub(MemoryStore("h"), HubOptions(name="h"), SystemClock())
+        hub.open()
+        try:
+            urls = ManagementUrls("http://localhost:7071", "h")
+            return await conversation(DurableOrchestrationClient(hub, urls, "h", **options))
+        finally:
+            await hub.stop()
+
+    return asyncio.run(main())
+
+
+def test_a_started_instance_has_a_status():
+    async def conversation(client):
+        instance_id = await client.start_new("chain", None, {"n": 0})
+        hidden = await client.get_status(instance_id)
+        return instance_id, hidden, await client.get_status(instance_id, show_input=True)
+
+    instance_id, hidden, shown = with_client(conversation)
+    assert len(instance_id) == 32
+    assert (shown.name, shown.instance_id) == ("chain", instance_id)
+    assert shown.runtime_status is OrchestrationRuntimeStatus.Pending
+    assert (hidden.input_, shown.input_) == (None, {"n": 0})
+
+
+def test_an_unknown_instance_has_a_false_status():
+    async def conversation(client):
+        return await client.get_status("nobody", show_history=True)
+
+    assert not with_client(conversation)
+
+
+@pytest.mark.parametrize("value", [0, "", [], False])
+def test_falsy_inputs_survive(value):
+    async def conversation(client):
+        return await client.get_status(await client.start_new("f", None, value), show_input=True)
+
+    found = with_client(conversation).input_
+    assert found == value
+    assert type(found) is type(value)
+
+
+def test_a_name_that_is_no_orchestrator_is_refused():
+    async def conversation(client):
+        with pytest.raises(DefinitionError, match=r"'chian' doesn't exist.*'chain'"):
+            await client.start_new("chian")
+        return await client.start_new("chain", "i")
+
+    assert with_client(conversation, orchestrators={"chain": 1}) == "i"
+
+
+def test_a_running_id_is_not_replaced_unless_any_state_may_be():
+    async def conversation(client):
+        await client.start_new("f", "i")
+        await client.start_new("g", "i")
+        return (await client.get_status("i")).name
+
+    with pytest.raises(InstanceExistsError):
+        with_client(conversation)
+    assert with_client(conversation, replaceable=REPLACEABLE["AnyState"]) == "g"
+
+
+def test_requests_to_nobody_are_errors():
+    async def conversation(client):
+        for call in (
+            client.raise_event("no", "e", 1),
+            client.terminate("no", "r"),
+            client.suspend("no", "r"),
+            client.resume("no", "r"),
+            client.rewind("no", "r"),
+            client.restart("no"),
+        ):
+            with pytest.raises(InstanceNotFoundError, match="'no'"):
+                await call
+        return (await client.purge_instance_history("no")).instances_deleted
+
+    assert with_client(conversation) == 0
+
+
+def test_a_finished_instance_takes_no_events_but_steering_it_is_silent():
+    async def conversation(client):
+        await client.start_new("f", "i")
+        await client.terminate("i", "enough")
+        await client.wait_for_completion_or_create_check_status_response(REQUEST, "i")
+        await client.terminate("i", "again")
+        await client.suspend("i", "r")
+        await client.resume("i", "r")
+        with pytest.raises(WrongStatusError):
+            await client.raise_event("i", "e")
+        with pytest.raises(WrongStatusError):
+            await client.rewind("i", "r")
+        waited = await client.wait_for_completion_or_create_check_status_response(REQUEST, "i")
+        purged = await client.purge_instance_history("i")
+        return waited, purged.instances_deleted
+
+    waited, purged = with_client(conversation)
+    assert waited.status_code == 200
+    body = json.loads(waited.get_body())
+    assert (body["runtimeStatus"], body["output"]) == ("Terminated", "enough")
+    assert purged == 1
+
+
+def test_arguments_are_checked():
+    async def conversation(client):
+        with pytest.raises(ValueError, match="event_name"):
+            await client.raise_event("i", "")
+        with pytest.raises(ValueError, match="task hub 'h' and cannot reach 'other'"):
+            await client.raise_event("i", "e", task_hub_name="other")
+        with pytest.raises(ValueError, match="created_time_from is required"):
+            await client.purge_instance_history_by()
+        with pytest.raises(ValueError, match=r"Total timeout 1 \(ms\)"):
+            await client.wait_for_completion_or_create_check_status_response(REQUEST, "i", 1, 2)
+
+    with_client(conversation)
+
+
+def test_lists_are_filtered():
+    async def conversation(client):
+        for name in ("a1", "a2", "b1"):
+            await client.start_new("f", name, name)
+        long_ago = datetime(2020, 1, 1, tzinfo=UTC).replace(tzinfo=None)
+        later = SystemClock().now() + timedelta(hours=1)
+        return [
+            await client.get_status_all(),
+            await client.get_status_by(long_ago, instance_id_prefix="a"),
+            await client.get_status_by(later),
+            await client.get_status_by(runtime_status=[OrchestrationRuntimeStatus.Running]),
+            await client.get_status_by(runtime_status=[OrchestrationRuntimeStatus.Pending]),
+        ]
+
+    found = [[status.instance_id for status in rows] for rows in with_client(conversation)]
+    assert found == [["a1", "a2", "b1"], ["a1", "a2"], [], [], ["a1", "a2", "b1"]]
+
+
+def test_the_check_status_response():
+    async def conversation(client):
+        late = await client.wait_for_completion_or_create_check_status_response(
+            REQUEST, await client.start_new("f", "i"), 10, 1
+        )
+        return client.create_check_status_response(REQUEST, "i"), late
+
+    response, late = with_client(conversation)
+    body = json.loads(response.get_body())
+    assert response.status_code == 202
+    assert response.headers["Retry-After"] == "10"
+    assert response.headers["Location"] == body["statusQueryGetUri"]
+    assert body["statusQueryGetUri"].startswith("http://my.example:1/runtime/webhooks/")
+    assert response.mimetype == "application/json"
+    assert late.get_body() == response.get_body()
+
+
+def test_the_sync_client_waits_on_another_thread():
+    async def conversation(client):
+        sync = SyncDurableOrchestrationClient(client, asyncio.get_running_loop())
+
+        def in_thread():
+            instance_id = sync.start_new("f", client_input=[1])
+            return sync.get_status(instance_id, show_input=True).input_, sync.task_hub_name
+
+        with pytest.raises(RuntimeError, match="would block the event loop"):
+            sync.start_new("f")
+        return await asyncio.to_thread(in_thread)
+
+    assert with_client(conversation) == ([1], "h")
+
+
+def test_the_sync_client_has_every_method_of_the_other():
+    asynchronous = {name for name in vars(DurableOrchestrationClient) if not name.startswith("_")}
+    built = SyncDurableOrchestrationClient.__new__(SyncDurableOrchestrationClient)
+    in_init = {name for name in asynchronous if name.startswith(("create_", "get_client_"))}
+    missing = {name for name in asynchronous - in_init if not hasattr(built, name)}
+    assert missing == {"start_encoded"}
+    assert SyncDurableOrchestrationClient.start_new.__doc__

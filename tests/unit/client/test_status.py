@@ -1,0 +1,100 @@
+"""Status objects."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from durable_app.client.status import (
+    DurableOrchestrationStatus,
+    OrchestrationRuntimeStatus,
+    PurgeHistoryResult,
+    output_of,
+    parse_status,
+)
+from durable_app.protocol import FailureDetails, OrchestrationState, OrchestrationStatus
+
+CREATED = datetime(2026, 1, 2, 3, 4, 5, 678000, tzinfo=UTC)
+
+
+def state(**fields):
+    return OrchestrationState(
+        instance_id="i1",
+        name="chain",
+        created_at=CREATED,
+        last_updated_at=CREATED,
+        **{"status": OrchestrationStatus.COMPLETED, **fields},
+    )
+
+
+def test_a_status_that_was_not_found_is_false_and_can_be_shown():
+    nothing = DurableOrchestrationStatus()
+    assert not nothing
+    assert nothing.to_json() == {}
+    assert nothing.runtime_status is None
+
+
+def test_payloads_are_decoded_and_falsy_ones_kept():
+    status = DurableOrchestrationStatus.from_state(
+        state(input='{"a": 1}', output="0", custom_status="false")
+    )
+    assert status
+    assert (status.input_, status.output, status.custom_status) == ({"a": 1}, 0, False)
+    assert status.to_json() == {
+        "name": "chain",
+        "instanceId": "i1",
+        "createdTime": "2026-01-02T03:04:05.678000Z",
+        "lastUpdatedTime": "2026-01-02T03:04:05.678000Z",
+        "output": 0,
+        "input": {"a": 1},
+        "runtimeStatus": "Completed",
+        "customStatus": False,
+    }
+
+
+def test_an_input_that_was_not_asked_for_is_not_shown():
+    assert DurableOrchestrationStatus.from_state(state(input="1"), show_input=False).input_ is None
+
+
+def test_the_output_of_a_failed_instance_is_its_error():
+    failed = state(status=OrchestrationStatus.FAILED, failure=FailureDetails("ValueError", "boom"))
+    assert output_of(failed) == "Orchestrator function 'chain' failed: boom"
+
+
+def test_a_status_reads_the_hosts_json():
+    status = DurableOrchestrationStatus.from_json(
+        {
+            "name": "n",
+            "instanceId": "i",
+            "createdTime": "2026-01-02T03:04:05Z",
+            "lastUpdatedTime": "2026-01-02T03:04:05Z",
+            "runtimeStatus": "Running",
+            "historyEvents": [{"EventType": "ExecutionStarted"}],
+            "extra": 1,
+        }
+    )
+    assert status.created_time == datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+    assert status.last_updated_time == status.created_time
+    assert (status.name, status.instance_id) == ("n", "i")
+    assert status.history == [{"EventType": "ExecutionStarted"}]
+    assert status.extra == 1  # type: ignore[attr-defined]  unknown fields become attributes
+    assert "Running" in repr(status)
+
+
+def test_a_bare_text_becomes_a_message():
+    status = DurableOrchestrationStatus.from_json("no such instance")
+    assert not status
+    assert status.message == "no such instance"  # type: ignore[attr-defined]  as above
+
+
+@pytest.mark.parametrize("status", list(OrchestrationRuntimeStatus))
+def test_every_status_has_its_twin_in_the_hub(status):
+    assert status.to_status().title == status.value
+    assert parse_status(f" {status.value.upper()} ") is status.to_status()
+
+
+def test_an_unknown_status_is_none():
+    assert parse_status("sleeping") is None
+
+
+def test_a_purge_result_reads_the_hosts_json():
+    assert PurgeHistoryResult.from_json({"instancesDeleted": 3}).instances_deleted == 3
