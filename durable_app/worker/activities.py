@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from durable_app.functions.facts import DurableFunction
 from durable_app.functions.handles import call_activity_function, call_async_activity_function
-from durable_app.functions.index import AppIndex, unknown_function_text
+from durable_app.functions.index import AppIndex
 from durable_app.payload import from_text, to_text
 from durable_app.protocol import ActivityRequest, ActivityResponse, FailureDetails
 from durable_app.replay.failures import failure_of
@@ -70,10 +70,10 @@ class ActivityPool:
     def submit(self, request: ActivityRequest) -> None:
         """Run one activity. Called on the hub's thread: returns at once."""
         self._pending += 1
-        facts = self._index.activity(request.name)
+        found = self._index.find("activity", request.name)
+        facts = found.durable if found is not None else None
         if facts is None:
-            names = self._index.activity_names
-            text = unknown_function_text("activity", request.name, names)
+            text = self._index.unknown("activity", request.name)
             failure = FailureDetails("ActivityNotRegisteredError", text)
             self._hand_back(request, None, failure)
         elif facts.is_async:

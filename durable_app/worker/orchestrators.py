@@ -14,7 +14,6 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Final
 
 from durable_app.errors import DurableError
-from durable_app.functions.names import unknown_function_text
 from durable_app.protocol import (
     CompleteOrchestration,
     ExecutionStarted,
@@ -24,13 +23,14 @@ from durable_app.protocol import (
     OrchestratorRequest,
     OrchestratorResponse,
 )
-from durable_app.replay.engine import Execution, ReplayEnv
+from durable_app.replay.engine import Execution
 
 if TYPE_CHECKING:
     from types import FrameType
 
     from durable_app.functions.index import AppIndex
     from durable_app.ports import Clock, WorkStream
+    from durable_app.replay.environment import ReplayEnv
     from durable_app.telemetry import InvocationObserver
     from durable_app.worker.sessions import Sessions
 
@@ -126,7 +126,7 @@ class OrchestratorThread:
         self._running = (request, self._clock.monotonic())
         try:
             responses.append(self._turn(request))
-        except Exception as error:  # noqa: BLE001  top of a loop: the item is given back, others go on
+        except BaseException as error:  # noqa: BLE001  top of a loop: the item is given back, others go on
             _log.exception("turn_failed", extra={"instance_id": request.instance_id})
             self._pending -= 1
             if self._stream is not None:
@@ -155,11 +155,12 @@ class OrchestratorThread:
                 (e for e in (*past, *request.new_events) if isinstance(e, ExecutionStarted)), None
             )
             version = started.version if started is not None else None
-            found = self._index.orchestration(request.name)
-            if found is None:
-                return self._unknown(request)
+            found = self._index.find("orchestration", request.name)
+            if found is None or found.durable is None:
+                text = self._index.unknown("orchestration", request.name)
+                return _failed(request, "OrchestratorNotRegisteredError", text)
             try:
-                fn, input_type = found.for_version(version)
+                fn, input_type = found.durable.for_version(version)
             except DurableError as error:
                 return _failed(request, type(error).__name__, str(error))
             execution = Execution(fn, self._env, input_type)
@@ -178,10 +179,6 @@ class OrchestratorThread:
         if not request.requires_history_streaming or self._stream is None:
             return list(request.past_events)
         return self._stream.load_history(request.instance_id, request.execution_id)
-
-    def _unknown(self, request: OrchestratorRequest) -> OrchestratorResponse:
-        text = unknown_function_text("orchestrator", request.name, self._index.orchestration_names)
-        return _failed(request, "OrchestratorNotRegisteredError", text)
 
     # -- the watchdog ------------------------------------------------------------------------
 

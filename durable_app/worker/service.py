@@ -11,7 +11,7 @@ import msgspec
 
 from durable_app.ports import Capacity, WorkSource, WorkStream
 from durable_app.protocol import ActivityRequest, OrchestratorRequest, WorkItem
-from durable_app.replay.engine import ReplayEnv
+from durable_app.replay.environment import ReplayEnv
 from durable_app.worker.activities import ActivityPool, BindExtra
 from durable_app.worker.orchestrators import OrchestratorThread
 from durable_app.worker.sessions import Sessions

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 from durable_app.protocol import CompleteOrchestration, OrchestratorRequest
 
 if TYPE_CHECKING:
-    from durable_app.replay.engine import Execution, ReplayResult
+    from durable_app.replay.engine import Execution
+    from durable_app.replay.environment import ReplayResult
 
 
 class _Session:
