@@ -2,7 +2,7 @@
 
     curl -X POST localhost:7071/api/orchestrators/place_order -d '{"order_id": "A-1"}'
     curl -X POST localhost:7071/api/orchestrators/place_order \
-         -d '{"order_id": "A-2", "broken_step": "ship_order", "retry_ms": 100}'
+         -d '{"order_id": "A-2", "broken": ["ship_order"], "retry_ms": 100}'
 
 Each step is retried; if it still fails, what was done is undone in reverse order. An activity may
 run more than once (the machine can die between its work and the record of it), so each takes the
@@ -20,11 +20,11 @@ bp = df.Blueprint()
 
 
 class Order(BaseModel):
-    """An order; `broken_step` names an activity that shall fail, to see the saga at work."""
+    """An order; `broken` names activities that shall fail, to see the saga at work."""
 
     order_id: str
     retry_ms: int = 5000
-    broken_step: str | None = None
+    broken: list[str] = []
 
 
 @bp.orchestration_trigger(context_name="context", input_type=Order)
@@ -87,5 +87,5 @@ def refund_card(order: Order) -> str:
 
 
 def _break(step: str, order: Order) -> None:
-    if order.broken_step == step:
+    if step in order.broken:
         raise RuntimeError(f"{step} is out of order")

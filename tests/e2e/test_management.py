@@ -1,0 +1,181 @@
+"""The management routes of a running host, used as people and scripts use them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.e2e.harness import WEBHOOK, Host, eventually
+
+CLAIM = {"employee": "Ada", "amount": 1}
+
+
+def with_text(url: str, text: str) -> str:
+    return url.replace("{text}", text)
+
+
+def waiting(host: Host, instance_id: str) -> dict[str, str]:
+    """An instance that waits for the event Approval; its management URLs."""
+    links = host.begin("approve_expense", CLAIM, instance_id)
+    eventually(lambda: host.status(instance_id)["customStatus"], "the question")
+    return links
+
+
+def approve(host: Host, links: dict[str, str]) -> int:
+    url = links["sendEventPostUri"].replace("{eventName}", "Approval")
+    return host.post(url, {"approved": True, "by": "Grace"}).status
+
+
+def test_start_by_the_webhook_itself(host: Host) -> None:
+    reply = host.post(f"{WEBHOOK}/orchestrators/count_words/direct-1", ["a b"])
+
+    assert reply.status == 202
+    assert reply.json["id"] == "direct-1"
+    assert host.finished("direct-1")["output"] == {"per_text": [2], "total": 2}
+
+
+def test_start_and_wait(host: Host) -> None:
+    reply = host.post(f"{WEBHOOK}/orchestrators/hello_cities?timeout=10&pollingInterval=1")
+
+    assert (reply.status, reply.json[0]) == (200, "Hello Tokyo!")
+
+
+def test_terminate(host: Host) -> None:
+    links = waiting(host, "terminate-1")
+
+    assert host.post(with_text(links["terminatePostUri"], "enough")).status == 202
+
+    status = host.finished("terminate-1")
+    assert (status["runtimeStatus"], status["output"]) == ("Terminated", "enough")
+    assert host.post(with_text(links["terminatePostUri"], "again")).status == 410
+    assert approve(host, links) == 410
+
+
+def test_suspend_holds_events_until_resume(host: Host) -> None:
+    links = waiting(host, "suspend-1")
+
+    assert host.post(with_text(links["suspendPostUri"], "wait")).status == 202
+    host.in_status("suspend-1", "Suspended")
+    assert approve(host, links) == 202
+    assert host.get(links["statusQueryGetUri"]).status == 202
+    assert host.status("suspend-1")["runtimeStatus"] == "Suspended"
+    assert host.post(with_text(links["resumePostUri"], "go on")).status == 202
+
+    assert host.finished("suspend-1")["output"] == {"outcome": "Approved", "by": "Grace"}
+
+
+def test_rewind_of_what_has_not_failed_is_refused(host: Host) -> None:
+    links = waiting(host, "rewind-1")
+
+    assert host.post(with_text(links["rewindPostUri"], "why not")).status == 400
+    approve(host, links)
+    host.finished("rewind-1")
+    assert host.post(with_text(links["rewindPostUri"], "why not")).status == 410
+
+
+def test_restart_under_a_new_id_and_under_the_same(host: Host) -> None:
+    links = host.begin("count_words", ["a b c"], "restart-1")
+    first = host.finished("restart-1")
+
+    new = host.post(links["restartPostUri"])
+    assert new.status == 202
+    assert new.json["id"] != "restart-1"
+    assert host.finished(new.json["id"])["output"] == first["output"]
+
+    same = host.post(f"{links['restartPostUri']}&restartWithNewInstanceId=false")
+    assert same.json["id"] == "restart-1"
+    assert host.finished("restart-1")["output"] == first["output"]
+
+
+def test_purge(host: Host) -> None:
+    links = host.begin("hello_cities", instance_id="purge-1")
+    host.finished("purge-1")
+
+    reply = host.request("DELETE", links["purgeHistoryDeleteUri"])
+
+    assert (reply.status, reply.json) == (200, {"instancesDeleted": 1})
+    assert host.get(links["statusQueryGetUri"]).status == 404
+    assert host.request("DELETE", links["purgeHistoryDeleteUri"]).status == 404
+
+
+def test_purge_by_filter_leaves_what_runs(app_host: Host) -> None:
+    links = waiting(app_host, "stays")
+    app_host.run("hello_cities")
+    app_host.run("hello_cities")
+
+    assert app_host.request("DELETE", f"{WEBHOOK}/instances/").status == 400
+    url = f"{WEBHOOK}/instances/?createdTimeFrom=2020-01-01T00:00:00Z"
+    assert app_host.request("DELETE", url).json == {"instancesDeleted": 2}
+
+    assert [row["instanceId"] for row in app_host.get(f"{WEBHOOK}/instances/").json] == ["stays"]
+    assert approve(app_host, links) == 202
+
+
+def test_list_with_filters_and_continuation(host: Host) -> None:
+    for number in range(5):
+        host.begin("hello_cities", instance_id=f"list-{number}")
+    waiting(host, "list-waits")
+    for number in range(5):
+        host.finished(f"list-{number}")
+
+    found = pages(host, f"{WEBHOOK}/instances/?instanceIdPrefix=list-&top=2")
+    assert [len(page) for page in found] == [2, 2, 2]
+    ids = [row["instanceId"] for page in found for row in page]
+    assert ids == [*(f"list-{number}" for number in range(5)), "list-waits"]
+
+    running = host.get(f"{WEBHOOK}/instances/?instanceIdPrefix=list-&runtimeStatus=Running,Pending")
+    assert [row["instanceId"] for row in running.json] == ["list-waits"]
+    bare = host.get(f"{WEBHOOK}/instances/?instanceIdPrefix=list-waits&showInput=false").json
+    assert bare[0]["input"] is None
+    none = host.get(f"{WEBHOOK}/instances/?instanceIdPrefix=list-&createdTimeFrom=2999-01-01")
+    assert none.json == []
+
+
+def test_status_with_history(host: Host) -> None:
+    host.finished(host.begin("count_words", ["a b"], "history-1")["id"])
+
+    plain = host.status("history-1")
+    assert plain["historyEvents"] is None
+    assert plain["input"] == ["a b"]
+    assert host.status("history-1", "?showInput=false")["input"] is None
+    query = "?showHistory=true&showHistoryOutput=true"
+    events: list[dict[str, Any]] = host.status("history-1", query)["historyEvents"]
+    kinds = [event["EventType"] for event in events]
+    assert kinds == ["ExecutionStarted", "TaskCompleted", "ExecutionCompleted"]
+    assert (events[1]["FunctionName"], events[1]["Result"]) == ("words_in", 2)
+    assert events[2]["OrchestrationStatus"] == "Completed"
+
+
+def test_failed_instance_is_200_or_500_as_asked(host: Host) -> None:
+    order = {"order_id": "F", "retry_ms": 1, "broken": ["ship_order", "refund_card"]}
+    links = host.begin("place_order", order)
+    host.finished(links["id"])
+
+    assert host.get(links["statusQueryGetUri"]).status == 200
+    asked = f"{links['statusQueryGetUri']}&returnInternalServerErrorOnFailure=true"
+    assert host.get(asked).status == 500
+
+
+def test_another_hub_and_unknown_routes_are_refused(host: Host) -> None:
+    assert host.get(f"{WEBHOOK}/instances/x?taskHub=other").status == 400
+    assert host.get(f"{WEBHOOK}/elsewhere").status == 404
+    assert host.get("/api/nothing").status == 404
+    assert host.get("/api/orchestrators/hello_cities").status == 404
+
+
+def test_pages_of_other_sites_are_refused(host: Host) -> None:
+    url = f"{WEBHOOK}/instances/"
+
+    assert host.get(url, headers={"Origin": "http://evil.example"}).status == 403
+    assert host.get(url, headers={"Host": "evil.example"}).status == 403
+
+
+def pages(host: Host, url: str) -> list[list[dict[str, Any]]]:
+    """All pages of a list, as the continuation header leads from one to the next."""
+    found: list[list[dict[str, Any]]] = []
+    token = ""
+    while True:
+        reply = host.get(url, headers={"x-ms-continuation-token": token} if token else None)
+        found.append(reply.json)
+        token = reply.headers.get("x-ms-continuation-token", "")
+        if not token:
+            return found
