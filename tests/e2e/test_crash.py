@@ -50,7 +50,7 @@ OUTPUTS: dict[str, Any] = {
     "eternal": 5,
     "collector": [1, 2, 3],
 }
-EVENTS = {
+EVENTS: dict[str, list[tuple[str, Any]]] = {
     "approval": [("Approval", {"by": "Grace"})],
     "collector": [("Item", n) for n in (2, 1, 3)],
 }

@@ -11,6 +11,7 @@ import time
 from collections import deque
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import azure.functions as func
 
@@ -32,12 +33,13 @@ async def start(req: func.HttpRequest, client) -> func.HttpResponse:
 # -- effects --------------------------------------------------------------------------------------
 
 
-def note(task: str, call: dict) -> int:
+def note(task: str, call: dict[str, Any]) -> int:
     """Record a run; returns its number, 1 for the first of this call."""
     path = Path(os.environ["EFFECTS"]) / f"{call['id']}.log"
     mine = {"task": task, "step": call["step"]}
     lines = path.read_text().splitlines() if path.exists() else []
-    attempt = 1 + sum(mine.items() <= json.loads(line).items() for line in lines)
+    earlier = [line for line in lines if mine.items() <= json.loads(line).items()]
+    attempt = 1 + len(earlier)
     line = json.dumps({"id": call["id"], **mine, "attempt": attempt}) + "\n"
     handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
     try:
@@ -48,28 +50,28 @@ def note(task: str, call: dict) -> int:
 
 
 @app.activity_trigger(input_name="call")
-def work(call: dict) -> str:
+def work(call: dict[str, Any]) -> str:
     note("work", call)
     time.sleep(WORK_S)
     return f"done {call['step']}"
 
 
 @app.activity_trigger(input_name="call")
-async def async_work(call: dict) -> str:
+async def async_work(call: dict[str, Any]) -> str:
     note("async_work", call)
     await asyncio.sleep(WORK_S)
     return f"done {call['step']}"
 
 
 @app.activity_trigger(input_name="call")
-def flaky(call: dict) -> str:
+def flaky(call: dict[str, Any]) -> str:
     if note("flaky", call) == 1:
         raise RuntimeError("the first attempt fails")
     return f"done {call['step']}"
 
 
 @app.activity_trigger(input_name="call")
-def broken(call: dict) -> str:
+def broken(call: dict[str, Any]) -> str:
     note("broken", call)
     raise RuntimeError("out of order")
 
@@ -77,7 +79,7 @@ def broken(call: dict) -> str:
 # -- patterns -------------------------------------------------------------------------------------
 
 
-def call(context, step) -> dict:
+def call(context, step) -> dict[str, Any]:
     return {"id": context.get_input(), "step": step}
 
 
@@ -144,7 +146,7 @@ def saga(context):
 
 @app.orchestration_trigger(context_name="context")
 def pipeline(context):
-    waiting, running, done = deque(range(9)), [], 0
+    waiting, running, done = deque(range(9)), list[Any](), 0
     while waiting or running:
         while waiting and len(running) < 3:
             running.append(context.call_activity(async_work, call(context, waiting.popleft())))
@@ -171,14 +173,8 @@ def child(context):
 
 @app.orchestration_trigger(context_name="context")
 def eternal(context):
-    me, number = (
-        context.get_input()
-        if isinstance(context.get_input(), list)
-        else (
-            context.get_input(),
-            0,
-        )
-    )
+    memory = context.get_input()
+    me, number = memory if isinstance(memory, list) else (memory, 0)
     yield context.call_activity(work, {"id": me, "step": number})
     if number == 5:
         return number
