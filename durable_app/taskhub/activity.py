@@ -50,7 +50,8 @@ def postponed(task: ActivityTask, now: datetime) -> ActivityTask:
 
 def back_off(attempts: int) -> timedelta:
     """Wait after ``attempts`` >= 1 lost attempts in a row: 1, 2, 4 ... at most 60 seconds."""
-    return timedelta(seconds=min(2.0 ** (attempts - 1), 60.0))
+    # The exponent is bounded first: a large power of a float overflows.
+    return timedelta(seconds=min(2.0 ** min(attempts - 1, 6), 60.0))
 
 
 def _resolve(task: ActivityTask, event: HistoryEvent, now: datetime, ids: Ids) -> Decision:

@@ -78,15 +78,16 @@ class Sorted(msgspec.Struct):
 def sort_inbox(instance: Instance, work: OpenWork, messages: Iterable[Message]) -> Sorted:
     """Sort visible messages, given in order of arrival."""
     heaps = Sorted([], [], [], [])
-    resolved: set[tuple[type, int]] = set()
+    resolved: set[int] = set()
+    unstarted = instance.history_count == 0 and not instance.is_terminal
     ended = instance.is_terminal
     for message in messages:
         event = message.event
         kind = type(event)
         if kind is ExecutionStarted:
-            fresh = message.execution_id == instance.execution_id and instance.history_count == 0
-            if fresh and not ended:
+            if unstarted and message.execution_id == instance.execution_id:
                 heaps.events.insert(0, message)
+                unstarted = False
             else:
                 heaps.arrivals.append(message)
         elif (ended and kind is not ExecutionRewound) or (
@@ -94,8 +95,10 @@ def sort_inbox(instance: Instance, work: OpenWork, messages: Iterable[Message]) 
         ):
             heaps.strays.append(message.id)
         elif kind in RESOLUTIONS:
-            if work.accepts(event, message.key) and (kind, message.key) not in resolved:
-                resolved.add((kind, message.key))
+            # By key alone: a failure and a completion may answer the same schedule, where a child
+            # failed, was rewound and completed while its parent was suspended.
+            if message.key not in resolved and work.accepts(event, message.key):
+                resolved.add(message.key)
                 heaps.events.append(message)
             else:
                 heaps.strays.append(message.id)

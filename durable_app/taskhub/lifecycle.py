@@ -31,6 +31,7 @@ from durable_app.protocol import (
     FailureDetails,
     HistoryEvent,
     OrchestrationStatus,
+    ParentInstance,
     SubOrchestrationInstanceFailed,
 )
 from durable_app.taskhub.activity import back_off
@@ -51,6 +52,7 @@ from durable_app.taskhub.orchestration import (
     own_messages,
     resolve_parent,
     start_message,
+    stay_failed,
 )
 
 if TYPE_CHECKING:
@@ -58,6 +60,7 @@ if TYPE_CHECKING:
 
 MAX_ID_LENGTH: Final = 256
 _FORBIDDEN: Final = frozenset("/\\#?")
+_SURROGATES: Final = ("\ud800", "\udfff")
 #: A start may replace these unless the caller says otherwise.
 DEFAULT_REPLACEABLE: Final = TERMINAL
 
@@ -67,7 +70,7 @@ def check_instance_id(instance_id: str) -> None:
 
     Raises:
         ValueError: empty, longer than 256 characters, starting with "@" (entities), or with one
-            of ``/ \ # ?`` or a control character.
+            of ``/ \ # ?``, a control character, or half of a surrogate pair.
     """
     if not 1 <= len(instance_id) <= MAX_ID_LENGTH:
         raise ValueError(
@@ -87,8 +90,9 @@ def check_instance_id(instance_id: str) -> None:
 
 
 def _is_printable(char: str) -> bool:
-    # C0, DEL and C1 controls; everything else is allowed, non-ASCII included.
-    return not (char < " " or "\x7f" <= char <= "\x9f")
+    # C0, DEL and C1 controls, and what UTF-8 cannot express; all else is allowed, as non-ASCII.
+    first, last = _SURROGATES
+    return not (char < " " or "\x7f" <= char <= "\x9f" or first <= char <= last)
 
 
 def start(
@@ -211,7 +215,7 @@ def control(known: Known, message: Message, now: datetime, ids: Ids) -> Decision
         case ExecutionResumed():
             decision = _resume(instance, event, now)
         case ExecutionRewound():
-            return _rewind(instance, message, event, now, ids)
+            return _rewind(known, message, event, now, ids)
         case _:
             raise AssertionError(f"{type(event).__name__} is no control message")
     return msgspec.structs.replace(
@@ -243,7 +247,7 @@ def _touch(instance: Instance, event: HistoryEvent, now: datetime, **changes: ob
     history = (event,) if instance.history_count else ()
     row = msgspec.structs.replace(
         instance,
-        updated_at=now,
+        updated_at=max(now, instance.updated_at),
         history_count=instance.history_count + len(history),
         revision=instance.revision + 1,
         **changes,
@@ -271,9 +275,11 @@ def _resume(instance: Instance, event: ExecutionResumed, now: datetime) -> Decis
 
 
 def _rewind(
-    instance: Instance, message: Message, event: ExecutionRewound, now: datetime, ids: Ids
+    known: Known, message: Message, event: ExecutionRewound, now: datetime, ids: Ids
 ) -> Decision | Turn:
-    parent = event.parent
+    instance, parent = known.instance, event.parent
+    if parent is not None and not _is_child(instance, parent):
+        return _claim(known, message, event, parent, now, ids)
     if instance.status is OrchestrationStatus.FAILED:
         return make_turn(instance, [message], now)
     if parent is None:
@@ -288,6 +294,31 @@ def _rewind(
         messages=notify_parent(adopted, now, ids) if instance.is_terminal else (),
         consumed=(message.id,),
     )
+
+
+def _is_child(instance: Instance, parent: ParentInstance) -> bool:
+    own = instance.parent
+    return (
+        own is not None
+        and own.instance == parent.instance
+        and own.task_scheduled_id == parent.task_scheduled_id
+    )
+
+
+def _claim(
+    known: Known,
+    message: Message,
+    event: ExecutionRewound,
+    parent: ParentInstance,
+    now: datetime,
+    ids: Ids,
+) -> Decision:
+    """A rewound parent wants a child whose id is somebody else's: the rules for a start hold."""
+    instance = known.instance
+    born = reborn(event, instance.instance_id, now, ids)
+    if born is None or born.instance is None or not instance.is_terminal:
+        return _refuse(instance, message, parent, now, ids)
+    return start(born.instance, known, TERMINAL, now, ids)
 
 
 def reborn(event: ExecutionRewound, instance_id: str, now: datetime, ids: Ids) -> Decision | None:
@@ -326,13 +357,13 @@ def arrive(known: Known, message: Message, now: datetime, ids: Ids) -> Decision:
         raise TypeError(f"{type(event).__name__} starts nothing")
     instance = known.instance
     others = [m for m in known.inbox if m.id != message.id]
-    same = event.instance is not None and event.instance.execution_id == instance.execution_id
-    if same or event.parent is None:
+    execution_id = message.execution_id
+    if execution_id in (None, instance.execution_id) or event.parent is None:
         return Decision(instance.instance_id, consumed=(message.id,))
     if instance.is_terminal:
         row = Instance(
             instance.instance_id,
-            message.execution_id or ids.execution_id(),
+            execution_id,
             event.name,
             OrchestrationStatus.PENDING,
             now,
@@ -353,13 +384,19 @@ def arrive(known: Known, message: Message, now: datetime, ids: Ids) -> Decision:
             consumed=own_messages(Known(instance, known.work, others)),
             finished=tuple(TaskKey(key) for key in known.work.tasks.values()),
         )
-    failure = FailureDetails(
-        "InstanceExistsError", str(InstanceExistsError(instance.instance_id, instance.status))
-    )
-    refused = SubOrchestrationInstanceFailed(-1, now, event.parent.task_scheduled_id, failure)
+    return _refuse(instance, message, event.parent, now, ids)
+
+
+def _refuse(
+    instance: Instance, message: Message, parent: ParentInstance, now: datetime, ids: Ids
+) -> Decision:
+    """The id is taken: the parent's task fails."""
+    taken = InstanceExistsError(instance.instance_id, instance.status)
+    failure = FailureDetails("InstanceExistsError", str(taken))
+    refused = SubOrchestrationInstanceFailed(-1, now, parent.task_scheduled_id, failure)
     return Decision(
         instance.instance_id,
-        messages=(resolve_parent(event.parent, refused, now, ids),),
+        messages=(resolve_parent(parent, refused, now, ids),),
         consumed=(message.id,),
     )
 
@@ -384,6 +421,11 @@ def postpone(instance: Instance, now: datetime) -> Decision:
 def give_up(known: Known, reason: str, now: datetime, ids: Ids) -> Decision:
     """Its turns were lost too often: the instance fails, others are not held up."""
     instance = known.instance
+    if instance.is_terminal:
+        # What was lost are turns that should have rewound it: it stays failed.
+        asked = [m for m in known.inbox if type(m.event) is ExecutionRewound]
+        consumed = tuple(m.id for m in asked)
+        return stay_failed(known, consumed, [m.event for m in asked], now, ids)
     failure = FailureDetails(
         "PoisonedOrchestration",
         f"Orchestration '{instance.name}' was given up after {instance.attempts} turns that ended"

@@ -39,10 +39,10 @@ def merge(parts: Sequence[Decision]) -> Decision:
     finished: list[TaskKey] = []
     births: list[Instance] = []
     for part in parts:
-        consumed += [i for i in part.consumed if posted.pop(i, None) is None]
-        finished += [key for key in part.finished if queued.pop(key, None) is None]
         posted.update((message.id, message) for message in part.messages)
         queued.update((task.key, task) for task in part.tasks)
+        consumed += [i for i in part.consumed if posted.pop(i, None) is None]
+        finished += [key for key in part.finished if queued.pop(key, None) is None]
         births.extend(part.births)
     instance, change, expected = _row(parts)
     history, replaces = _history(parts)

@@ -11,6 +11,7 @@ left behind; external events lost by continue-as-new.
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -23,6 +24,7 @@ from durable_app.protocol import (
     EventRaised,
     EventSent,
     ExecutionCompleted,
+    ExecutionRewound,
     ExecutionStarted,
     ExecutionTerminated,
     FailureDetails,
@@ -31,6 +33,7 @@ from durable_app.protocol import (
     OrchestrationStatus,
     OrchestratorAction,
     OrchestratorResponse,
+    OrchestratorStarted,
     ParentInstance,
     RewindOrchestration,
     ScheduleTask,
@@ -65,6 +68,8 @@ if TYPE_CHECKING:
 
 #: From these statuses the queued activities of an instance are of no use to anybody.
 _DISCARDS_TASKS: Final = frozenset({OrchestrationStatus.FAILED, OrchestrationStatus.TERMINATED})
+#: The smallest step of stored times.
+_A_MOMENT: Final = timedelta(microseconds=1)
 
 
 def complete(
@@ -83,6 +88,8 @@ def complete(
     for action in response.actions:
         if type(action) is RewindOrchestration:
             return apply_rewind(known, turn, action.new_history, now, ids)
+    if known.instance.is_terminal:
+        return stay_failed(known, turn.messages, turn.events, now, ids)
     builder = _Builder(known.instance, now, ids)
     end = builder.carry_out(response.actions)
     events = (*turn.events, *builder.events)
@@ -105,12 +112,18 @@ def end_execution(
     ids: Ids,
     history: Sequence[HistoryEvent] = (),
 ) -> Decision:
-    """End an instance with ``event`` as its last; ``history`` comes before it."""
+    """End an instance with ``event`` as its last; ``history`` comes before it.
+
+    One that ends before its first turn gets its start recorded first: a history begins with it,
+    and a rewind needs it.
+    """
     instance = known.instance
+    if instance.history_count == 0 and not any(type(e) is ExecutionStarted for e in history):
+        history = (*_opening(known, now), *history)
     ended = msgspec.structs.replace(
         instance,
         status=event.status,
-        updated_at=now,
+        updated_at=max(now, instance.updated_at),
         completed_at=now,
         output=event.result,
         failure=event.failure,
@@ -131,6 +144,51 @@ def end_execution(
         consumed=own_messages(known),
         finished=finished if event.status in _DISCARDS_TASKS else (),
     )
+
+
+def stay_failed(
+    known: Known,
+    consumed: tuple[MessageId, ...],
+    events: Iterable[HistoryEvent],
+    now: datetime,
+    ids: Ids,
+) -> Decision:
+    """A rewind that its worker cannot carry out: all stays as it was.
+
+    Args:
+        consumed: the messages that asked for the rewind.
+        events: their events; a parent that asked is told of the failure again, as it waits with a
+            new key.
+    """
+    instance = known.instance
+    asked = next((e.parent for e in events if isinstance(e, ExecutionRewound) and e.parent), None)
+    row = msgspec.structs.replace(
+        instance,
+        parent=asked or instance.parent,
+        revision=instance.revision + 1,
+        attempts=0,
+        not_before=None,
+    )
+    return Decision(
+        instance.instance_id,
+        row,
+        RowChange.REPLACE,
+        instance.revision,
+        messages=notify_parent(row, now, ids) if asked else (),
+        consumed=consumed,
+    )
+
+
+def _opening(known: Known, now: datetime) -> tuple[HistoryEvent, ...]:
+    """What the first turn would have recorded first."""
+    instance = known.instance
+    started = OrchestratorStarted(timestamp=max(now, instance.updated_at))
+    starts = (
+        m.event
+        for m in known.inbox
+        if type(m.event) is ExecutionStarted and m.execution_id == instance.execution_id
+    )
+    return (started, *starts)
 
 
 def own_messages(known: Known) -> tuple[MessageId, ...]:
@@ -222,7 +280,7 @@ class _Builder:
         row = msgspec.structs.replace(
             old,
             status=OrchestrationStatus.RUNNING if running else old.status,
-            updated_at=self.now,
+            updated_at=self._not_before(turn),
             custom_status=_latest(response.custom_status, old.custom_status),
             trace_context=response.trace_context or old.trace_context,
             history_count=old.history_count + len(events),
@@ -241,6 +299,10 @@ class _Builder:
             tasks=tuple(self.tasks),
             consumed=turn.messages,
         )
+
+    def _not_before(self, turn: Turn) -> datetime:
+        # The clock may have been set back; the next turn must not be earlier than this one.
+        return max(self.now, turn.events[0].timestamp)
 
     def end(
         self,
@@ -273,11 +335,12 @@ class _Builder:
         """A new execution takes the place of this one, with an empty history."""
         old = self.instance
         known.work.clear()
+        consumed = _union(turn.messages, own_messages(known))
         row = msgspec.structs.replace(
             old,
             execution_id=self.ids.execution_id(),
             status=OrchestrationStatus.RUNNING,
-            updated_at=self.now,
+            updated_at=self._not_before(turn),
             version=_latest(action.new_version, old.version),
             tags=action.tags or old.tags,
             input=action.result,
@@ -290,9 +353,12 @@ class _Builder:
         )
         messages = [m for m in self.messages if type(m.event) is not TimerFired]
         messages.append(start_message(row, self.now, self.ids))
-        # Their time of arrival keeps these ahead of events that arrived later.
+        # Carried-over events go before those that arrived meanwhile, whatever the clock did.
+        gone = set(consumed)
+        waiting = [m.visible_at for m in known.inbox if m.id not in gone]
+        ahead = min((self.now, *waiting)) - _A_MOMENT
         messages += [
-            Message(MessageId(self.ids.next_key()), row.instance_id, None, event, event.timestamp)
+            Message(MessageId(self.ids.next_key()), row.instance_id, None, event, ahead)
             for event in action.carryover_events
         ]
         return Decision(
@@ -304,7 +370,7 @@ class _Builder:
             births=tuple(self.births),
             messages=tuple(messages),
             tasks=tuple(self.tasks),
-            consumed=_union(turn.messages, own_messages(known)),
+            consumed=consumed,
         )
 
     # -- actions -----------------------------------------------------------------------------

@@ -31,7 +31,6 @@ from durable_app.taskhub.instance import (
     Known,
     Message,
     MessageId,
-    OpenChild,
     OpenWork,
     RowChange,
     TaskKey,
@@ -51,23 +50,20 @@ def apply_rewind(
 ) -> Decision:
     """Put ``new_history`` in place and dispatch again what is open in it."""
     instance, work = known.instance, known.work
-    open_now = OpenWork.of(new_history)
+    still_open = _open_positions(new_history)
     history: list[HistoryEvent] = []
     tasks: list[ActivityTask] = []
     messages: list[Message] = []
-    for event in new_history:
-        if isinstance(event, _Opening) and _is_open(open_now, event):
+    for position, event in enumerate(new_history):
+        if isinstance(event, _Opening) and position in still_open:
             renewed: Any = msgspec.structs.replace(event, key=ids.next_key())
             _dispatch_again(instance, renewed, tasks, messages, now, ids)
             history.append(renewed)
         else:
             history.append(event)
-    work.tasks = {e.event_id: e.key for e in _opened(history, TaskScheduled, open_now.tasks)}
-    work.timers = {e.event_id: e.key for e in _opened(history, TimerCreated, open_now.timers)}
-    work.children = {
-        e.event_id: OpenChild(e.key, e.instance_id)
-        for e in _opened(history, SubOrchestrationInstanceCreated, open_now.children)
-    }
+    work.clear()
+    for event in history:
+        work.apply(event)
     # A wake-up: even where nothing is dispatched again the code has to go on.
     messages.append(
         Message(
@@ -84,7 +80,7 @@ def apply_rewind(
         instance,
         status=OrchestrationStatus.RUNNING,
         parent=asked or instance.parent,
-        updated_at=now,
+        updated_at=max(now, turn.events[0].timestamp),
         completed_at=None,
         output=None,
         failure=None,
@@ -106,20 +102,18 @@ def apply_rewind(
     )
 
 
-def _opened(history: Sequence[HistoryEvent], kind: type, still_open: Any) -> list[Any]:
-    # The last schedule of an id is the open one: SDKs may reuse an id for its retries.
-    return [e for e in history if type(e) is kind and e.event_id in still_open]
+def _open_positions(history: Sequence[HistoryEvent]) -> set[int]:
+    """Where schedules stand that nothing resolves.
 
-
-def _is_open(work: OpenWork, event: _Opening) -> bool:
-    match event:
-        case TaskScheduled():
-            return work.tasks.get(event.event_id) == event.key
-        case TimerCreated():
-            return work.timers.get(event.event_id) == event.key
-        case SubOrchestrationInstanceCreated():
-            child = work.children.get(event.event_id)
-            return child is not None and child.key == event.key
+    Neither ids (SDKs reuse them for retries) nor keys (remote workers do not know them) tell the
+    schedules apart, so the position serves as the key.
+    """
+    work = OpenWork()
+    for position, event in enumerate(history):
+        opens = isinstance(event, _Opening)
+        work.apply(msgspec.structs.replace(event, key=position) if opens else event)
+    children = (child.key for child in work.children.values())
+    return {*work.tasks.values(), *work.timers.values(), *children}
 
 
 def _dispatch_again(
