@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any
 
 from durable_app.functions.facts import DurableFunction
 from durable_app.functions.handles import call_activity_function, call_async_activity_function
-from durable_app.functions.index import AppIndex
 from durable_app.payload import from_text, to_text
 from durable_app.protocol import ActivityRequest, ActivityResponse, FailureDetails
 from durable_app.replay.failures import failure_of
 
 if TYPE_CHECKING:
+    from durable_app.functions.index import AppIndex
     from durable_app.ports import Clock, WorkStream
     from durable_app.telemetry import InvocationObserver
 
