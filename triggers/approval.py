@@ -51,7 +51,7 @@ def approve_expense(context: df.DurableOrchestrationContext) -> Generator[Any, A
         return {"outcome": "Escalated", "to": boss}
     # An orchestration is not over while one of its timers runs.
     timeout.cancel()
-    answer: Decision = decision.result
+    answer: Decision = yield decision
     return {"outcome": "Approved" if answer.approved else "Rejected", "by": answer.by}
 
 

@@ -55,7 +55,8 @@ def run_pipeline(context: df.DurableOrchestrationContext) -> Generator[Any, Any,
             running.append(context.call_activity(transform, waiting.popleft()))
         done = yield context.task_any(running)
         running.remove(done)
-        sums.append(done.result)
+        # A task that has ended gives its result at once, or raises its failure here.
+        sums.append((yield done))
         context.set_custom_status(f"{len(sums)} of {len(chunks)} chunks")
     return {"chunks": len(chunks), "total": (yield context.call_activity(load, sums))}
 
