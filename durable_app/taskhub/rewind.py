@@ -8,7 +8,7 @@ new task, timers keep their time, failed sub-orchestrations are rewound in their
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, assert_never
 
 import msgspec
 
@@ -170,3 +170,5 @@ def _dispatch_again(
             messages.append(
                 Message(MessageId(ids.next_key()), event.instance_id, None, rewound, now)
             )
+        case _:
+            assert_never(event)
