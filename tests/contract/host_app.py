@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import io
+import json
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -72,11 +73,15 @@ Talk = Callable[[RunningHost, "Caller"], Awaitable[Any]]
 class Answered:
     """Status, headers and body of an answer."""
 
-    def __init__(self, status: int, headers: Any, body: bytes, json: Any) -> None:
+    def __init__(self, status: int, headers: Any, body: bytes) -> None:
         self.status = status
         self.headers = headers
         self.body = body
-        self.json = json
+
+    @property
+    def json(self) -> Any:
+        """The body, decoded."""
+        return json.loads(self.body)
 
 
 class Caller:
@@ -91,11 +96,7 @@ class Caller:
 
         url = path if path.startswith("http") else f"{self.origin}{path}"
         async with self._session.request(method, URL(url, encoded=True), **options) as response:
-            body = await response.read()
-            is_json = body and "json" in response.headers.get("Content-Type", "")
-            return Answered(
-                response.status, response.headers, body, await response.json() if is_json else None
-            )
+            return Answered(response.status, response.headers, await response.read())
 
     async def until_done(self, url: str) -> Answered:
         """Poll a status URL as clients do, until it answers something else than 202."""

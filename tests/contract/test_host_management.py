@@ -104,7 +104,7 @@ def test_the_urls_carry_the_origin_that_the_caller_used(folder):
 def test_a_sync_function_gets_a_client_that_waits(folder):
     async def conversation(host, call):
         return await call("POST", "/api/sync/greet", json="Oslo"), await call(
-            "POST", "/api/sync/fail", json=None
+            "POST", "/api/sync/fail", json="x"
         )
 
     done, failed = talk(folder, conversation)

@@ -76,14 +76,14 @@ def test_a_status_reads_the_hosts_json():
     assert status.last_updated_time == status.created_time
     assert (status.name, status.instance_id) == ("n", "i")
     assert status.history == [{"EventType": "ExecutionStarted"}]
-    assert status.extra == 1  # type: ignore[attr-defined]  unknown fields become attributes
+    assert vars(status)["extra"] == 1
     assert "Running" in repr(status)
 
 
 def test_a_bare_text_becomes_a_message():
     status = DurableOrchestrationStatus.from_json("no such instance")
     assert not status
-    assert status.message == "no such instance"  # type: ignore[attr-defined]  as above
+    assert vars(status)["message"] == "no such instance"
 
 
 @pytest.mark.parametrize("status", list(OrchestrationRuntimeStatus))
