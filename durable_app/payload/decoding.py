@@ -43,6 +43,7 @@ from durable_app.payload.records import read_model, record_keys, record_reader
 Reader = Callable[[Any], Any]
 
 _WRAPPERS: Final = (Annotated, Required, NotRequired, Final, ClassVar)
+_ANYTHING: Final = (Any, object)  # Since Python 3.11 Any is a class, too.
 _MAX_READERS: Final = 4096
 
 # By identity, not by equality: `A | B` equals `B | A`, but the order of declaration counts. The
@@ -101,7 +102,7 @@ def _compiled(expected: Any) -> Reader:
         return reader_for(expected.__supertype__)
     if type(expected).__name__ == "TypeAliasType":
         return lambda plain: decode(plain, expected.__value__)  # Late: an alias may name itself.
-    if isinstance(expected, type) and expected is not object:
+    if isinstance(expected, type) and expected not in _ANYTHING:
         return _class(expected, (), expected)
     return _through_envelopes(_scalar(NoneType)) if expected is None else unwrapped
 
@@ -310,7 +311,7 @@ def _key_reader(expected: Any) -> Reader | None:
     """Return the reader of a dict key's text, or None if the text is the key."""
     while isinstance(expected, NewType) or get_origin(expected) is Annotated:
         expected = expected.__supertype__ if isinstance(expected, NewType) else expected.__origin__
-    if expected in (str, Any, object) or isinstance(expected, (TypeVar, str, ForwardRef)):
+    if expected in (str, *_ANYTHING) or isinstance(expected, (TypeVar, str, ForwardRef)):
         return None
     if get_origin(expected) is Literal:
         return _key_table(expected, get_args(expected))
@@ -403,7 +404,7 @@ def _rank(plain: Any, member: Any) -> tuple[int, int]:
         return (0, int(moved)) if named else (1, 0)
     if origin is type(plain) and origin in _SCALARS:
         return (0, 0)
-    if origin in _DICTS or origin in (Any, object):
+    if origin in _DICTS or origin in _ANYTHING:
         return (3, 0)
     keys = record_keys(origin)
     if keys is None or type(plain) is not dict:

@@ -229,13 +229,18 @@ _SCALARS: Final = frozenset({str, int, float, bool, NoneType})
 _JSON: Final = _SCALARS | {dict, list, tuple}
 
 
-def is_plain(value: Any, depth: int = 1) -> bool:
+def is_plain(value: Any, seen: set[type], depth: int = 1) -> bool:
     """True if the value is nothing but exact JSON types with str keys (floats may be NaN).
 
     Looks at the set of item types of each container, which costs a tenth of a look at each item.
+
+    Args:
+        seen: receives the types that occur.
+        depth: of the value, if it is a container.
     """
     kind = type(value)
     if kind in _SCALARS:
+        seen.add(kind)
         return True
     if kind is dict:
         if not {*map(type, value)} <= _STR_ONLY:
@@ -244,11 +249,12 @@ def is_plain(value: Any, depth: int = 1) -> bool:
     elif kind is not list and kind is not tuple:
         return False
     kinds = {*map(type, value)}
+    seen |= kinds
     if kinds <= _SCALARS:
         return depth <= MAX_DEPTH
     if depth > MAX_DEPTH or not kinds <= _JSON:
         return False
-    for item in value:  # noqa: SIM110 - all() adds a frame per level, and is half as fast
-        if type(item) not in _SCALARS and not is_plain(item, depth + 1):
+    for item in value:  # Not all(): it adds a frame per level.
+        if type(item) not in _SCALARS and not is_plain(item, seen, depth + 1):
             return False
     return True

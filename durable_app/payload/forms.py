@@ -18,6 +18,7 @@ from durable_app.errors import PayloadError
 MAX_DEPTH: Final = 900
 MAX_QUOTED_CHARS: Final = 80
 _MAX_REASON_CHARS: Final = 300
+_MAX_SEGMENTS: Final = 40
 
 _MARKS: Final = frozenset({"__class__", "__module__", "__data__"})
 
@@ -56,11 +57,13 @@ def failure(misfit: Misfit) -> PayloadError:
 
 def path_text(segments: list[str | int]) -> str:
     """Return segments, innermost first, as ``order.lines[2]["unit price"]``."""
+    if len(segments) > _MAX_SEGMENTS:
+        segments = [*segments[: _MAX_SEGMENTS // 2], "...", *segments[-_MAX_SEGMENTS // 2 :]]
     path = ""
     for segment in reversed(segments):
         if isinstance(segment, int):
             path += f"[{segment}]"
-        elif segment.isidentifier():
+        elif segment.isidentifier() or segment == "...":
             path += f".{segment}" if path else segment
         else:
             path += f"[{json.dumps(segment[:MAX_QUOTED_CHARS], ensure_ascii=False)}]"

@@ -13,6 +13,7 @@ from typing import (
     Final,
     NamedTuple,
     NotRequired,
+    Required,
     TypeVar,
     get_origin,
     get_type_hints,
@@ -161,9 +162,10 @@ def _row_fields(kind: Any, hints: dict[str, Any]) -> list[_Field]:
 
 
 def _typeddict_fields(kind: Any, hints: dict[str, Any]) -> list[_Field]:
-    # NotRequired inside a text annotation is not in __required_keys__, but in the hint.
+    # Inside a text annotation the class has not seen Required and NotRequired; the hint has them.
+    marks = {Required: True, NotRequired: False}
     return [
-        _Field(name, hint, name in kind.__required_keys__ and get_origin(hint) is not NotRequired)
+        _Field(name, hint, marks.get(get_origin(hint), name in kind.__required_keys__))
         for name, hint in hints.items()
     ]
 

@@ -31,7 +31,8 @@ def _finite(digits: str) -> float:
 
 _ESCAPING: Final = json.JSONEncoder(allow_nan=False, separators=(",", ":"))
 _STRICT: Final = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite)
-_QUICK: Final = msgspec.json.Decoder()
+_DECODER: Final = msgspec.json.Decoder()
+_ENCODER: Final = msgspec.json.Encoder()
 
 # JSONEncoder.encode builds this object for every call, which takes a third of the time for a small
 # value. Without markers (the first None) it does not look for cycles: they end in a RecursionError.
@@ -40,9 +41,10 @@ _chunks: Final = c_make_encoder(None, None, encode_basestring, None, ":", ",", F
 
 def written(value: Any) -> str:
     """Return compact JSON text of any value, or raise Misfit with the path of what has none."""
+    seen: set[type] = set()
     try:
-        if is_plain(value):
-            return _text(value)
+        if is_plain(value, seen):
+            return _text(value) if float in seen else _quick_text(value)
     except (ValueError, RecursionError):
         pass  # The walk below finds the place.
     plain = encoded(value)
@@ -52,6 +54,14 @@ def written(value: Any) -> str:
         raise rejection("The value cannot be sent as JSON", error) from error
     except RecursionError:
         raise Misfit("The value is nested too deeply; make it flatter.") from None
+
+
+def _quick_text(plain: Any) -> str:
+    """Write exact JSON types without floats: msgspec makes null of NaN and spells 1e+16 as 1e16."""
+    try:
+        return _ENCODER.encode(plain).decode()
+    except (OverflowError, UnicodeEncodeError):  # An int beyond 64 bits; half a surrogate pair.
+        return _text(plain)
 
 
 def _text(plain: Any) -> str:
@@ -72,7 +82,7 @@ def parsed(text: str) -> Any:
         PayloadError: it is not JSON, or nested too deeply.
     """
     try:
-        return _QUICK.decode(text)
+        return _DECODER.decode(text)
     except (ValueError, RecursionError):
         pass  # The standard library decides: it reads lone surrogates, and names the position.
     try:
