@@ -1,0 +1,1 @@
+"""Orchestrators as generators, replayed from their history; see ``engine``."""

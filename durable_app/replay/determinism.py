@@ -1,0 +1,120 @@
+"""Does the orchestrator ask again for what its history says it asked for?
+
+An action of the code and the event that records it agree in kind and in name; for events sent to
+other instances also in the target. Times and payloads are not compared: they may come from a newer
+deployment without harm.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from durable_app.errors import NonDeterminismError
+from durable_app.protocol import (
+    CreateSubOrchestration,
+    CreateTimer,
+    EntityLockRequested,
+    EntityOperationCalled,
+    EntityOperationSignaled,
+    EntityUnlockSent,
+    Event,
+    EventSent,
+    OrchestratorAction,
+    ScheduleTask,
+    SendEntityMessage,
+    SendEvent,
+    SubOrchestrationInstanceCreated,
+    TaskScheduled,
+    TimerCreated,
+)
+
+
+def _task(event: Any, action: OrchestratorAction) -> bool:
+    return type(action) is ScheduleTask and action.name == event.name
+
+
+def _child(event: Any, action: OrchestratorAction) -> bool:
+    return type(action) is CreateSubOrchestration and action.name == event.name
+
+
+def _timer(_event: Any, action: OrchestratorAction) -> bool:
+    return type(action) is CreateTimer
+
+
+def _event_sent(event: Any, action: OrchestratorAction) -> bool:
+    if type(action) is SendEvent:
+        return action.instance.instance_id == event.instance_id and action.name == event.name
+    # Hubs without events of entities record an entity message as an event to the entity.
+    return type(action) is SendEntityMessage and _target(action.message) == event.instance_id
+
+
+def _entity(event: Any, action: OrchestratorAction) -> bool:
+    return (
+        type(action) is SendEntityMessage
+        and type(action.message) is type(event)
+        and _target(action.message) == _target(event)
+        and _operation(action.message) == _operation(event)
+    )
+
+
+def _target(message: Any) -> str | None:
+    if type(message) is EntityLockRequested:
+        return message.lock_set[0] if message.lock_set else None
+    target: str | None = message.target_instance_id
+    return target
+
+
+def _operation(message: Any) -> str | None:
+    operation: str | None = getattr(message, "operation", None)
+    return operation
+
+
+#: Kind of event that records an action -> do the two agree?
+MATCHING: Final[dict[type[Event], Callable[[Any, OrchestratorAction], bool]]] = {
+    TaskScheduled: _task,
+    SubOrchestrationInstanceCreated: _child,
+    TimerCreated: _timer,
+    EventSent: _event_sent,
+    EntityOperationCalled: _entity,
+    EntityOperationSignaled: _entity,
+    EntityLockRequested: _entity,
+    EntityUnlockSent: _entity,
+}
+
+
+def mismatch(event: Event, action: OrchestratorAction | None, where: str) -> NonDeterminismError:
+    """Return the error for an event that the code does not confirm.
+
+    Args:
+        event: what history holds.
+        action: what the code asks for at that point, None if nothing.
+        where: the orchestrator and the line at which it stands.
+    """
+    wanted = "nothing more" if action is None else describe_action(action)
+    return NonDeterminismError(
+        f"History holds {describe_event(event)}, but the orchestrator asks for {wanted}; it stands"
+        f" at {where}. Its code must have changed, or it depends on something that differs from"
+        " replay to replay (the clock, random values, the environment, the order of a set)."
+        " Bring the old code back and rewind the instance, or give changed code a new version."
+    )
+
+
+def describe_event(event: Event) -> str:
+    """Name an event for people: kind, id, name."""
+    return f"{type(event).__name__} #{event.event_id}{_quoted(_name_of(event))}"
+
+
+def describe_action(action: OrchestratorAction) -> str:
+    """Name an action for people: kind, id, name."""
+    subject = action.message if isinstance(action, SendEntityMessage) else action
+    return f"{type(action).__name__} #{action.id}{_quoted(_name_of(subject))}"
+
+
+def _name_of(subject: Any) -> str | None:
+    name: str | None = getattr(subject, "name", None) or _operation(subject)
+    return name
+
+
+def _quoted(name: str | None) -> str:
+    return f" '{name}'" if name else ""

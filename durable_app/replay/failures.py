@@ -1,0 +1,86 @@
+"""Exceptions as failure details, and failure details as exceptions."""
+
+from __future__ import annotations
+
+import builtins
+import traceback
+from pathlib import PurePath
+from types import TracebackType
+from typing import Final
+
+from durable_app.errors import DurableError, TaskFailedError
+from durable_app.protocol import FailureDetails
+
+_PACKAGE: Final = str(PurePath(__file__).parent.parent)
+_MAX_CHAIN: Final = 16
+"""Most causes that are told; a chain can be a ring."""
+
+
+def failure_of(error: BaseException) -> FailureDetails:
+    """Describe an exception of user code.
+
+    The type is the bare class name for built-in exceptions and for those of this package, else
+    qualified with its module. The stack trace begins in user code. The inner failure is what the
+    exception was raised from; of a failed task it is what the task reported.
+    """
+    return _describe(error, _MAX_CHAIN)
+
+
+def _describe(error: BaseException, levels: int) -> FailureDetails:
+    inner: FailureDetails | None = None
+    if isinstance(error, TaskFailedError):
+        inner = error.details
+    elif error.__cause__ is not None and levels > 1:
+        inner = _describe(error.__cause__, levels - 1)
+    return FailureDetails(type_name(type(error)), _message(error), _stack_trace(error), inner)
+
+
+def type_name(kind: type[BaseException]) -> str:
+    """Name an exception class as failures do."""
+    if getattr(builtins, kind.__name__, None) is kind or (
+        issubclass(kind, DurableError) and kind.__module__.startswith("durable_app.")
+    ):
+        return kind.__name__
+    return f"{kind.__module__}.{kind.__qualname__}"
+
+
+def _message(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception as second:  # noqa: BLE001  a user's __str__ may do anything
+        return f"<{type(error).__name__} whose text cannot be made: {type(second).__name__}>"
+
+
+def _stack_trace(error: BaseException) -> str:
+    own = _user_part(error.__traceback__)
+    try:
+        lines = traceback.format_exception(type(error), error, own, chain=False)
+    except Exception:  # noqa: BLE001  formatting reads source files and calls the user's __str__
+        return type(error).__name__
+    return "".join(lines).rstrip()
+
+
+def _user_part(trace: TracebackType | None) -> TracebackType | None:
+    """Leave out the frames of this package that lead to user code; all, if none is theirs."""
+    while trace is not None and trace.tb_frame.f_code.co_filename.startswith(_PACKAGE):
+        trace = trace.tb_next
+    return trace
+
+
+UNKNOWN_FAILURE: Final = FailureDetails("Unknown", "The task failed without saying why.")
+
+
+def activity_error(name: str, failure: FailureDetails | None, task_id: int) -> TaskFailedError:
+    """Return what an orchestrator gets to see when an activity failed."""
+    return _task_error("Activity function", name, failure or UNKNOWN_FAILURE, task_id)
+
+
+def child_error(name: str, failure: FailureDetails | None, task_id: int) -> TaskFailedError:
+    """Return what an orchestrator gets to see when a sub-orchestration failed."""
+    return _task_error("Sub orchestrator function", name, failure or UNKNOWN_FAILURE, task_id)
+
+
+def _task_error(what: str, name: str, failure: FailureDetails, task_id: int) -> TaskFailedError:
+    return TaskFailedError(
+        f"{what} '{name}' failed: {failure.error_type}: {failure.error_message}", failure, task_id
+    )

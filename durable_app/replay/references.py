@@ -1,0 +1,90 @@
+"""Functions by reference: the name under which one is registered, and what it returns."""
+
+from __future__ import annotations
+
+import collections.abc
+import typing
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator
+from types import FunctionType
+from typing import Any, Final
+from weakref import WeakKeyDictionary
+
+from durable_app.errors import DefinitionError
+
+_NAME_MARK: Final = "__durable_name__"
+_FUNCTION_MARK: Final = "__durable_function__"
+
+# Reading annotations costs some 10 us; a fan-out refers to one function thousands of times.
+_return_types: Final[WeakKeyDictionary[Callable[..., Any], Any]] = WeakKeyDictionary()
+
+
+def name_and_type(reference: Any, expected_type: Any, api: str) -> tuple[str, Any]:
+    """Resolve what a user gave as the function to call.
+
+    Args:
+        reference: a name; a decorated function (it has ``__durable_name__``); or a plain function,
+            which stands for its ``__name__``.
+        expected_type: what the user wants the result decoded as, None for the function's own
+            return annotation.
+        api: name of the method that was called, for messages.
+
+    Returns:
+        The name, and the type to decode as.
+
+    Raises:
+        DefinitionError: a lambda, or an empty name.
+        TypeError: anything else.
+    """
+    if isinstance(reference, str):
+        name = reference
+    elif hasattr(reference, _NAME_MARK):
+        mark = getattr(reference, _NAME_MARK)
+        name = mark() if callable(mark) else mark
+    elif isinstance(reference, FunctionType):
+        name = reference.__name__
+    else:
+        raise TypeError(
+            f"{api}: the function is given by its name, by the decorated function or by the"
+            f" function itself, not by {_described(reference)}."
+        )
+    if name == "<lambda>":
+        raise DefinitionError(f"{api}: a lambda has no name to be found by; use a def.")
+    if not isinstance(name, str) or not name:
+        raise DefinitionError(f"{api}: the name of a function is a text of at least 1 character.")
+    if expected_type is None:
+        expected_type = Any if isinstance(reference, str) else return_type(reference)
+    return name, expected_type
+
+
+def return_type(reference: Any) -> Any:
+    """Return what a function's result is decoded as by default; Any where nothing is known.
+
+    Of a generator it is what it returns, not what it yields.
+    """
+    function = getattr(reference, _FUNCTION_MARK, reference)
+    if not isinstance(function, FunctionType):
+        return Any
+    known = _return_types.get(function)
+    if known is None:
+        known = _return_types[function] = _annotated(function)
+    return known
+
+
+def _annotated(function: FunctionType) -> Any:
+    try:
+        kind = typing.get_type_hints(function, include_extras=True).get("return", Any)
+    except Exception:  # noqa: BLE001  names that only a type checker sees; any expression may stand there
+        return Any
+    origin = typing.get_origin(kind) or kind
+    if origin is collections.abc.Generator:
+        arguments = typing.get_args(kind)
+        kind = arguments[2] if len(arguments) > 2 else Any  # noqa: PLR2004  yield, send, return
+    elif origin in (Iterator, collections.abc.Iterable, AsyncGenerator, Generator):
+        return Any
+    return Any if kind in (None, type(None)) else kind
+
+
+def _described(reference: Any) -> str:
+    name = getattr(reference, "__qualname__", None)
+    kind = type(reference).__name__
+    return f"{kind} '{name}'" if name else kind

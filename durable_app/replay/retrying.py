@@ -1,0 +1,148 @@
+"""A failed task is tried again: by the engine, or by the host.
+
+For the user's code a retried task stays one task. ``ClientRetries`` makes the pauses and attempts as
+actions: a timer, then a schedule with a new id. ``HostRetries`` leaves them to the host and only
+follows its history: after every failed attempt, also after the last one, the host writes a timer,
+and each timer and attempt takes an id.
+
+Source of the host's order: DurableTask's retry loop computes the pause first, ends without a timer if
+there is none (timeout), waits, and only then looks at the number of attempts.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import msgspec
+
+from durable_app.protocol import (
+    CreateSubOrchestration,
+    CreateTimer,
+    FailureDetails,
+    RetryPolicy,
+    ScheduleTask,
+)
+from durable_app.replay.environment import RetryMode
+from durable_app.replay.ledger import Ledger
+from durable_app.replay.retry import next_delay
+from durable_app.replay.tasks import CompletableTask, RetryTimer
+
+_LAST_MOMENT: Final = datetime.max
+
+
+class Attempts:
+    """How often a task was tried.
+
+    Attributes:
+        count: attempts so far, the one under way included.
+        first_started: when the first one was scheduled, on the orchestration's clock.
+        renamed: each attempt of a sub-orchestration gets a new instance id, because the user
+            gave none.
+        failure: what the last attempt reported.
+    """
+
+    __slots__ = ("count", "failure", "first_started", "policy", "renamed")
+
+    def __init__(self, policy: RetryPolicy, first_started: datetime, *, renamed: bool) -> None:
+        self.policy = policy
+        self.first_started = first_started
+        self.renamed = renamed
+        self.count = 1
+        self.failure: FailureDetails | None = None
+
+
+class ClientRetries:
+    """The engine repeats."""
+
+    __slots__ = ("_ledger",)
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    def on_action(self, _policy: RetryPolicy) -> RetryPolicy | None:
+        """Return what the host is told about the policy: nothing."""
+        return None
+
+    def again(
+        self, task: CompletableTask[Any], attempts: Attempts, failure: FailureDetails, now: datetime
+    ) -> bool:
+        """Begin the pause before the next attempt; False if there is none."""
+        if failure.is_non_retriable or attempts.count >= attempts.policy.max_number_of_attempts:
+            return False
+        delay = next_delay(attempts.policy, attempts.count, attempts.first_started, now)
+        if delay is None:
+            return False
+        self._ledger.place(_pause(task, self._ledger.next_id, now, delay))
+        return True
+
+    def fired(self, task: CompletableTask[Any], attempts: Attempts) -> bool:
+        """Schedule the next attempt."""
+        attempts.count += 1
+        ledger = self._ledger
+        action = task.action
+        if attempts.renamed and type(action) is CreateSubOrchestration:
+            task.action = msgspec.structs.replace(
+                action, instance_id=ledger.child_id(ledger.next_id)
+            )
+        ledger.place(task)
+        return True
+
+
+class HostRetries:
+    """The host repeats."""
+
+    __slots__ = ("_ledger",)
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    def on_action(self, policy: RetryPolicy) -> RetryPolicy | None:
+        """Return what the host is told about the policy: all of it."""
+        return policy
+
+    def again(
+        self, task: CompletableTask[Any], attempts: Attempts, failure: FailureDetails, now: datetime
+    ) -> bool:
+        """Expect the host's timer; False if the host makes none."""
+        if failure.is_non_retriable:
+            return False
+        delay = next_delay(attempts.policy, attempts.count, attempts.first_started, now)
+        if delay is None:
+            return False
+        attempts.failure = failure
+        self._ledger.expect(_pause(task, self._ledger.next_id, now, delay))
+        return True
+
+    def fired(self, task: CompletableTask[Any], attempts: Attempts) -> bool:
+        """Expect the host's next attempt; False if there is none left."""
+        if attempts.count >= attempts.policy.max_number_of_attempts:
+            return False
+        attempts.count += 1
+        self._ledger.expect(task)
+        return True
+
+
+Retries = ClientRetries | HostRetries
+
+RETRIES: Final[dict[RetryMode, type[ClientRetries] | type[HostRetries]]] = {
+    RetryMode.CLIENT: ClientRetries,
+    RetryMode.HOST: HostRetries,
+}
+
+
+def _pause(
+    task: CompletableTask[Any], number: int, now: datetime, delay: timedelta
+) -> RetryTimer:
+    timer = RetryTimer(task)
+    timer.action = CreateTimer(number, _later(now, delay))
+    return timer
+
+
+def _later(now: datetime, delay: timedelta) -> datetime:
+    try:
+        return now + delay
+    except OverflowError:
+        return _LAST_MOMENT.replace(tzinfo=now.tzinfo)
+
+
