@@ -16,7 +16,8 @@ bytes                  standard base64
 Enum                   its value
 set, frozenset         a list, sorted by the JSON text of its items
 tuple, NamedTuple      a list
-dataclass              an object of its fields; pydantic model: an object by alias
+dataclass              an object of its fields
+pydantic model         what it dumps for JSON by alias (its own sets in no fixed order)
 class with ``to_json`` what ``to_json`` returns
 dict keys              text; int, UUID, Decimal, date, datetime and Enum keys as their text
 =====================  =========================================================================
