@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 #: Lines gather for so long before they are written.
 BATCH_S: Final = 0.005
+_GUID_DIGITS: Final = 32
 _SYSTEM_PREFIXES: Final = ("Host.", "Worker.", "Microsoft.Azure.WebJobs.", "DurableTask.")
 _SYSTEM_LOGGERS: Final = ("durable_app", "aiohttp", "asyncio")
 _RED, _YELLOW, _GREEN, _RESET = "\x1b[31m", "\x1b[33m", "\x1b[32m", "\x1b[0m"
@@ -128,7 +129,7 @@ class Console:
     def executing(self, function: str, invocation_id: str, reason: str) -> None:
         """An invocation begins."""
         if self._levels.threshold(f"Function.{function}") <= Level.INFORMATION:
-            args = (function, reason or "(null)", invocation_id)
+            args = (function, reason or "(null)", dashed(invocation_id))
             self._put(self._clock.now(), Level.INFORMATION, _EXECUTING, args)
 
     def executed(
@@ -140,7 +141,7 @@ class Console:
             return
         now, ms = self._clock.now(), round(duration_s * 1000)
         outcome = "Succeeded" if error is None else "Failed"
-        self._put(now, level, _EXECUTED, (function, outcome, invocation_id, ms))
+        self._put(now, level, _EXECUTED, (function, outcome, dashed(invocation_id), ms))
         if error is not None:
             self._put(now, level, _FAILURE, (function, error))
 
@@ -226,6 +227,14 @@ class ConsoleHandler(logging.Handler):
         is_system = record.name.split(".", 1)[0] in _SYSTEM_LOGGERS
         category = f"Host.{record.name}" if is_system else "Function.User"
         self._console.log(_level(record.levelno), category, self.format(record))
+
+
+def dashed(invocation_id: str) -> str:
+    """An id of 32 hex digits in the usual form of a GUID; any other one as it is."""
+    if len(invocation_id) != _GUID_DIGITS:
+        return invocation_id
+    i = invocation_id
+    return f"{i[:8]}-{i[8:12]}-{i[12:16]}-{i[16:20]}-{i[20:]}"
 
 
 def _level(levelno: int) -> Level:

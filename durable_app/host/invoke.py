@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from azure.functions import Context
 
 from durable_app.errors import DefinitionError
+from durable_app.host.console import dashed
 from durable_app.host.http import FunctionFailedError, HttpFunction
 from durable_app.host.tracebacks import user_traceback
 
@@ -154,7 +155,7 @@ class HttpInvoker:
 
     async def _call(self, plan: _Plan, request: HttpRequest) -> Any:
         function = plan.function
-        invocation_id = _dashed(self._clock.new_id())
+        invocation_id = dashed(self._clock.new_id())
         arguments: dict[str, Any] = {plan.trigger: request, **plan.fixed}
         if plan.wants_context:
             arguments[_CONTEXT] = InvocationContext(
@@ -196,7 +197,3 @@ class HttpInvoker:
             f"Timeout value of {limit_s:g} s exceeded by function 'Functions.{name}'"
             f" (Id: '{invocation_id}')."
         )
-
-
-def _dashed(digits: str) -> str:
-    return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))

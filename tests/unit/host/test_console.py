@@ -44,6 +44,12 @@ def test_invocations_are_shown_as_users_of_core_tools_know_them(console, stream)
     ]
 
 
+def test_ids_are_shown_as_guids(console, stream):
+    console.executing("f", "0123456789abcdef0123456789abcdef", "")
+    console.flush()
+    assert stream.lines()[0].endswith("Id=01234567-89ab-cdef-0123-456789abcdef)")
+
+
 def test_a_failure_shows_its_traceback(console, stream):
     console.executed("f", "1", 1.0, "Traceback ...\n  100%\nValueError: x")
     console.flush()
