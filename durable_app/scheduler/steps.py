@@ -159,7 +159,8 @@ class Steps:
 
     def _try_turn(self, hot: Hot, events: list[Message]) -> None:
         instance = hot.instance
-        if not is_ready(instance, events):
+        if not is_ready(instance, events) or any(p.decision.history for p in hot.parts):
+            # A worker may read the history: what precedes the turn must be committed first.
             return
         if instance.attempts >= self._state.options.max_attempts:
             self.give_up(hot, "its process died")
