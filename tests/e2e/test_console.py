@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.harness import Host, write_app
+from tests.e2e.harness import WEBHOOK, Host, eventually, write_app
 
 TIME = r"\[\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z\]"
 ID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
@@ -37,8 +37,12 @@ async def slow(number: int) -> int:
     await asyncio.sleep(1.0)
     return number
 
+@app.orchestration_trigger(context_name="context")
+def divides(context):
+    return (yield context.call_activity(divide, 1))
+
 @app.activity_trigger(input_name="number")
-def broken(number: int) -> int:
+def divide(number: int) -> int:
     return number // 0
 
 @app.route(route="broken_page")
@@ -51,11 +55,11 @@ def test_the_start_lists_the_functions(host: Host) -> None:
     output = host.output()
 
     origin = f"http://localhost:{host.port}/api"
-    http, others = output.split("Functions:\n")[1].split("\thello_cities:")
+    http, others = output.split("Functions:\n")[1].split("\tbuild_report:")
     assert f"\n\tstart_orchestrator: [POST] {origin}/orchestrators/{{function_name}}\n" in http
     assert f"\n\treport_status: [GET] {origin}/reports/{{report_id}}\n" in http
     assert "Trigger" not in http
-    assert others.startswith(" orchestrationTrigger\n\n\tsay_hello: activityTrigger\n")
+    assert others.startswith(" orchestrationTrigger\n\n\twrite_page: activityTrigger\n")
     assert "\nFor detailed output, run func with --verbose flag.\n" in others
 
 
@@ -72,7 +76,8 @@ def test_invocations_are_shown(host: Host) -> None:
     before = len(host.output())
     host.run("hello_cities")
 
-    output = host.wait_for_output("Executed 'Functions.say_hello'")[before:]
+    eventually(lambda: host.output()[before:].count("Executed 'Functions.") == 8, "all lines")
+    output = host.output()[before:]
     started = re.search(
         rf"{TIME} Executing 'Functions\.start_orchestrator' \(Reason='This function was"
         rf" programmatically called via the host APIs\.', Id=({ID})\)\n",
@@ -101,6 +106,22 @@ def test_a_failed_function_shows_its_own_traceback(
     output = host.wait_for_output("no page today")
     assert re.search(r"Executed 'Functions\.broken_page' \(Failed, Id=.*, Duration=\d+ms\)", output)
     assert "function_app.py" in output
+    assert "durable_app/" not in output.split("Exception while executing function")[1]
+
+
+def test_a_failed_activity_shows_where_it_failed(
+    tmp_path: Path, new_host: Callable[..., Host]
+) -> None:
+    host = new_host(write_app(tmp_path / "app", SLOW_APP)).start()
+
+    host.post(f"{WEBHOOK}/orchestrators/divides")
+
+    output = host.wait_for_output("Exception while executing function: Functions.divides")
+    of_activity = output.split("executing function: Functions.divide\n")[1]
+    assert of_activity.startswith("Traceback (most recent call last):\n")
+    assert "in divide\n    return number // 0" in of_activity
+    assert "ZeroDivisionError" in of_activity
+    assert "Activity function 'divide' failed: ZeroDivisionError" in output
     assert "durable_app/" not in output.split("Exception while executing function")[1]
 
 

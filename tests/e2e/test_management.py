@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import quote
 
 from tests.e2e.harness import WEBHOOK, Host, eventually
 
@@ -10,7 +11,7 @@ CLAIM = {"employee": "Ada", "amount": 1}
 
 
 def with_text(url: str, text: str) -> str:
-    return url.replace("{text}", text)
+    return url.replace("{text}", quote(text))
 
 
 def waiting(host: Host, instance_id: str) -> dict[str, str]:

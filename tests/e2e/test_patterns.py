@@ -47,9 +47,10 @@ def test_starter_gives_all_management_urls(host: Host) -> None:
     reply = host.post("/api/orchestrators/hello_cities?instance_id=urls-1")
 
     origin = f"http://localhost:{host.port}/runtime/webhooks/durabletask/instances/urls-1"
-    assert reply.headers["location"] == reply.json["statusQueryGetUri"]
-    assert reply.json.pop("id") == "urls-1"
-    assert {key: url.split("?")[0].removeprefix(origin) for key, url in reply.json.items()} == {
+    links: dict[str, str] = reply.json
+    assert reply.headers["location"] == links["statusQueryGetUri"]
+    assert {key: url.split("?")[0].removeprefix(origin) for key, url in links.items()} == {
+        "id": "urls-1",
         "statusQueryGetUri": "",
         "sendEventPostUri": "/raiseEvent/{eventName}",
         "terminatePostUri": "/terminate",
