@@ -174,6 +174,8 @@ class ActivityPool:
         if self._observer is None or observed is None:
             return
         invocation_id, began = observed
-        text = f"{failure.error_type}: {failure.error_message}" if failure else None
+        text: str | None = None
+        if failure is not None:
+            text = failure.stack_trace or f"{failure.error_type}: {failure.error_message}"
         duration_s = self._clock.monotonic() - began
         self._observer.executed(request.name, invocation_id, duration_s, text)

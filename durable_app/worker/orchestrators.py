@@ -225,5 +225,6 @@ def _failed(request: OrchestratorRequest, error_type: str, message: str) -> Orch
 def _failure_text(response: OrchestratorResponse) -> str | None:
     for action in response.actions:
         if isinstance(action, CompleteOrchestration) and action.failure is not None:
-            return f"{action.failure.error_type}: {action.failure.error_message}"
+            failure = action.failure
+            return failure.stack_trace or f"{failure.error_type}: {failure.error_message}"
     return None
