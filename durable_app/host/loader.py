@@ -50,6 +50,8 @@ def load_app(folder: Path, environ: Mapping[str, str]) -> AppIndex:
     app = _find_app(module, name)
     try:
         return index_app(app)
+    except DefinitionError:
+        raise
     except (ValueError, TypeError) as error:
         raise DefinitionError(f"{name}: {type(error).__name__}: {error}") from error
 
@@ -65,6 +67,8 @@ def _import(path: Path) -> ModuleType:
     sys.modules[path.stem] = module
     try:
         spec.loader.exec_module(module)
+    except DefinitionError:
+        raise  # of a decorator: its message has the place already
     except ModuleNotFoundError as error:
         raise DefinitionError(
             f"{user_traceback(error)}\nCannot find module '{error.name}'. Install it"

@@ -11,10 +11,10 @@ _HIDDEN_PARTS: Final = ("<frozen importlib", f"importlib{'/'}__init__.py")
 
 
 def user_traceback(error: BaseException) -> str:
-    """Formatted traceback without the frames that lead from the host to the app's code.
+    """Formatted traceback without frames of this package and of the import machinery.
 
-    Frames of this package are dropped where they come first; if there are no others, the result
-    is the error's own lines only (a syntax error has its place in them).
+    If there are no others, the result is the error's own lines only (a syntax error has its place
+    in them).
     """
     shown = traceback.TracebackException.from_exception(error)
     link: traceback.TracebackException | None = shown
@@ -25,8 +25,7 @@ def user_traceback(error: BaseException) -> str:
 
 
 def _without_host(stack: traceback.StackSummary) -> traceback.StackSummary:
-    first = next((i for i, frame in enumerate(stack) if not _is_host(frame.filename)), len(stack))
-    kept = [f for f in stack[first:] if not f.filename.startswith(_HIDDEN_PARTS[0])]
+    kept = [frame for frame in stack if not _is_host(frame.filename)]
     return traceback.StackSummary.from_list(kept)
 
 
