@@ -95,10 +95,9 @@ class MemoryStore:
                 return LeaseLostError("The instance was changed by somebody else meanwhile.")
             self._instances[decision.instance_id] = instance
             self._trying.discard((Mark.INSTANCE, decision.instance_id))
-        history = self._history.setdefault(decision.instance_id, [])
-        if decision.replaces_history:
-            history = self._history[decision.instance_id] = []
-        history.extend(decision.history)
+            if decision.replaces_history:
+                self._history.pop(decision.instance_id, None)
+            self._history.setdefault(decision.instance_id, []).extend(decision.history)
         for birth in decision.births:
             self._instances.setdefault(birth.instance_id, birth)
         for message in decision.messages:
@@ -147,6 +146,7 @@ class MemoryStore:
             for instance_id in instance_ids:
                 self._drop(list(self._inboxes.get(instance_id, ())))
                 self._history.pop(instance_id, None)
+                self._trying.discard((Mark.INSTANCE, instance_id))
                 removed += self._instances.pop(instance_id, None) is not None
         return removed
 

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from durable_app.errors import LeaseLostError, StoreCorruptError
+from durable_app.errors import (
+    DurableError,
+    InstanceExistsError,
+    LeaseLostError,
+    PayloadError,
+    StoreCorruptError,
+    StoreUnavailableError,
+)
 from durable_app.ports import (
     InstanceQuery,
     Mark,
@@ -31,12 +38,24 @@ from durable_app.taskhub.instance import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from datetime import datetime
     from pathlib import Path
 
 #: Numbers of one run of the hub: its era in the high bits, a counter in these low ones.
 _ERA_BITS: Final = 40
+
+#: What a single decision may be to blame for. Values that cannot be bound or encoded among them:
+#: they come from users' code, and must not harm the neighbours in the group.
+_REFUSALS: Final = (
+    LeaseLostError,
+    OverflowError,
+    TypeError,
+    ValueError,
+    sqlite3.DataError,
+    sqlite3.IntegrityError,
+    sqlite3.ProgrammingError,
+)
 
 
 class SqliteStore:
@@ -98,7 +117,7 @@ class SqliteStore:
 
     def commit(self, decisions: Sequence[Decision]) -> list[Exception | None]:
         """See ``Store.commit``."""
-        if self._try_all(decisions):
+        if _are_independent(decisions) and self._try_all(decisions):
             return [None] * len(decisions)
         return self._one_by_one(decisions)
 
@@ -106,57 +125,67 @@ class SqliteStore:
         """Everything at once; False where one of them does not fit."""
         writer = self._connection()
         try:
-            writer.execute("BEGIN IMMEDIATE")
-            _Batch(self._hub, decisions).write(writer)
-            writer.execute("COMMIT")
-        except (sqlite3.IntegrityError, LeaseLostError, sqlite3.DataError, OverflowError):
-            writer.execute("ROLLBACK")
+            with self._transaction(writer):
+                _Batch(self._hub, decisions).write(writer)
+        except _REFUSALS:
             return False
-        except sqlite3.Error as error:
-            self._roll_back(writer)
-            raise self.file.translate(error) from error
         return True
 
     def _one_by_one(self, decisions: Sequence[Decision]) -> list[Exception | None]:
         """Each within a savepoint of its own."""
         writer = self._connection()
         outcomes: list[Exception | None] = []
-        with self.file.translated():
-            try:
-                writer.execute("BEGIN IMMEDIATE")
-                for decision in decisions:
-                    writer.execute("SAVEPOINT step")
-                    try:
-                        _Batch(self._hub, (decision,)).write(writer)
-                    except (
-                        sqlite3.IntegrityError,
-                        LeaseLostError,
-                        sqlite3.DataError,
-                        OverflowError,
-                    ) as error:
-                        writer.execute("ROLLBACK TO step")
-                        outcomes.append(error)
-                    else:
-                        outcomes.append(None)
-                    writer.execute("RELEASE step")
-                writer.execute("COMMIT")
-            except sqlite3.Error:
-                self._roll_back(writer)
-                raise
+        with self._transaction(writer):
+            for decision in decisions:
+                writer.execute("SAVEPOINT step")
+                try:
+                    _Batch(self._hub, (decision,)).write(writer)
+                except _REFUSALS as error:
+                    writer.execute("ROLLBACK TO step")
+                    outcomes.append(self._refusal(writer, decision, error))
+                else:
+                    outcomes.append(None)
+                writer.execute("RELEASE step")
         return outcomes
+
+    def _refusal(
+        self, writer: sqlite3.Connection, decision: Decision, error: Exception
+    ) -> DurableError:
+        """Why a decision was not applied, in our words."""
+        if isinstance(error, LeaseLostError):
+            return error
+        if not isinstance(error, sqlite3.IntegrityError):
+            return PayloadError(
+                f"A value of instance {decision.instance_id!a} cannot be stored: {error}"
+            )
+        if decision.change is RowChange.INSERT:
+            row = writer.execute(sql.LOAD_INSTANCE, (self._hub, decision.instance_id)).fetchone()
+            if row is not None:
+                return InstanceExistsError(decision.instance_id, records.instance_of(row)[0].status)
+        return LeaseLostError(f"Somebody else has written the same rows meanwhile ({error}).")
+
+    @contextlib.contextmanager
+    def _transaction(self, writer: sqlite3.Connection) -> Iterator[None]:
+        """All or nothing, whatever is raised inside; errors of the database become ours."""
+        try:
+            writer.execute("BEGIN IMMEDIATE")
+            yield
+            writer.execute("COMMIT")
+        except _REFUSALS:
+            self._roll_back(writer)
+            raise
+        except sqlite3.Error as error:
+            self._roll_back(writer)
+            raise self.file.translate(error) from error
+        except BaseException:
+            self._roll_back(writer)
+            raise
 
     def _write(self, statement: str, rows: Iterable[tuple[Any, ...]]) -> int:
         """One statement for many rows, in a transaction; returns the number of changed rows."""
         writer = self._connection()
-        with self.file.translated():
-            try:
-                writer.execute("BEGIN IMMEDIATE")
-                changed = writer.executemany(statement, rows).rowcount
-                writer.execute("COMMIT")
-            except sqlite3.Error:
-                self._roll_back(writer)
-                raise
-        return changed
+        with self._transaction(writer):
+            return writer.executemany(statement, rows).rowcount
 
     @staticmethod
     def _roll_back(writer: sqlite3.Connection) -> None:
@@ -182,26 +211,17 @@ class SqliteStore:
         """See ``Store.purge``."""
         rows = [(self._hub, i) for i in instance_ids]
         writer = self._connection()
-        with self.file.translated():
-            try:
-                writer.execute("BEGIN IMMEDIATE")
-                for statement in (
-                    sql.DELETE_HISTORY,
-                    sql.DELETE_MESSAGES_OF,
-                    sql.DELETE_PAYLOADS,
-                ):
-                    writer.executemany(statement, rows)
-                removed = writer.executemany(sql.PURGE_INSTANCE, rows).rowcount
-                writer.execute("COMMIT")
-            except sqlite3.Error:
-                self._roll_back(writer)
-                raise
-        return removed
+        with self._transaction(writer):
+            for statement in (sql.DELETE_HISTORY, sql.DELETE_MESSAGES_OF, sql.DELETE_PAYLOADS):
+                writer.executemany(statement, rows)
+            return writer.executemany(sql.PURGE_INSTANCE, rows).rowcount
 
     # -- reading, owner's thread -------------------------------------------------------------
 
     def load(self, instance_id: str) -> StoredInstance | None:
         """See ``Store.load``."""
+        if not _can_be_stored(instance_id):
+            return None
         writer = self._connection()
         key = (self._hub, instance_id)
         with self._reading_rows():
@@ -258,6 +278,8 @@ class SqliteStore:
 
     def read_history(self, instance_id: str, execution_id: str | None) -> list[HistoryEvent]:
         """See ``Store.read_history``."""
+        if not _can_be_stored(instance_id):
+            return []
         key = (self._hub, instance_id)
         with self._reading_rows(), self._reading:
             reader = self._connection(self._reader)
@@ -274,15 +296,23 @@ class SqliteStore:
 
     def query(self, query: InstanceQuery) -> Page:
         """See ``Store.query``."""
+        if not _can_be_stored(query.instance_id_prefix or ""):
+            return Page(())
         with self._reading_rows(), self._reading:
-            return query_page(self._connection(self._reader), self._hub, query, with_payloads)
+            reader = self._connection(self._reader)
+            # One read transaction, so that rows and their payloads belong together.
+            reader.execute("BEGIN")
+            try:
+                return query_page(reader, self._hub, query, with_payloads)
+            finally:
+                reader.execute("COMMIT")
 
     # -- inside ------------------------------------------------------------------------------
 
     def _connection(self, connection: sqlite3.Connection | None = None) -> sqlite3.Connection:
         found = connection or self._writer
         if found is None:
-            raise sqlite3.ProgrammingError("the store is closed")
+            raise StoreUnavailableError(f"The database '{self.file.path}' is not open.")
         return found
 
     def _reading_rows(self) -> _Reading:
@@ -398,6 +428,20 @@ class _Batch:
         ]
         if rows:
             writer.executemany(sql.INSERT_HISTORY, rows)
+
+
+def _are_independent(decisions: Sequence[Decision]) -> bool:
+    """False where statements grouped over all of them could differ from one after the other."""
+    rows = [d.instance_id for d in decisions if d.instance is not None]
+    distinct = set(rows)
+    return len(distinct) == len(rows) and not any(
+        birth.instance_id in distinct for d in decisions for birth in d.births
+    )
+
+
+def _can_be_stored(text: str) -> bool:
+    # Half of a surrogate pair has no UTF-8 form, so no row can hold it.
+    return text.isascii() or not any("\ud800" <= char <= "\udfff" for char in text)
 
 
 def _exactly(count: int, cursor: sqlite3.Cursor) -> None:

@@ -57,10 +57,12 @@ class SqliteFile:
         try:
             with self.translated():
                 connection = self.connect()
+                # First of all: a file that is not ours is not changed in any way.
+                version = self._check_identity(connection)
                 connection.execute("PRAGMA journal_mode = WAL")
                 # FULL: an acknowledged commit survives the loss of power, not only of the process.
                 connection.execute("PRAGMA synchronous = FULL")
-                self._migrate(connection)
+                self._migrate(connection, version)
                 return connection
         except BaseException:
             self.close()
@@ -103,11 +105,13 @@ class SqliteFile:
         advice = _ADVICE.get(code, f"sqlite says: {error}")
         return StoreUnavailableError(f"The database '{self.path}' cannot be used: {advice}.")
 
-    def _migrate(self, connection: sqlite3.Connection) -> None:
+    def _check_identity(self, connection: sqlite3.Connection) -> int:
+        """The version of the schema, 0 where there is none yet."""
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         (application,) = connection.execute("PRAGMA application_id").fetchone()
         (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-        if tables and application != APPLICATION_ID:
+        is_blank = not (tables or application or version)
+        if application != APPLICATION_ID and not is_blank:
             raise StoreCorruptError(
                 f"'{self.path}' is a database of another program. Choose another file with"
                 " --store sqlite:PATH."
@@ -117,6 +121,9 @@ class SqliteFile:
                 f"The database '{self.path}' has schema {version}, written by a newer version of"
                 f" durable-app; this one knows up to {len(MIGRATIONS)}. Upgrade durable-app."
             )
+        return int(version)
+
+    def _migrate(self, connection: sqlite3.Connection, version: int) -> None:
         for number, script in enumerate(MIGRATIONS[version:], start=version + 1):
             # One transaction per migration: a crash leaves the old schema or the new one.
             connection.executescript(

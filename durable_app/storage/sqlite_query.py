@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import re
+from typing import TYPE_CHECKING, Any, Final
 
 from durable_app.ports import InstanceQuery, Page, PurgeFilter
 from durable_app.protocol import TERMINAL
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from durable_app.taskhub.instance import Instance
+
+
+_MOMENT: Final = re.compile("-?[0-9]{1,18}")
 
 
 def query_page(
@@ -73,7 +77,7 @@ def make_token(instance: Instance) -> str:
 def parse_token(token: str) -> list[Any]:
     """(created_at, instance id) from a token; ValueError where it is none."""
     moment, colon, instance_id = token.partition(":")
-    if not colon or not moment.lstrip("-").isdigit():
+    if not colon or not _MOMENT.fullmatch(moment):
         raise ValueError(f"'{token[:80]}' is no continuation token of this task hub.")
     return [int(moment), instance_id]
 
