@@ -113,10 +113,13 @@ class Steps:
         if not self._ready:
             return False
         hot = self._state.find(self._ready[0])
-        if hot is None or hot.instance.is_terminal:
+        if hot is None or not hot.visible:
             return True
-        streams = self._state.streams
-        return streams.for_orchestration(hot.instance.name, hot.stream_id) is not None
+        streams, name = self._state.streams, hot.instance.name
+        if streams.for_orchestration(name, hot.stream_id) is not None:
+            return True
+        # Its last worker may have gone: it must not hold up those behind it.
+        return not streams.anybody_takes_orchestration(name)
 
     def _part(self, hot: Hot, decision: Decision, ack: Ack | None = None) -> None:
         hot.apply(decision, self._state.now)
