@@ -115,6 +115,9 @@ class Commits:
                 state.wakeups.note(message.visible_at)
             elif message.instance_id != hot.instance_id:
                 self._deliver(message)
+            else:
+                # Where the commit had to wait, its time has come meanwhile.
+                hot.mature(message.id)
         for task in decision.tasks:
             state.backlog.add(task)
         if decision.finished:

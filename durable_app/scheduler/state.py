@@ -97,6 +97,9 @@ class HubState:
         hot.saved = instance
         for message in stored.messages:
             hot.add(message, self.now)
+            if message.visible_at > self.now:
+                # Where the clock went backwards it had been found already, and left unused.
+                self.wakeups.note(message.visible_at)
         self.cache.put(hot)
         return hot
 
