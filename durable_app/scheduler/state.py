@@ -80,6 +80,7 @@ class HubState:
         recovery = self.store.open()
         self.ids = HubIds(self.clock, recovery.last_key)
         self.recovered_key = recovery.last_key if recovery.unclean else 0
+        self.streams.number_from(recovery.last_key)
 
     def find(self, instance_id: str) -> Hot | None:
         """The instance, loaded where it is not in memory; None where there is none."""

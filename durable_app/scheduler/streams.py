@@ -116,8 +116,12 @@ class Streams:
         stream.tokens = set()
         return [self._held.pop(token) for token in tokens]
 
+    def number_from(self, nonce: int) -> None:
+        """Tokens of earlier runs have lower numbers: an answer to one of them finds nothing."""
+        self._nonce = nonce
+
     def new_token(self, target: str) -> CompletionToken:
-        """A token that was never used in this run."""
+        """A token that was never used before."""
         self._nonce += 1
         return CompletionToken(target, self._nonce)
 
