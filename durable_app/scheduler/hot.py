@@ -121,6 +121,14 @@ class Hot:
         return self.turn is None and not self.parts
 
     @property
+    def is_ahead(self) -> bool:
+        """True when its history is longer in memory than in the store."""
+        count = self.instance.history_count
+        if self.saved is None or self.saved.execution_id != self.instance.execution_id:
+            return count > 0
+        return count != self.saved.history_count
+
+    @property
     def size(self) -> int:
         """Estimated bytes."""
         entries = len(self.visible) + len(self.later) + len(self.work)

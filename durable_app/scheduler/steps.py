@@ -162,8 +162,7 @@ class Steps:
 
     def _try_turn(self, hot: Hot, events: list[Message]) -> None:
         instance = hot.instance
-        if not is_ready(instance, events) or any(p.decision.history for p in hot.parts):
-            # A worker may read the history: what precedes the turn must be committed first.
+        if not is_ready(instance, events):
             return
         if instance.attempts >= self._state.options.max_attempts:
             self.give_up(hot, "its process died")
@@ -174,6 +173,9 @@ class Steps:
 
     def _hand_out(self, hot: Hot, turn: Turn) -> None:
         state = self._state
+        if hot.is_ahead:
+            # A worker may read the history: what precedes the turn must be committed first.
+            return
         stream = state.streams.for_orchestration(hot.instance.name, hot.stream_id)
         if stream is None:
             self._queue(hot)
