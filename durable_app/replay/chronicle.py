@@ -68,7 +68,7 @@ class Chronicle:
         return seen[: len(seen) - unread]
 
 
-def recording(action: OrchestratorAction, timestamp: datetime) -> HistoryEvent | None:  # noqa: PLR0911  a match over a closed union
+def recording(action: OrchestratorAction, timestamp: datetime) -> HistoryEvent | None:
     """Return the event that records an action, None if there is none of its own."""
     match action:
         case ScheduleTask():

@@ -25,7 +25,7 @@ from durable_app.protocol import (
 )
 from durable_app.replay.environment import TAGS, ReplayEnv
 from durable_app.replay.ledger import CLOSED, Ledger
-from durable_app.replay.references import name_and_type
+from durable_app.replay.references import exact_text, name_and_type
 from durable_app.replay.retry import protocol_policy
 from durable_app.replay.retrying import Attempts, Retries
 from durable_app.replay.tasks import (
@@ -140,7 +140,7 @@ class OrchestrationContext:
             PayloadError: the input does not fit the type.
         """
         wanted = self._input_type if expected_type is None else expected_type
-        return from_text(self._started.input, Any if wanted is None else wanted)
+        return from_text(self._started.input, wanted)
 
     # -- tasks -------------------------------------------------------------------------------
 
@@ -316,7 +316,9 @@ class OrchestrationContext:
             f"create_timer takes a datetime or a timedelta, not {type(fire_at).__name__}."
         )
 
-    def wait_for_external_event(self, name: str, expected_type: Any = None) -> ExternalEventTask[Any]:
+    def wait_for_external_event(
+        self, name: str, expected_type: Any = None
+    ) -> ExternalEventTask[Any]:
         """Wait for an event that a client raises.
 
         Events are delivered once each, in the order of their arrival, to the waits of that name in
@@ -326,9 +328,11 @@ class OrchestrationContext:
             name: of the event, in any case.
             expected_type: what to decode the payload as; a payload that does not fit raises
                 PayloadError at the yield.
+
+        Raises:
+            DefinitionError: the name is no text, or empty.
         """
-        if not isinstance(name, str) or not name:
-            raise TypeError("wait_for_external_event: the name is a text of at least 1 character.")
+        name = exact_text(name, "wait_for_external_event: the name")
         wanted = Any if expected_type is None else expected_type
         task: ExternalEventTask[Any] = ExternalEventTask(self, name, wanted)
         self._ledger.wait(task)

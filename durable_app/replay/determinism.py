@@ -31,11 +31,11 @@ from durable_app.protocol import (
 
 
 def _task(event: Any, action: OrchestratorAction) -> bool:
-    return type(action) is ScheduleTask and action.name == event.name
+    return type(action) is ScheduleTask and bool(action.name == event.name)
 
 
 def _child(event: Any, action: OrchestratorAction) -> bool:
-    return type(action) is CreateSubOrchestration and action.name == event.name
+    return type(action) is CreateSubOrchestration and bool(action.name == event.name)
 
 
 def _timer(_event: Any, action: OrchestratorAction) -> bool:
@@ -44,7 +44,8 @@ def _timer(_event: Any, action: OrchestratorAction) -> bool:
 
 def _event_sent(event: Any, action: OrchestratorAction) -> bool:
     if type(action) is SendEvent:
-        return action.instance.instance_id == event.instance_id and action.name == event.name
+        target: bool = action.instance.instance_id == event.instance_id
+        return target and bool(action.name == event.name)
     # Hubs without events of entities record an entity message as an event to the entity.
     return type(action) is SendEntityMessage and _target(action.message) == event.instance_id
 

@@ -8,7 +8,7 @@ here and never asks which host it is.
 from __future__ import annotations
 
 from enum import Enum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -80,7 +80,7 @@ class YieldTrace:
 
     __slots__ = ("actions", "task")
 
-    def __init__(self, task: Task, actions: tuple[OrchestratorAction, ...]) -> None:
+    def __init__(self, task: Task[Any], actions: tuple[OrchestratorAction, ...]) -> None:
         self.task = task
         self.actions = actions
 

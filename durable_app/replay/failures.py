@@ -55,7 +55,7 @@ def _stack_trace(error: BaseException) -> str:
     own = _user_part(error.__traceback__)
     try:
         lines = traceback.format_exception(type(error), error, own, chain=False)
-    except Exception:  # noqa: BLE001  formatting reads source files and calls the user's __str__
+    except Exception:  # noqa: BLE001  formatting calls the user's __str__
         return type(error).__name__
     return "".join(lines).rstrip()
 

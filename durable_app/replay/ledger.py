@@ -8,8 +8,8 @@ the event that will record it. A resolution finds its task among the open ones.
 A host that repeats tasks by itself makes timers and schedules that the code did not ask for; they
 wait in a second queue (``expect``), because the host writes them between the others.
 
-What must never happen: an action is handed back twice; an id is given twice; after ``continue_as_new``
-or ``close`` anything is recorded.
+What must never happen: an action is handed back twice; an id is given twice; anything is recorded
+after ``continue_as_new`` or ``close``.
 """
 
 from __future__ import annotations
@@ -278,29 +278,10 @@ class ClosedLedger(Ledger):
     def __init__(self) -> None:
         super().__init__(ReplayEnv())
 
-    def schedule(self, task: ActionTask[Any]) -> NoReturn:
-        """Refuse."""
+    def _end(self, *_args: Any, **_options: Any) -> NoReturn:
         raise GeneratorExit
 
-    def wait(self, task: ExternalEventTask[Any]) -> NoReturn:
-        """Refuse."""
-        raise GeneratorExit
-
-    def forget_wait(self, task: ExternalEventTask[Any]) -> NoReturn:
-        """Refuse."""
-        raise GeneratorExit
-
-    def cancelled(self, timer: TimerTask) -> NoReturn:
-        """Refuse."""
-        raise GeneratorExit
-
-    def continue_as_new(self, text: str | None, *, save_events: bool) -> NoReturn:
-        """Refuse."""
-        raise GeneratorExit
-
-    def note_status(self, text: str, *, replaying: bool) -> NoReturn:
-        """Refuse."""
-        raise GeneratorExit
+    schedule = wait = forget_wait = cancelled = continue_as_new = note_status = _end
 
 
 def _numbered(action: OrchestratorAction, number: int) -> _Renumbered:

@@ -7,11 +7,13 @@ and every event is delivered once. At most one side of a name is not empty.
 from __future__ import annotations
 
 from collections import deque
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from durable_app.payload import from_text
-from durable_app.protocol import EventRaised
 from durable_app.replay.tasks import FAILED, SUCCEEDED, ExternalEventTask, settle
+
+if TYPE_CHECKING:
+    from durable_app.protocol import EventRaised
 
 
 class Mailbox:
@@ -72,7 +74,7 @@ class Mailbox:
 def _hand_over(task: ExternalEventTask[Any], event: EventRaised) -> None:
     try:
         value = from_text(event.input, task.expected_type)
-    except Exception as error:  # noqa: BLE001  decoding runs the user's classes; raised at the yield
+    except Exception as error:  # noqa: BLE001  decoding runs the user's classes
         settle(task, FAILED, error)
     else:
         settle(task, SUCCEEDED, value)

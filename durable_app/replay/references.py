@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import collections.abc
 import typing
-from collections.abc import AsyncGenerator, Callable, Generator, Iterator
+from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Iterator
 from types import FunctionType
 from typing import Any, Final
 from weakref import WeakKeyDictionary
@@ -13,6 +12,7 @@ from durable_app.errors import DefinitionError
 
 _NAME_MARK: Final = "__durable_name__"
 _FUNCTION_MARK: Final = "__durable_function__"
+_STREAMS: Final = (Generator, Iterator, Iterable, AsyncGenerator)
 
 # Reading annotations costs some 10 us; a fan-out refers to one function thousands of times.
 _return_types: Final[WeakKeyDictionary[Callable[..., Any], Any]] = WeakKeyDictionary()
@@ -35,6 +35,7 @@ def name_and_type(reference: Any, expected_type: Any, api: str) -> tuple[str, An
         DefinitionError: a lambda, or an empty name.
         TypeError: anything else.
     """
+    name: Any
     if isinstance(reference, str):
         name = reference
     elif hasattr(reference, _NAME_MARK):
@@ -49,11 +50,21 @@ def name_and_type(reference: Any, expected_type: Any, api: str) -> tuple[str, An
         )
     if name == "<lambda>":
         raise DefinitionError(f"{api}: a lambda has no name to be found by; use a def.")
-    if not isinstance(name, str) or not name:
-        raise DefinitionError(f"{api}: the name of a function is a text of at least 1 character.")
+    name = exact_text(name, f"{api}: the name of a function")
     if expected_type is None:
         expected_type = Any if isinstance(reference, str) else return_type(reference)
     return name, expected_type
+
+
+def exact_text(text: Any, what: str) -> str:
+    """Return a text as exactly a str; members of text enums are texts too.
+
+    Raises:
+        DefinitionError: it is no text, or empty.
+    """
+    if not isinstance(text, str) or not text:
+        raise DefinitionError(f"{what} is a text of at least 1 character, not {text!r}.")
+    return str.__str__(text)
 
 
 def return_type(reference: Any) -> Any:
@@ -73,14 +84,12 @@ def return_type(reference: Any) -> Any:
 def _annotated(function: FunctionType) -> Any:
     try:
         kind = typing.get_type_hints(function, include_extras=True).get("return", Any)
-    except Exception:  # noqa: BLE001  names that only a type checker sees; any expression may stand there
+    except Exception:  # noqa: BLE001  an annotation is any expression
         return Any
-    origin = typing.get_origin(kind) or kind
-    if origin is collections.abc.Generator:
+    origin = typing.get_origin(kind)
+    if (kind if origin is None else origin) in _STREAMS:
         arguments = typing.get_args(kind)
         kind = arguments[2] if len(arguments) > 2 else Any  # noqa: PLR2004  yield, send, return
-    elif origin in (Iterator, collections.abc.Iterable, AsyncGenerator, Generator):
-        return Any
     return Any if kind in (None, type(None)) else kind
 
 

@@ -1,8 +1,8 @@
 """How often and when a failed task is tried again.
 
-Users say it with ``RetryOptions`` (milliseconds, as Durable Functions for Python 1.x has it) or with
-``RetryPolicy`` (timedeltas); both become the protocol's policy. The delays are computed from the
-orchestration's own time, so that a replay finds the same ones.
+Users say it with ``RetryOptions`` (milliseconds, as Durable Functions for Python 1.x has it) or
+with ``RetryPolicy`` (timedeltas); both become the protocol's policy. The delays are computed from
+the orchestration's own time, so that a replay finds the same ones.
 """
 
 from __future__ import annotations

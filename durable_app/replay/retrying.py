@@ -1,18 +1,18 @@
 """A failed task is tried again: by the engine, or by the host.
 
-For the user's code a retried task stays one task. ``ClientRetries`` makes the pauses and attempts as
-actions: a timer, then a schedule with a new id. ``HostRetries`` leaves them to the host and only
+For the user's code a retried task stays one task. ``ClientRetries`` makes actions of the pauses and
+attempts: a timer, then a schedule with a new id. ``HostRetries`` leaves them to the host and only
 follows its history: after every failed attempt, also after the last one, the host writes a timer,
 and each timer and attempt takes an id.
 
-Source of the host's order: DurableTask's retry loop computes the pause first, ends without a timer if
-there is none (timeout), waits, and only then looks at the number of attempts.
+Source of the host's order: DurableTask's retry loop computes the pause first, ends without a timer
+if there is none (timeout), waits, and only then looks at the number of attempts.
 """
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
-from typing import Any, Final
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -21,14 +21,15 @@ from durable_app.protocol import (
     CreateTimer,
     FailureDetails,
     RetryPolicy,
-    ScheduleTask,
 )
 from durable_app.replay.environment import RetryMode
-from durable_app.replay.ledger import Ledger
 from durable_app.replay.retry import next_delay
 from durable_app.replay.tasks import CompletableTask, RetryTimer
 
-_LAST_MOMENT: Final = datetime.max
+if TYPE_CHECKING:
+    from durable_app.replay.ledger import Ledger
+
+_LAST_MOMENT: Final = datetime(9999, 12, 31, tzinfo=UTC)
 
 
 class Attempts:
@@ -131,9 +132,7 @@ RETRIES: Final[dict[RetryMode, type[ClientRetries] | type[HostRetries]]] = {
 }
 
 
-def _pause(
-    task: CompletableTask[Any], number: int, now: datetime, delay: timedelta
-) -> RetryTimer:
+def _pause(task: CompletableTask[Any], number: int, now: datetime, delay: timedelta) -> RetryTimer:
     timer = RetryTimer(task)
     timer.action = CreateTimer(number, _later(now, delay))
     return timer
@@ -143,6 +142,4 @@ def _later(now: datetime, delay: timedelta) -> datetime:
     try:
         return now + delay
     except OverflowError:
-        return _LAST_MOMENT.replace(tzinfo=now.tzinfo)
-
-
+        return _LAST_MOMENT

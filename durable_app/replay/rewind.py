@@ -1,12 +1,12 @@
 """Which events of a failed execution must go so that it can go on.
 
 Gone are: the completion; the failures that killed the execution, which are those in the cause and
-context chain of the fatal exception; the failures that its code never got to see (they belong to
-tasks that ran beside); and what the code asked for after it had seen one of these failures, with the
-results of that (a compensation, say): it will not get there this time, or will ask again.
+context chain of the fatal exception; the failures that its code never got to see (of tasks that ran
+beside); and what the code asked for after it had seen one of these failures, with the results of
+that (a compensation, say): this time it will not get there, or it will ask again.
 
-Failures that the code caught and went on from stay, and so do attempts of a retry that were followed
-by another one. What was scheduled stays scheduled: the hub dispatches what is open.
+Failures that the code caught and went on from stay, and so do attempts of a retry that were
+followed by another one. What was scheduled stays scheduled: the hub dispatches what is open.
 
 Only for hosts whose retries the engine makes; a host that repeats tasks also rewinds them.
 """
@@ -14,8 +14,8 @@ Only for hosts whose retries the engine makes; a host that repeats tasks also re
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
-from durable_app.errors import TaskFailedError
 from durable_app.protocol import (
     ExecutionCompleted,
     HistoryEvent,
@@ -27,6 +27,9 @@ from durable_app.protocol import (
 )
 from durable_app.replay.determinism import MATCHING
 from durable_app.replay.tasks import WATCHER
+
+if TYPE_CHECKING:
+    from durable_app.errors import TaskFailedError
 
 
 class Inquest:

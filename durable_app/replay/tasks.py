@@ -53,14 +53,17 @@ class Task(Generic[T]):
         id: id of its latest action; -1 while it has none, and for waits and composites.
         state: RUNNING until it is settled.
         is_played: it was settled by an event of the past, during replay.
+        outcome: for the engine: the value, or the error of a failed task.
+        context: for the engine: the context that made it.
+        composites: for the engine: those that it is a child of.
     """
 
-    __slots__ = ("_context", "_parents", "_value", "id", "is_played", "state")
+    __slots__ = ("composites", "context", "id", "is_played", "outcome", "state")
 
     def __init__(self, context: OrchestrationContext | None) -> None:
-        self._context = context
-        self._parents: list[CompositeTask[Any]] | None = None
-        self._value: Any = None
+        self.context = context
+        self.composites: list[CompositeTask[Any]] | None = None
+        self.outcome: Any = None
         self.id: int = -1
         self.is_played: bool = False
         self.state: TaskState = RUNNING
@@ -89,8 +92,8 @@ class Task(Generic[T]):
     def result(self) -> T | Any:
         """None until it is completed, then its value; of a failed task the exception itself."""
         if self.state is FAILED:
-            reveal(self._value)
-        return self._value
+            reveal(self.outcome)
+        return self.outcome
 
     def get_result(self) -> T:
         """Return the value.
@@ -100,17 +103,17 @@ class Task(Generic[T]):
             TaskFailedError: it failed (or whatever error it ended with).
         """
         if self.state is SUCCEEDED:
-            return self._value  # type: ignore[no-any-return] # the slot holds errors too
+            return self.outcome  # type: ignore[no-any-return] # the slot holds errors too
         if self.state is RUNNING:
             raise OrchestratorError("The task is not completed yet: yield it first.")
-        raise fresh(self._value)
+        raise fresh(self.outcome)
 
     def get_exception(self) -> BaseException | None:
         """Return the error of a failed task, None for any other."""
         if self.state is not FAILED:
             return None
-        reveal(self._value)
-        error: BaseException = self._value
+        reveal(self.outcome)
+        error: BaseException = self.outcome
         return error
 
     def __repr__(self) -> str:
@@ -148,9 +151,9 @@ class CompletableTask(ActionTask[T]):
 
     def __init__(self, context: OrchestrationContext | None, expected_type: Any) -> None:
         # The two constructors above, spelled out: a fan-out calls this thousands of times.
-        self._context = context
-        self._parents = None
-        self._value = None
+        self.context = context
+        self.composites = None
+        self.outcome = None
         self.id = -1
         self.is_played = False
         self.state = RUNNING
@@ -197,8 +200,8 @@ class TimerTask(ActionTask[None]):
         """
         if self.state is not RUNNING:
             return False
-        if self._context is not None:
-            self._context._ledger.cancelled(self)  # noqa: SLF001  a task and its context are one
+        if self.context is not None:
+            self.context._ledger.cancelled(self)  # noqa: SLF001  a task and its context are one
         self.is_cancelled = True
         settle(self, FAILED, TaskCancelledError("The timer was cancelled."))
         return True
@@ -214,7 +217,7 @@ class RetryTimer(TimerTask):
     __slots__ = ("task",)
 
     def __init__(self, task: CompletableTask[Any]) -> None:
-        super().__init__(task._context)  # noqa: SLF001  of the same family
+        super().__init__(task.context)
         self.task = task
 
 
@@ -242,8 +245,8 @@ class ExternalEventTask(Task[T]):
         """
         if self.state is not RUNNING:
             return False
-        if self._context is not None:
-            self._context._ledger.forget_wait(self)  # noqa: SLF001  a task and its context are one
+        if self.context is not None:
+            self.context._ledger.forget_wait(self)  # noqa: SLF001  a task and its context are one
         self.is_cancelled = True
         settle(self, FAILED, TaskCancelledError(f"The wait for '{self.name}' was cancelled."))
         return True
@@ -266,12 +269,12 @@ class CompositeTask(Task[T]):
         self._pending = len(children)
         for child in children:
             if child.state is RUNNING:
-                parents = child._parents
+                parents = child.composites
                 if parents is None:
-                    child._parents = [self]
+                    child.composites = [self]
                 else:
                     parents.append(self)
-            elif self._note(child):
+            elif self.note(child):
                 self.is_played = child.is_played
 
     def get_tasks(self) -> list[Task[Any]]:
@@ -287,9 +290,9 @@ class CompositeTask(Task[T]):
         """Return how many children are completed."""
         return len(self.completed_tasks)
 
-    def _note(self, child: Task[Any]) -> bool:
+    def note(self, child: Task[Any]) -> bool:
         """Take the news that a child is settled; True if it settles this task too."""
-        raise AssertionError  # pragma: no cover  both subclasses replace it
+        raise AssertionError(child)  # pragma: no cover  both subclasses replace it
 
 
 class WhenAllTask(CompositeTask[list[T]]):
@@ -300,21 +303,22 @@ class WhenAllTask(CompositeTask[list[T]]):
     def __init__(self, context: OrchestrationContext | None, children: list[Task[Any]]) -> None:
         super().__init__(context, children)
         if not children:
-            self._value = []
+            self.outcome = []
             self.state = SUCCEEDED
 
-    def _note(self, child: Task[Any]) -> bool:
+    def note(self, child: Task[Any]) -> bool:
+        """Count the child."""
         self._pending -= 1
         self.completed_tasks.append(child)
         if self.state is not RUNNING:
             return False
         if child.state is FAILED:
-            self._value = child._value
+            self.outcome = child.outcome
             self.state = FAILED
             return True
         if self._pending:
             return False
-        self._value = [each._value for each in self.children]
+        self.outcome = [each.outcome for each in self.children]
         self.state = SUCCEEDED
         return True
 
@@ -324,23 +328,24 @@ class WhenAnyTask(CompositeTask[Task[T]]):
 
     __slots__ = ()
 
-    def _note(self, child: Task[Any]) -> bool:
+    def note(self, child: Task[Any]) -> bool:
+        """Count the child."""
         self._pending -= 1
         self.completed_tasks.append(child)
         if self.state is not RUNNING:
             return False
-        self._value = child
+        self.outcome = child
         self.state = SUCCEEDED
         return True
 
 
 def settle(task: Task[Any], state: TaskState, value: Any) -> None:
     """End a running task, and all composites that this ends."""
-    task._value = value  # noqa: SLF001  this function is a method of all tasks
+    task.outcome = value
     task.state = state
-    context = task._context  # noqa: SLF001  as above
+    context = task.context
     task.is_played = context is not None and context.is_replaying
-    if task._parents is not None:  # noqa: SLF001  as above
+    if task.composites is not None:
         _tell_parents(task)
 
 
@@ -349,10 +354,10 @@ def _tell_parents(task: Task[Any]) -> None:
     settled = deque((task,))
     while settled:
         child = settled.popleft()
-        parents = child._parents  # noqa: SLF001  this function is a method of all tasks
-        child._parents = None  # noqa: SLF001  as above
+        parents = child.composites
+        child.composites = None
         for parent in parents or ():
-            if parent._note(child):  # noqa: SLF001  as above
+            if parent.note(child):
                 parent.is_played = child.is_played
                 settled.append(parent)
 
@@ -394,7 +399,7 @@ def checked_children(context: OrchestrationContext, tasks: Iterable[Any], api: s
                 f"{api}: item {index} is no task but {type(child).__name__}. Items are what"
                 " context.call_activity and its like return, not yielded results."
             )
-        if child._context is not context and child.state is RUNNING:  # noqa: SLF001  of the same family
+        if child.context is not context and child.state is RUNNING:
             raise foreign(child)
     return children
 
