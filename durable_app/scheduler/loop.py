@@ -111,12 +111,9 @@ class OwnerLoop:
             self._sleep()
             # Read before the queues: what was posted before the stop is still handled.
             is_last = self._is_stopping
-            while batch := self._next_batch():
-                self._hub.handle(batch)
-                self._flush()
-            self._hub.handle(())
+            self._hub.handle(self._next_batch())
             self._flush()
-            if is_last:
+            if is_last and not self._work and not self._requests:
                 return
 
     def _sleep(self) -> None:
