@@ -37,7 +37,8 @@ class Backlog:
         self._store = store
         self._streams = streams
         self._max_attempts = max_attempts
-        self._exhausted: list[ActivityTask] = []
+        #: Tasks that were lost too often to be tried again.
+        self.exhausted: deque[ActivityTask] = deque()
         self._queue: deque[ActivityTask] = deque()
         self._delayed: list[tuple[datetime, int, ActivityTask]] = []
         self._suspects: deque[ActivityTask] = deque()
@@ -90,11 +91,6 @@ class Backlog:
             self._queue.extend(tasks)
         self._unserved.clear()
 
-    def take_exhausted(self) -> list[ActivityTask]:
-        """Tasks that were lost too often to be tried again."""
-        tasks, self._exhausted = self._exhausted, []
-        return tasks
-
     def dispatch(self, now: datetime) -> list[ActivityTask]:
         """Hand out what finds a slot; return those that were handed out."""
         while self._delayed and self._delayed[0][0] <= now:
@@ -116,7 +112,7 @@ class Backlog:
             self._dead.discard(task.key)
             return True
         if task.attempts >= self._max_attempts:
-            self._exhausted.append(task)
+            self.exhausted.append(task)
             return True
         stream = self._streams.for_activity(task.name)
         if stream is not None:

@@ -6,6 +6,7 @@ acknowledgement must not wait for a slow orchestrator.
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -35,11 +36,15 @@ class Commits:
         self._group: list[tuple[Hot, list[Part], Decision]] = []
         self._loose: list[Decision] = []
         self._acks: list[Ack] = []
+        # What is still to be done about commits; each leaves only when it has been done, since
+        # the store may refuse to be read in between.
+        self._arriving: deque[Message] = deque()
+        self._refused: deque[tuple[str, str]] = deque()
 
     @property
     def is_empty(self) -> bool:
-        """True when nothing waits to be committed."""
-        return not self._group and not self._loose
+        """True when nothing waits to be committed or acted upon."""
+        return not (self._group or self._loose or self._arriving or self._refused)
 
     def add_turn(self, hot: Hot, parts: list[Part]) -> None:
         """A finished turn, with the parts that it carried."""
@@ -74,8 +79,19 @@ class Commits:
         """Write the group in one transaction and act on what was written.
 
         Raises:
-            StoreUnavailableError: nothing was written; the group is kept.
+            StoreUnavailableError: nothing was written and the group is kept, or it was written and
+                what follows from it is kept.
         """
+        if self._group or self._loose:
+            self._write()
+        while self._refused:
+            self._try_again(*self._refused[0])
+            self._refused.popleft()
+        while self._arriving:
+            self._deliver(self._arriving[0])
+            self._arriving.popleft()
+
+    def _write(self) -> None:
         decisions = [*(decision for _, _, decision in self._group), *self._loose]
         outcomes = self._state.store.commit(decisions)
         group, self._group, self._loose = self._group, [], []
@@ -95,7 +111,7 @@ class Commits:
         """Starts that could never be written are refused rather than kept waiting."""
         kept = []
         for hot, parts, decision in self._group:
-            if hot.saved is not None:
+            if hot.saved is not None or not any(part.ack for part in parts):
                 kept.append((hot, parts, decision))
                 continue
             _reject([*parts, *hot.parts], error)
@@ -114,7 +130,7 @@ class Commits:
             if message.visible_at > state.now:
                 state.wakeups.note(message.visible_at)
             elif message.instance_id != hot.instance_id:
-                self._deliver(message)
+                self._arriving.append(message)
             else:
                 # Where the commit had to wait, its time has come meanwhile.
                 hot.mature(message.id)
@@ -146,9 +162,12 @@ class Commits:
             if part.task is not None:
                 later = activity.postponed(part.task, state.now)
                 state.backlog.give_back(later, state.now)
-        fresh = state.find(hot.instance_id)
+        self._refused.append((hot.instance_id, str(error)))
+
+    def _try_again(self, instance_id: str, reason: str) -> None:
+        fresh = self._state.find(instance_id)
         if fresh is not None and not fresh.instance.is_terminal:
-            self._steps.postpone(fresh, str(error))
+            self._steps.postpone(fresh, reason)
 
     def _deliver(self, message: Message) -> None:
         """A committed message for another instance."""

@@ -19,6 +19,7 @@ committed; state of a failed commit used again; a slot freed twice or never.
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -52,7 +53,8 @@ from durable_app.taskhub.instance import ActivityTask, Decision
 from durable_app.taskhub.orchestration import complete, end_execution
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    import logging
+from collections.abc import Callable, Sequence
 
     from durable_app.ports import Clock
     from durable_app.taskhub.delivery import Turn
@@ -81,6 +83,7 @@ class Hub:
         self._stuck_s = 0.0
         self._retry_at = 0.0
         self._deferred: list[Input] = []
+        self._awake: deque[tuple[int, str]] = deque()
 
     def serve(self, rules: dict[type, Callable[[Any], None]]) -> None:
         """Let these rules handle inputs of these types."""
@@ -113,9 +116,10 @@ class Hub:
             try:
                 self._rules[type(item)](item)
             except StoreUnavailableError as error:
-                self._deferred += inputs[number + 1 :]
                 if isinstance(item, (*WRITES, *READS)):
                     item.reply.reject(error)
+                    number += 1  # noqa: PLW2901  this one has its answer; the others come later
+                self._deferred += inputs[number:]
                 raise
 
     def wait_s(self) -> float | None:
@@ -151,29 +155,32 @@ class Hub:
         recovered = [task.key for task in sent if task.key <= state.recovered_key]
         if recovered:
             state.store.mark(Mark.TASK, recovered)
-        for task in state.backlog.take_exhausted():
-            self._give_up_task(task, "its process died")
+        exhausted = state.backlog.exhausted
+        while exhausted:
+            self._give_up_task(exhausted[0], "its process died")
+            exhausted.popleft()
 
     def _wake(self) -> None:
         state = self.state
-        for instance_id in state.wakeups.due_alarms(state.now):
+        self._awake += ((0, instance_id) for instance_id in state.wakeups.due_alarms(state.now))
+        if self.steps.ready_count <= _READY_LIMIT:
+            self._awake += state.wakeups.due_messages(state.now)
+        while self._awake:
+            message_id, instance_id = self._awake[0]
             hot = state.find(instance_id)
             if hot is not None:
-                state.touch(hot)
-        if self.steps.ready_count > _READY_LIMIT:
-            return
-        for message_id, instance_id in state.wakeups.due_messages(state.now):
-            hot = state.find(instance_id)
-            if hot is None:
-                state.store.orphans([message_id])
-            else:
                 hot.mature(message_id)
                 state.touch(hot)
+            elif message_id:
+                state.store.orphans([message_id])
+            self._awake.popleft()
 
     # -- a store that refuses ----------------------------------------------------------------
 
     def _get_stuck(self, error: StoreUnavailableError) -> None:
         """Nothing can be written: keep what is decided, refuse what is new, try again later."""
+        if not self._stuck_s:
+            _log.error("%s New requests are refused until it works again.", error)
         self.commits.refuse_unborn(error)
         self._stuck_s = min(max(self._stuck_s * 2, _RETRY_FIRST_S), _RETRY_MOST_S)
         self._retry_at = self.state.clock.monotonic() + self._stuck_s
@@ -189,6 +196,7 @@ class Hub:
             self._get_stuck(error)
             return False
         self._stuck_s = 0.0
+        _log.warning("The database of the task hub works again; nothing was lost.")
         return True
 
     def _turn_away(self, inputs: Sequence[Input]) -> None:
@@ -231,23 +239,21 @@ class Hub:
                 state.touch(hot)
 
     def _on_results(self, item: Results) -> None:
-        for number, result in enumerate(item.results):
+        for result in item.results:
             held = self.state.streams.held(result.token)
             if held is None:
                 continue
-            try:
-                # Before the slot is freed: what cannot be read now must not lose the result.
-                hot = self.state.find(held.instance_id)
-            except StoreUnavailableError:
-                self._deferred.append(Results(item.results[number:]))
-                raise
+            # Before the slot is freed: where the store cannot be read, the result comes again.
+            hot = self.state.find(held.instance_id)
+            if isinstance(result, OrchestratorResponse) and result.requires_history:
+                self._send_again(hot, held, result)
             self.state.streams.release(result.token)
             if held.task is not None and isinstance(result, ActivityResponse):
                 self.state.backlog.finished(held.task)
                 decision = activity.finish(held.task, result, self.state.now, self.state.ids)
                 self._resolve(hot, held.task, decision)
             elif isinstance(result, OrchestratorResponse) and hot is not None:
-                self._turn_done(hot, held, result)
+                self._turn_done(hot, result)
 
     def _resolve(self, hot: Hot | None, task: ActivityTask, decision: Decision) -> None:
         wanted = (
@@ -267,13 +273,15 @@ class Hub:
         decision = activity.give_up(task, reason, self.state.now, self.state.ids)
         self._resolve(hot, task, decision)
 
-    def _turn_done(self, hot: Hot, held: Held, response: OrchestratorResponse) -> None:
+    def _send_again(self, hot: Hot | None, held: Held, result: OrchestratorResponse) -> None:
+        """The worker does not hold the execution (any more): give it the whole history."""
+        if hot is not None and hot.turn is not None and hot.token == result.token:
+            self.steps.send_turn(hot, hot.turn, held.stream, with_history=True)
+
+    def _turn_done(self, hot: Hot, response: OrchestratorResponse) -> None:
         if hot.turn is None or hot.token != response.token:
             return
         turn, hot.turn, hot.token = hot.turn, None, None
-        if response.requires_history:
-            self.steps.send_turn(hot, turn, held.stream, with_history=True)
-            return
         decision = self._decide(hot, turn, response)
         hot.apply(decision, self.state.now)
         part = Part(decision, self.state.clock.monotonic())
@@ -292,11 +300,13 @@ class Hub:
             return msgspec.structs.replace(ended, consumed=consumed)
 
     def _on_abandon(self, item: Abandon) -> None:
-        held = self.state.streams.release(item.token)
+        held = self.state.streams.held(item.token)
         if held is None:
             return
         if held.task is not None:
             self._task_abandoned(held.task, item.reason)
+        self.state.streams.release(item.token)
+        if held.task is not None:
             return
         hot = self.state.cache.get(held.instance_id)
         if hot is not None and hot.token == item.token:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
+from durable_app.errors import StoreUnavailableError
 from durable_app.ports import Mark
 from durable_app.protocol import OrchestratorRequest
 from durable_app.scheduler.hot import Hot, Part
@@ -44,13 +45,13 @@ class Steps:
         while True:
             if state.dirty:
                 dirty, state.dirty = state.dirty, {}
-                for hot in dirty.values():
-                    self._step(hot)
+                self._step_all(list(dirty.values()))
             elif self._ready_can_go():
-                hot_or_none = state.find(self._ready.popleft())
+                hot_or_none = state.find(self._ready[0])
+                self._ready.popleft()
                 if hot_or_none is not None:
                     hot_or_none.is_queued = False
-                    self._step(hot_or_none)
+                    state.touch(hot_or_none)
             else:
                 return
 
@@ -108,6 +109,15 @@ class Steps:
         state.streams.hold_turn(stream, request)
 
     # -- inside ------------------------------------------------------------------------------
+
+    def _step_all(self, hots: list[Hot]) -> None:
+        for number, hot in enumerate(hots):
+            try:
+                self._step(hot)
+            except StoreUnavailableError:
+                for left in hots[number:]:
+                    self._state.touch(left)
+                raise
 
     def _ready_can_go(self) -> bool:
         if not self._ready:

@@ -66,6 +66,7 @@ class Wakeups:
             self._cursor = rows[-1][0], rows[-1][1]
             self._next_message = now
         else:
-            self._cursor = (now, _LAST_ID)
+            # Asked first: where the store refuses, nothing counts as found.
             self._next_message = self._store.next_due(now)
+            self._cursor = (now, _LAST_ID)
         return [(message_id, instance_id) for _, message_id, instance_id in rows]

@@ -273,7 +273,7 @@ def rewind(past: list[HistoryEvent], new: list[HistoryEvent]) -> list[Orchestrat
     old = Execution()
     old.feed(past)
     kept = [e for e in past if not isinstance(e, ExecutionCompleted) and e is not old.killer]
-    return [RewindOrchestration((*kept, *new))]
+    return [RewindOrchestration(-1, (*kept, *new))]
 
 
 def is_rewind(new: Iterable[HistoryEvent]) -> bool:
