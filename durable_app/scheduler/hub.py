@@ -19,6 +19,7 @@ committed; state of a failed commit used again; a slot freed twice or never.
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
@@ -53,11 +54,12 @@ from durable_app.taskhub.instance import ActivityTask, Decision
 from durable_app.taskhub.orchestration import complete, end_execution
 
 if TYPE_CHECKING:
-    import logging
-from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Sequence
 
     from durable_app.ports import Clock
     from durable_app.taskhub.delivery import Turn
+
+_log = logging.getLogger(__name__)
 
 #: With more instances than this waiting for a slot no further ones are woken.
 _READY_LIMIT: Final = 2_000
