@@ -37,7 +37,7 @@ async def start_orchestrator(
         return _problem(409, str(error))
     except df.DefinitionError as error:
         return _problem(404, str(error))
-    except ValueError as error:
+    except (ValueError, df.PayloadError) as error:
         return _problem(400, str(error))
     return client.create_check_status_response(req, instance_id)
 

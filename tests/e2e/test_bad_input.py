@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.harness import READY, WEBHOOK, Host, write_app
+from tests.e2e.harness import READY, WEBHOOK, Host, eventually, write_app
 
 APP = """
 import dataclasses
@@ -175,17 +175,17 @@ BROKEN_APPS = {
         "import durable_app as df\napp = df.DFApp()\n"
         "@app.activity_trigger(input_name='x', activity='pay')\ndef one(x):\n    return x\n"
         "@app.activity_trigger(input_name='x', activity='pay')\ndef two(x):\n    return x\n",
-        ["function_app.py", "pay", "defined twice"],
+        ["function_app.py", "pay", "defined already at"],
     ),
     "binding name": (
         "import durable_app as df\napp = df.DFApp()\n"
         "@app.activity_trigger(input_name='order_id')\ndef pay(order_id):\n    return 1\n",
-        ["function_app.py:4", "orderId", "underscores"],
+        ["function_app.py:3", "orderId", "underscores"],
     ),
     "parameter": (
         "import durable_app as df\napp = df.DFApp()\n"
         "@app.activity_trigger(input_name='order')\ndef pay(amount):\n    return 1\n",
-        ["function_app.py:4", "pay has no parameter 'order'"],
+        ["function_app.py:3", "pay has no parameter 'order'"],
     ),
 }
 
@@ -410,10 +410,16 @@ def test_a_full_disk_loses_nothing(app: Path, new_host: Callable[..., Host]) -> 
             assert host.finished(f"big-{number}")["output"]["total"] == 1
         else:
             assert host.get(f"{WEBHOOK}/instances/big-{number}").status == 404
-    host.post(f"{WEBHOOK}/instances/before/raiseEvent/Approval", {"approved": True, "by": "Grace"})
+    approve = f"{WEBHOOK}/instances/before/raiseEvent/Approval"
+    decision = {"approved": True, "by": "Grace"}
+    eventually(lambda: host.post(approve, decision).status == 202, "a database that works again")
     assert host.finished("before")["output"] == {"outcome": "Approved", "by": "Grace"}
     assert host.stop() == 0
-    assert "Traceback" not in host.output()
+    output = host.output()
+    database = host.folder / ".durable" / "default.db"
+    assert f"The database '{database}' cannot be used: the disk" in output
+    assert "The database of the task hub works again" in output
+    assert "Traceback" not in output
 
 
 def limit_files(host: Host, size: int) -> None:
