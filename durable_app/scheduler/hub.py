@@ -272,6 +272,7 @@ class Hub:
 
     def _give_up_task(self, task: ActivityTask, reason: str) -> None:
         hot = self.state.find(task.instance.instance_id)
+        self.state.backlog.finished(task)
         decision = activity.give_up(task, reason, self.state.now, self.state.ids)
         self._resolve(hot, task, decision)
 
