@@ -190,10 +190,14 @@ class Clients:
         payload = f"{instance_id}|{name}|{self._serial:05d}"
         sent = _Sent(payload, self.epochs[instance_id])
         self.sent[instance_id, name].append(sent)
+        row_then = self.world.checker.rows.get(instance_id)
+        execution_then = row_then.execution_id if row_then else None
 
         def acked(_value: Any) -> None:
             row = self.world.checker.rows.get(instance_id)
-            if payload not in self.world.checker.payloads and row and not row.is_terminal:
+            # An execution that has ended, or gone on as a new one, has left no trace of it.
+            same = row and not row.is_terminal and row.execution_id == execution_then
+            if payload not in self.world.checker.payloads and same:
                 raise ViolationError(f"{payload}: acknowledged before its commit")
             sent.state = "acked"
 
@@ -303,9 +307,11 @@ class Clients:
             if instance_id not in self.world.checker.rows:
                 raise ViolationError(f"{instance_id}: acknowledged, and not there")
 
-    def check_undelivered(self, instance_id: str) -> None:
+    def check_undelivered(self, instance_id: str, acc: list[Any]) -> None:
         """An instance that is at rest has seen every event that was acknowledged."""
-        delivered = self.world.checker.delivered[instance_id]
+        delivered = self.world.checker.delivered[instance_id] | {
+            entry[1] for entry in acc if isinstance(entry[1], str)
+        }
         for name in EVENTS:
             for sent in self.sent[instance_id, name]:
                 current = sent.epoch == self.epochs[instance_id]

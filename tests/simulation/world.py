@@ -298,7 +298,7 @@ class World:
             if not children:
                 raise ViolationError(f"{instance_id}: {row.status.name} and stuck: {row}")
             return
-        self.clients.check_undelivered(instance_id)
+        self.clients.check_undelivered(instance_id, execution.acc)
         self.clients.raise_to(instance_id, execution.waits_for)
 
     def check_end(self) -> None:
