@@ -12,6 +12,7 @@ import sys
 import textwrap
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -54,7 +55,7 @@ def insert(instance_id: str, **changes) -> Decision:
     )
 
 
-def run_sql(path: Path, *statements: str) -> list[tuple]:
+def run_sql(path: Path, *statements: str) -> list[tuple[Any, ...]]:
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         return [row for statement in statements for row in connection.execute(statement)]
 
@@ -380,7 +381,7 @@ def test_a_migration_that_fails_changes_nothing(path, opened, monkeypatch):
     assert opened().commit([insert("a")]) == [None]
 
 
-class Deadly(tuple):
+class Deadly(tuple[Any, ...]):
     """Migrations whose process dies after the first."""
 
     def __getitem__(self, _key):
