@@ -122,7 +122,9 @@ def report(rows: dict[str, list[dict[str, Any]]]) -> None:
         for figure in results[0]:
             values = [result[figure] for result in results]
             middle = statistics.median(values)
-            print(f"| {workload} | {figure} | {middle:.4g} | {min(values):.4g} | {max(values):.4g} |")
+            print(
+                f"| {workload} | {figure} | {middle:.4g} | {min(values):.4g} | {max(values):.4g} |"
+            )
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from adapters.base import Adapter, Done  # noqa: E402  brought by the runner
 from benchmarks.load.system import System  # noqa: E402  after the path is set
 
 
-class Ours(Adapter):
+class Ours(Adapter):  # type: ignore[misc]  # its base comes with the runner
     name = "durable_app"
     venv = "durable_app"
     packages = ("durable-app", "azure-functions", "aiohttp", "msgspec")

@@ -5,9 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-import time
-from dataclasses import dataclass
-from datetime import timedelta
 
 import pytest
 
@@ -34,122 +31,11 @@ from durable_app.scheduler.state import HubOptions
 from durable_app.storage.memory import MemoryStore
 from durable_app.storage.sqlite import SqliteStore
 from durable_app.worker.service import Worker, WorkerOptions
+from tests.contract import engine_app
+from tests.contract.engine_app import CALLS
 
 COMPLETED = OrchestrationStatus.COMPLETED
 FAILED = OrchestrationStatus.FAILED
-
-
-@dataclass
-class Order:
-    item: str
-    count: int
-
-
-def make_app() -> tuple[df.DFApp, dict[str, int]]:
-    app = df.DFApp()
-    calls: dict[str, int] = {}
-
-    def count(name: str) -> int:
-        calls[name] = calls.get(name, 0) + 1
-        return calls[name]
-
-    @app.activity_trigger(input_name="x")
-    def double(x: int) -> int:
-        count("double")
-        return 2 * x
-
-    @app.activity_trigger(input_name="x")
-    async def double_later(x: int) -> int:
-        await asyncio.sleep(0)
-        return 2 * x
-
-    @app.activity_trigger(input_name="order")
-    def price(order: Order) -> dict:
-        return {"item": order.item, "total": order.count * 10}
-
-    @app.activity_trigger(input_name="times")
-    def flaky(times: int) -> str:
-        if count("flaky") < times:
-            raise ConnectionError("not yet")
-        return "at last"
-
-    @app.activity_trigger(input_name="switch")
-    def broken(switch: dict) -> str:
-        if count("broken") == 1:
-            raise ValueError("broken once")
-        return "mended"
-
-    @app.orchestration_trigger(context_name="context")
-    def chain(context):
-        value = context.get_input()
-        for _ in range(3):
-            value = yield context.call_activity(double, value)
-        return value
-
-    @app.orchestration_trigger(context_name="context")
-    def chain_async(context):
-        return (yield context.call_activity(double_later, 21))
-
-    @app.orchestration_trigger(context_name="context")
-    def fan(context):
-        tasks = [context.call_activity("double", i) for i in range(context.get_input())]
-        return sum((yield context.task_all(tasks)))
-
-    @app.orchestration_trigger(context_name="context")
-    def typed(context):
-        return (yield context.call_activity(price, Order("bolt", 3)))
-
-    @app.orchestration_trigger(context_name="context")
-    def retried(context):
-        options = df.RetryOptions(1, 5)
-        return (yield context.call_activity_with_retry("flaky", options, 3))
-
-    @app.orchestration_trigger(context_name="context")
-    def approval(context):
-        name = yield context.wait_for_external_event("go")
-        context.set_custom_status("heard")
-        other = yield context.wait_for_external_event("GO")
-        return [name, other]
-
-    @app.orchestration_trigger(context_name="context")
-    def nap(context):
-        yield context.create_timer(timedelta(milliseconds=context.get_input()))
-        return "awake"
-
-    @app.orchestration_trigger(context_name="context")
-    def parent(context):
-        tasks = [context.call_sub_orchestrator("chain", i) for i in range(3)]
-        return (yield context.task_all(tasks))
-
-    @app.orchestration_trigger(context_name="context")
-    def eternal(context):
-        n = context.get_input()
-        word = yield context.wait_for_external_event("tick")
-        if n == 0:
-            return word
-        context.continue_as_new(n - 1)
-
-    @app.orchestration_trigger(context_name="context")
-    def to_rewind(context):
-        first = yield context.call_activity("double", 5)
-        second = yield context.call_activity("broken", {})
-        return [first, second]
-
-    @app.orchestration_trigger(context_name="context")
-    def rewound_parent(context):
-        return (yield context.call_sub_orchestrator("to_rewind", None, "the-child"))
-
-    @app.orchestration_trigger(context_name="context")
-    def calls_nobody(context):
-        return (yield context.call_activity("dubble", 1))
-
-    @app.orchestration_trigger(context_name="context")
-    def blocker(context):
-        time.sleep(1.8)
-        return "done"
-        yield
-
-    return app, calls
 
 
 class World:
@@ -197,7 +83,8 @@ def store(request, tmp_path):
 
 @pytest.fixture
 def app():
-    return make_app()
+    CALLS.clear()
+    return engine_app.app
 
 
 @pytest.mark.parametrize(
@@ -215,7 +102,7 @@ def app():
 )
 def test_patterns(store, app, name, value, output):
     async def scenario():
-        async with World(store, app[0]) as world:
+        async with World(store, app) as world:
             state = await world.run(name, value)
             assert (state.status, json.loads(state.output)) == (COMPLETED, output)
 
@@ -224,7 +111,7 @@ def test_patterns(store, app, name, value, output):
 
 def test_history_is_what_the_protocol_says(store, app):
     async def scenario():
-        async with World(store, app[0]) as world:
+        async with World(store, app) as world:
             await world.run("retried", None, "h")
             await world.run("chain", 1, "c")
             events = await world.hub.history("c")
@@ -247,7 +134,7 @@ def test_history_is_what_the_protocol_says(store, app):
 
 def test_events_are_kept_in_order_and_given_once(store, app):
     async def scenario():
-        async with World(store, app[0]) as world:
+        async with World(store, app) as world:
             instance_id = await world.start("approval")
             await world.hub.raise_event(instance_id, "Go", '"first"')
             await world.hub.raise_event(instance_id, "gO", '"second"')
@@ -264,7 +151,7 @@ def test_events_are_kept_in_order_and_given_once(store, app):
 
 def test_continue_as_new_keeps_events(store, app):
     async def scenario():
-        async with World(store, app[0]) as world:
+        async with World(store, app) as world:
             instance_id = await world.start("eternal", 5)
             before = await world.status(instance_id, OrchestrationStatus.RUNNING)
             for number in range(6):
@@ -278,7 +165,7 @@ def test_continue_as_new_keeps_events(store, app):
 
 def test_suspend_holds_back_and_resume_goes_on(store, app):
     async def scenario():
-        async with World(store, app[0]) as world:
+        async with World(store, app) as world:
             instance_id = await world.start("approval")
             await world.status(instance_id, OrchestrationStatus.RUNNING)
             await world.hub.suspend(instance_id, "lunch")
@@ -295,7 +182,7 @@ def test_suspend_holds_back_and_resume_goes_on(store, app):
 
 def test_terminate_ends_children_too(store, app):
     async def scenario():
-        async with World(store, app[0]) as world:
+        async with World(store, app) as world:
             instance_id = await world.start("rewound_paren", None, "p")
             state = await world.finished(instance_id)
             assert state.status is FAILED
@@ -310,25 +197,24 @@ def test_terminate_ends_children_too(store, app):
 
 def test_rewind_runs_only_what_failed(store, app):
     async def scenario():
-        functions, calls = app
-        async with World(store, functions) as world:
+        async with World(store, app) as world:
             state = await world.run("rewound_parent", None, "parent")
             assert state.status is FAILED
             assert "ValueError: broken once" in state.failure.error_message
             with pytest.raises(WrongStatusError):
                 await world.hub.rewind((await world.run("chain", 1)).instance_id, None)
-            doubled = calls["double"]
+            doubled = CALLS["double"]
             await world.hub.rewind("parent", "mended")
             state = await world.finished("parent")
             assert (state.status, json.loads(state.output)) == (COMPLETED, [10, "mended"])
-            assert calls["double"] == doubled
+            assert CALLS["double"] == doubled
 
     asyncio.run(scenario())
 
 
 def test_an_id_is_taken_until_its_instance_has_ended(store, app):
     async def scenario():
-        async with World(store, app[0]) as world:
+        async with World(store, app) as world:
             await world.start("approval", None, "one")
             with pytest.raises(InstanceExistsError):
                 await world.start("chain", 1, "one")
@@ -346,7 +232,7 @@ def test_an_id_is_taken_until_its_instance_has_ended(store, app):
 
 def test_query_and_purge(store, app):
     async def scenario():
-        async with World(store, app[0]) as world:
+        async with World(store, app) as world:
             for number in range(7):
                 await world.run("chain", number, f"q{number}")
             await world.start("approval", None, "open")
@@ -370,7 +256,7 @@ def test_query_and_purge(store, app):
 
 def test_an_unknown_name_fails_with_the_known_ones(store, app):
     async def scenario():
-        async with World(store, app[0]) as world:
+        async with World(store, app) as world:
             state = await world.run("calls_nobody")
             assert state.status is FAILED
             assert "'double'" in state.failure.error_message
@@ -381,13 +267,13 @@ def test_an_unknown_name_fails_with_the_known_ones(store, app):
 def test_a_restart_goes_on_where_it_was(tmp_path, app):
     async def scenario():
         first = SqliteStore(tmp_path / "hub.db", "default")
-        async with World(first, app[0]) as world:
+        async with World(first, app) as world:
             await world.start("approval", None, "a")
             await world.start("nap", 300, "n")
             await world.hub.raise_event("a", "go", "1")
             await world.status("a", OrchestrationStatus.RUNNING)
         second = SqliteStore(tmp_path / "hub.db", "default")
-        async with World(second, app[0]) as world:
+        async with World(second, app) as world:
             await world.hub.raise_event("a", "go", "2")
             assert json.loads((await world.finished("a")).output) == [1, 2]
             assert (await world.finished("n")).output == '"awake"'
@@ -397,12 +283,12 @@ def test_a_restart_goes_on_where_it_was(tmp_path, app):
 
 def test_a_blocking_orchestrator_is_named_and_the_hub_still_answers(app, caplog):
     async def scenario():
-        async with World(MemoryStore(), app[0]) as world:
+        async with World(MemoryStore(), app) as world:
             instance_id = await world.start("blocker")
             await asyncio.sleep(0.05)
-            began = time.monotonic()
+            began = clock.monotonic()
             assert await world.hub.get(instance_id) is not None
-            assert time.monotonic() - began < 0.5
+            assert clock.monotonic() - began < 0.5
             assert (await world.finished(instance_id)).output == '"done"'
 
     asyncio.run(scenario())
@@ -440,7 +326,7 @@ def test_slow_activities_do_not_hold_up_orchestrators(app):
 
 def test_after_the_end_everything_is_refused(app):
     async def scenario():
-        world = World(MemoryStore(), app[0])
+        world = World(MemoryStore(), app)
         async with world:
             waiting = asyncio.ensure_future(world.hub.wait_for_completion("nobody"))
             await asyncio.sleep(0.02)
@@ -457,7 +343,7 @@ def test_cold_replay_gives_the_same_as_warm(store, app):
 
     async def scenario():
         options = WorkerOptions(warm_sessions=1)
-        async with World(store, app[0], options) as world:
+        async with World(store, app, options) as world:
             ids = [await world.start("chain", n) for n in range(20)]
             ids += [await world.start("parent") for _ in range(3)]
             states = [await world.finished(i) for i in ids]

@@ -1,5 +1,7 @@
 """The orchestrations of the load benchmarks, as a user would write them."""
 
+from typing import Any
+
 import durable_app as df
 
 app = df.DFApp()
@@ -15,7 +17,7 @@ class Counter:
 
 
 @app.activity_trigger(input_name="x")
-def noop(x: dict) -> dict:
+def noop(x: Any) -> Any:
     Counter.activities += 1
     return x
 
