@@ -2,11 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from tests.e2e.harness import WEBHOOK, Host, eventually
+from tests.e2e.harness import WEBHOOK, Host, eventually, write_app
 
+REPAIRABLE_APP = """
+from pathlib import Path
+import durable_app as df
+
+app = df.DFApp()
+
+@app.orchestration_trigger(context_name="context")
+def build(context):
+    first = yield context.call_activity(sound, "foundation")
+    walls = yield context.task_all([context.call_activity(sound, "wall"),
+                                    context.call_sub_orchestrator(roof)])
+    return [first, *walls]
+
+@app.orchestration_trigger(context_name="context")
+def roof(context):
+    beam = yield context.call_activity(sound, "beam")
+    tiles = yield context.call_activity(fragile, "tiles")
+    return [beam, tiles]
+
+@app.activity_trigger(input_name="part")
+def sound(part: str) -> str:
+    return part
+
+@app.activity_trigger(input_name="part")
+def fragile(part: str) -> str:
+    if not Path("repaired").exists():
+        raise RuntimeError("broken tiles")
+    return part
+"""
 CLAIM = {"employee": "Ada", "amount": 1}
 
 
@@ -71,6 +102,24 @@ def test_rewind_of_what_has_not_failed_is_refused(host: Host) -> None:
     approve(host, links)
     host.finished("rewind-1")
     assert host.post(with_text(links["rewindPostUri"], "why not")).status == 410
+
+
+def test_rewind_runs_again_only_what_has_failed(
+    tmp_path: Path, new_host: Callable[..., Host]
+) -> None:
+    host = new_host(write_app(tmp_path / "app", REPAIRABLE_APP)).start()
+    host.post(f"{WEBHOOK}/orchestrators/build/house")
+    failed = host.finished("house")
+    assert failed["runtimeStatus"] == "Failed"
+    assert "broken tiles" in failed["output"]
+
+    (host.folder / "repaired").touch()
+    assert host.post(f"{WEBHOOK}/instances/house/rewind?reason=repaired").status == 202
+    host.in_status("house", "Completed")
+
+    assert host.status("house")["output"] == ["foundation", "wall", ["beam", "tiles"]]
+    assert host.output().count("Executing 'Functions.sound'") == 3
+    assert host.output().count("Executing 'Functions.fragile'") == 2
 
 
 def test_restart_under_a_new_id_and_under_the_same(host: Host) -> None:
