@@ -1,0 +1,299 @@
+"""Both stores, driven through one random sequence by the hub's own rules, always agree."""
+
+from __future__ import annotations
+
+import tempfile
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from durable_app.errors import InstanceExistsError
+from durable_app.ports import InstanceQuery, Mark, PurgeFilter, Store
+from durable_app.protocol import (
+    TERMINAL,
+    ActivityResponse,
+    CompleteOrchestration,
+    CompletionToken,
+    CreateSubOrchestration,
+    CreateTimer,
+    EventRaised,
+    ExecutionCompleted,
+    ExecutionResumed,
+    ExecutionRewound,
+    ExecutionSuspended,
+    ExecutionTerminated,
+    FailureDetails,
+    OrchestrationInstance,
+    OrchestrationStatus,
+    OrchestratorAction,
+    OrchestratorResponse,
+    RewindOrchestration,
+    ScheduleTask,
+    SendEvent,
+    TaskFailed,
+)
+from durable_app.storage.memory import MemoryStore
+from durable_app.storage.sqlite import SqliteStore
+from durable_app.taskhub import activity, lifecycle
+from durable_app.taskhub.delivery import Turn, is_ready, make_turn, sort_inbox
+from durable_app.taskhub.instance import Decision, Known, MessageId, OpenWork, RowChange, TaskKey
+from durable_app.taskhub.orchestration import complete
+from tests.contract.backends import snapshot
+from tests.unit.taskhub.builders import NOW, CountingIds
+
+Status = OrchestrationStatus
+NAMES = ["a", "b", "child-é", "x'%_"]
+TOKEN = CompletionToken("i:x", 1)
+FAILURE = FailureDetails("E", "no", properties={"n": 1})
+PAYLOADS = st.sampled_from([None, '""', '"in"', '"' + "ü" * 3_000 + '"'])
+INSTANCES = st.sampled_from(NAMES)
+ENDS = st.sampled_from(
+    [
+        None,
+        None,
+        CompleteOrchestration(90, Status.COMPLETED, '"' + "o" * 3_000 + '"'),
+        CompleteOrchestration(91, Status.FAILED, None, FAILURE),
+        CompleteOrchestration(
+            92,
+            Status.CONTINUED_AS_NEW,
+            '"next"',
+            new_version="2",
+            carryover_events=(EventRaised(-1, NOW, "carried"),),
+        ),
+    ]
+)
+CONTROLS = st.sampled_from(
+    [
+        EventRaised(-1, NOW, "go", '"1"'),
+        ExecutionTerminated(-1, NOW, '"stop"', recurse=True),
+        ExecutionSuspended(-1, NOW, '"wait"'),
+        ExecutionResumed(-1, NOW),
+        ExecutionRewound(-1, NOW, "again"),
+    ]
+)
+
+
+@st.composite
+def actions(draw) -> list[OrchestratorAction]:
+    """What a turn asks for; ids are used again, as some SDKs do."""
+    some: list[OrchestratorAction] = []
+    for action_id in draw(st.lists(st.integers(min_value=1, max_value=4), max_size=3, unique=True)):
+        kind = draw(st.sampled_from(["task", "timer", "child", "event"]))
+        if kind == "task":
+            some.append(ScheduleTask(action_id, "work", None, draw(PAYLOADS)))
+        elif kind == "timer":
+            seconds = draw(st.integers(min_value=-1, max_value=5))
+            some.append(CreateTimer(action_id, NOW + timedelta(seconds=seconds)))
+        elif kind == "child":
+            some.append(CreateSubOrchestration(action_id, draw(INSTANCES), "flow", None, "1"))
+        else:
+            target = OrchestrationInstance(draw(INSTANCES))
+            some.append(SendEvent(action_id, target, "sent", draw(PAYLOADS)))
+    end = draw(ENDS)
+    return some if end is None else [*some, end]
+
+
+class StoreMachine(RuleBasedStateMachine):
+    """Decides from what the memory store holds, and commits to both."""
+
+    @initialize()
+    def open_both(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.memory = MemoryStore()
+        self.now = NOW
+        self.open_again(self.memory)
+
+    def open_again(self, memory: MemoryStore):
+        self.sqlite = SqliteStore(Path(self.folder.name) / "hub.db", "default")
+        recoveries = [memory.open(), self.sqlite.open()]
+        assert recoveries[0] == recoveries[1]
+        self.ids = CountingIds(recoveries[0].last_key + 1)
+
+    @property
+    def both(self) -> list[Store]:
+        return [self.memory, self.sqlite]
+
+    def teardown(self):
+        if hasattr(self, "sqlite"):
+            self.sqlite.close()
+            self.folder.cleanup()
+
+    def commit(self, *decisions: Decision) -> list[type | None]:
+        outcomes = [
+            [error if error is None else type(error) for error in store.commit(decisions)]
+            for store in self.both
+        ]
+        assert outcomes[0] == outcomes[1]
+        return outcomes[0]
+
+    def known(self, instance_id: str) -> Known | None:
+        stored = self.memory.load(instance_id)
+        if stored is None:
+            return None
+        ended = stored.instance.is_terminal
+        history = () if ended else self.memory.read_history(instance_id, None)
+        visible = [m for m in stored.messages if m.visible_at <= self.now]
+        return Known(stored.instance, OpenWork.of(history), visible)
+
+    # -- clients ---------------------------------------------------------------------------------
+
+    @rule(instance_id=INSTANCES, text=PAYLOADS, wait=st.sampled_from([None, 3]))
+    def start(self, instance_id, text, wait):
+        start_at = None if wait is None else self.now + timedelta(seconds=wait)
+        row = lifecycle.new_instance(
+            instance_id, "flow", self.now, self.ids, input=text, start_at=start_at
+        )
+        row = msgspec.structs.replace(row, tags={"k": "v"})
+        replaceable = TERMINAL | {Status.SUSPENDED}
+        try:
+            known = self.known(instance_id)
+            decision = lifecycle.start(row, known, replaceable, self.now, self.ids)
+        except InstanceExistsError:
+            return
+        assert self.commit(decision) == [None]
+
+    @rule(instance_id=INSTANCES, event=CONTROLS)
+    def ask(self, instance_id, event):
+        decision = lifecycle.post(instance_id, event, self.now, self.ids)
+        assert self.commit(decision) == [None]
+
+    @rule(instance_ids=st.lists(INSTANCES, max_size=2, unique=True))
+    def purge(self, instance_ids):
+        assert self.memory.purge(instance_ids) == self.sqlite.purge(instance_ids)
+
+    # -- the hub ---------------------------------------------------------------------------------
+
+    @rule(instance_id=INSTANCES, actions=actions())
+    def step(self, instance_id, actions):
+        known = self.known(instance_id)
+        if known is None or not known.inbox:
+            return
+        heaps = sort_inbox(known.instance, known.work, known.inbox)
+        outcome: Decision | Turn
+        if heaps.strays:
+            outcome = Decision(instance_id, consumed=tuple(heaps.strays))
+        elif heaps.arrivals:
+            outcome = lifecycle.arrive(known, heaps.arrivals[0], self.now, self.ids)
+        elif heaps.control:
+            outcome = lifecycle.control(known, heaps.control[0], self.now, self.ids)
+        elif is_ready(known.instance, heaps.events):
+            outcome = make_turn(known.instance, heaps.events, self.now)
+        else:
+            return
+        if isinstance(outcome, Turn):
+            outcome = self.answer(known, outcome, actions)
+        assert self.commit(outcome) == [None]
+
+    def answer(self, known: Known, turn: Turn, actions: list[OrchestratorAction]) -> Decision:
+        if any(isinstance(event, ExecutionRewound) for event in turn.events):
+            past = self.memory.read_history(turn.instance_id, None)
+            kept = [e for e in past if not isinstance(e, ExecutionCompleted | TaskFailed)]
+            actions = [RewindOrchestration(1, tuple(kept))]
+        response = OrchestratorResponse(turn.instance_id, TOKEN, actions, '"status"')
+        return complete(known, turn, response, self.now, self.ids)
+
+    @precondition(lambda self: self.memory.tasks(TaskKey(0), 1))
+    @rule(number=st.integers(min_value=0, max_value=5), failure=st.sampled_from([None, FAILURE]))
+    def finish(self, number, failure):
+        tasks = self.memory.tasks(TaskKey(0), 10)
+        task = tasks[number % len(tasks)]
+        response = ActivityResponse("", task.task_id, TOKEN, '"done"', failure)
+        assert self.commit(activity.finish(task, response, self.now, self.ids)) == [None]
+
+    @precondition(lambda self: self.memory.tasks(TaskKey(0), 1))
+    @rule()
+    def lose(self):
+        [task] = self.memory.tasks(TaskKey(0), 1)
+        for store in self.both:
+            store.mark(Mark.TASK, [task.key])
+            store.postpone(activity.postponed(task, self.now))
+
+    @rule(instance_id=INSTANCES)
+    def try_it(self, instance_id):
+        key = [task.key for task in self.memory.tasks(TaskKey(0), 1)]
+        for store in self.both:
+            store.mark(Mark.INSTANCE, [instance_id])
+            store.mark(Mark.TASK, key)
+
+    @rule(first=INSTANCES, second=INSTANCES)
+    def commit_a_group_with_a_stale_one(self, first, second):
+        group: list[Decision] = []
+        for instance_id, is_stale in ((first, False), (second, True)):
+            known = self.known(instance_id)
+            if known is not None:
+                decision = lifecycle.postpone(known.instance, self.now)
+                expected = decision.expected_revision + (7 if is_stale else 0)
+                group.append(msgspec.structs.replace(decision, expected_revision=expected))
+        self.commit(*group)
+
+    @rule(instance_id=INSTANCES)
+    def insert_over_whatever_is_there(self, instance_id):
+        row = lifecycle.new_instance(instance_id, "flow", self.now, self.ids)
+        self.commit(Decision(instance_id, row, RowChange.INSERT))
+
+    @rule()
+    def sweep(self):
+        known = set(NAMES)
+        due = self.memory.due((NOW, 0), self.now, 100)
+        strays = [i for _, i, name in due if name in known and self.memory.load(name) is None]
+        for store in self.both:
+            store.orphans(strays)
+
+    @rule(seconds=st.integers(min_value=1, max_value=3))
+    def wait(self, seconds):
+        self.now += timedelta(seconds=seconds)
+
+    @rule(is_clean=st.booleans())
+    def reopen(self, is_clean):
+        if is_clean:
+            self.memory.close()
+            self.sqlite.close()
+        else:
+            self.sqlite.file.close()
+        self.open_again(self.memory)
+
+    # -- what must hold --------------------------------------------------------------------------
+
+    @invariant()
+    def both_hold_the_same(self):
+        if hasattr(self, "memory"):
+            assert snapshot(self.memory, NAMES) == snapshot(self.sqlite, NAMES)
+
+    @invariant()
+    def both_find_the_same(self):
+        if hasattr(self, "memory"):
+            assert self.found(self.memory) == self.found(self.sqlite)
+
+    def found(self, store: Store) -> list[Any]:
+        finished = InstanceQuery(statuses=TERMINAL, page_size=2)
+        page = store.query(finished)
+        token = page.continuation_token
+        return [
+            page,
+            store.query(msgspec.structs.replace(finished, continuation_token=token)),
+            store.select_purgeable(PurgeFilter(), 3),
+            store.next_due(self.now),
+            store.due((self.now, MessageId(0)), self.now + timedelta(days=1), 2),
+        ]
+
+    @invariant()
+    def the_row_counts_its_history(self):
+        for instance_id in NAMES if hasattr(self, "memory") else ():
+            stored = self.memory.load(instance_id)
+            if stored is not None:
+                length = len(self.memory.read_history(instance_id, None))
+                assert length == stored.instance.history_count
+
+
+TestStoreMachine = StoreMachine.TestCase
+TestStoreMachine.settings = settings(
+    max_examples=40,
+    stateful_step_count=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
