@@ -286,6 +286,7 @@ def test_a_blocking_orchestrator_is_named_and_the_hub_still_answers(app, caplog)
         async with World(MemoryStore(), app) as world:
             instance_id = await world.start("blocker")
             await asyncio.sleep(0.05)
+            clock = SystemClock()
             began = clock.monotonic()
             assert await world.hub.get(instance_id) is not None
             assert clock.monotonic() - began < 0.5
