@@ -269,6 +269,21 @@ class Host:
         assert status["runtimeStatus"] == "Completed", status
         return status["output"]
 
+    def pages(self, url: str) -> list[list[dict[str, Any]]]:
+        """All pages of a list, as the continuation header leads from one to the next."""
+        found: list[list[dict[str, Any]]] = []
+        token = ""
+        while True:
+            reply = self.get(url, headers={"x-ms-continuation-token": token} if token else None)
+            assert reply.status == 200, (reply.status, reply.body)
+            found.append(reply.json)
+            token = reply.headers.get("x-ms-continuation-token", "")
+            if not token:
+                return found
+
+    def every_instance(self) -> list[dict[str, Any]]:
+        return [row for page in self.pages(f"{WEBHOOK}/instances/?top=1000") for row in page]
+
     def in_status(self, instance_id: str, wanted: str) -> dict[str, Any]:
         """Status of an instance, once its runtime status is the wanted one."""
 

@@ -167,7 +167,7 @@ def test_list_with_filters_and_continuation(host: Host) -> None:
     for number in range(5):
         host.finished(f"list-{number}")
 
-    found = pages(host, f"{WEBHOOK}/instances/?instanceIdPrefix=list-&top=2")
+    found = host.pages(f"{WEBHOOK}/instances/?instanceIdPrefix=list-&top=2")
     assert [len(page) for page in found] == [2, 2, 2]
     ids = [row["instanceId"] for page in found for row in page]
     assert ids == [*(f"list-{number}" for number in range(5)), "list-waits"]
@@ -217,15 +217,3 @@ def test_pages_of_other_sites_are_refused(host: Host) -> None:
 
     assert host.get(url, headers={"Origin": "http://evil.example"}).status == 403
     assert host.get(url, headers={"Host": "evil.example"}).status == 403
-
-
-def pages(host: Host, url: str) -> list[list[dict[str, Any]]]:
-    """All pages of a list, as the continuation header leads from one to the next."""
-    found: list[list[dict[str, Any]]] = []
-    token = ""
-    while True:
-        reply = host.get(url, headers={"x-ms-continuation-token": token} if token else None)
-        found.append(reply.json)
-        token = reply.headers.get("x-ms-continuation-token", "")
-        if not token:
-            return found
