@@ -96,8 +96,9 @@ class Backlog:
         while self._delayed and self._delayed[0][0] <= now:
             self._suspects.append(heapq.heappop(self._delayed)[2])
         sent: list[ActivityTask] = []
-        if self._suspect is None and self._suspects:
-            self._send_suspect(sent)
+        while self._suspect is None and self._suspects:
+            if not self._send_suspect(sent):
+                break
         while True:
             if not self._queue and not self._refill(now):
                 return sent
@@ -124,12 +125,15 @@ class Backlog:
         self._unserved.setdefault(task.name, []).append(task)
         return True
 
-    def _send_suspect(self, sent: list[ActivityTask]) -> None:
-        task = self._suspects[0]
-        if self._send(task, sent):
-            self._suspects.popleft()
-            if sent and task.attempts >= _QUARANTINE:
-                self._suspect = task.key
+    def _send_suspect(self, sent: list[ActivityTask]) -> bool:
+        """True when the first suspect has left its queue, wherever to."""
+        task, before = self._suspects[0], len(sent)
+        if not self._send(task, sent):
+            return False
+        self._suspects.popleft()
+        if len(sent) > before and task.attempts >= _QUARANTINE:
+            self._suspect = task.key
+        return True
 
     def _refill(self, now: datetime) -> bool:
         if not self._has_more:
