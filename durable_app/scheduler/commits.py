@@ -73,7 +73,7 @@ class Commits:
                 del riding[instance_id]
             elif instance_id not in grouped and (hot.turn is None or hot.parts[0].since <= late):
                 del riding[instance_id]
-                self.add_turn(hot, hot.take_parts(None))
+                self.add_turn(hot, hot.take_parts())
 
     def commit(self) -> None:
         """Write the group in one transaction and act on what was written.

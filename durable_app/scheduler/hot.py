@@ -61,12 +61,6 @@ class Part:
         self.ack = ack
         self.task = task
 
-    def is_carried_by(self, turn: Turn) -> bool:
-        """True when the turn consumes what this part posts (or the part is about the row)."""
-        if self.decision.instance is not None:
-            return True
-        return all(m.id in turn.messages for m in self.decision.messages)
-
 
 class Hot:
     """One instance in memory.
@@ -172,14 +166,26 @@ class Hot:
         ordered = sorted(self.visible.values(), key=lambda m: (m.visible_at, m.id))
         self.visible = {m.id: m for m in ordered}
 
-    def take_parts(self, turn: Turn | None) -> list[Part]:
-        """Remove and return the parts to commit: all, or those that ``turn`` carries."""
-        if turn is None:
-            taken, self.parts = self.parts, []
-            return taken
-        taken = [p for p in self.parts if p.is_carried_by(turn)]
-        self.parts = [p for p in self.parts if not p.is_carried_by(turn)]
+    def take_parts(self) -> list[Part]:
+        """Remove and return all parts, to be committed."""
+        taken, self.parts = self.parts, []
         return taken
+
+    def take_settled_parts(self) -> list[Part]:
+        """Remove and return the parts that go with a finished turn.
+
+        Those that only post what still waits in the inbox ride on. What a control message has
+        consumed goes along with the part that consumes it: the other way round its row would be
+        written after it was deleted, and the message carried out once more after a restart.
+        """
+        taken = [p for p in self.parts if self._is_settled(p.decision)]
+        self.parts = [p for p in self.parts if not self._is_settled(p.decision)]
+        return taken
+
+    def _is_settled(self, decision: Decision) -> bool:
+        if decision.instance is not None:
+            return True
+        return not any(m.id in self.visible or m.id in self.later for m in decision.messages)
 
 
 class HotCache:

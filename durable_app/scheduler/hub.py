@@ -288,7 +288,7 @@ class Hub:
         decision = self._decide(hot, turn, response)
         hot.apply(decision, self.state.now)
         part = Part(decision, self.state.clock.monotonic())
-        self.commits.add_turn(hot, [*hot.take_parts(turn), part])
+        self.commits.add_turn(hot, [*hot.take_settled_parts(), part])
 
     def _decide(self, hot: Hot, turn: Turn, response: OrchestratorResponse) -> Decision:
         state = self.state

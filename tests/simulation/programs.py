@@ -23,6 +23,8 @@ from datetime import timedelta
 from random import Random
 from typing import Any
 
+import msgspec
+
 from durable_app.protocol import (
     EPOCH,
     CompleteOrchestration,
@@ -88,7 +90,17 @@ class Execution:
             self.fed += 1
             self._take(event)
             self._advance()
+        self.actions = [self._with_events(action) for action in self.actions]
         return self.actions
+
+    def _with_events(self, action: OrchestratorAction) -> OrchestratorAction:
+        if not isinstance(action, CompleteOrchestration):
+            return action
+        if action.status is not OrchestrationStatus.CONTINUED_AS_NEW:
+            return action
+        # Those of the last turn too that came after what has ended the execution.
+        left = tuple(e for queue in self._events.values() for e in queue)
+        return msgspec.structs.replace(action, carryover_events=left)
 
     def buffered(self, name: str) -> list[EventRaised]:
         """Events of that name that nobody has waited for yet."""
@@ -137,13 +149,8 @@ class Execution:
             self._do(CompleteOrchestration(self._id(), done, json.dumps(self.acc)))
             return
         again = {**spec, "rounds": spec["rounds"] - 1, "acc": self.acc}
-        left = sorted((e for q in self._events.values() for e in q), key=_arrival)
         status = OrchestrationStatus.CONTINUED_AS_NEW
-        self._do(
-            CompleteOrchestration(
-                self._id(), status, json.dumps(again), carryover_events=tuple(left)
-            )
-        )
+        self._do(CompleteOrchestration(self._id(), status, json.dumps(again)))
 
     def _id(self) -> int:
         self._last_id += 1
@@ -257,10 +264,6 @@ _OPS: dict[str, Callable[..., Wait]] = {
         "status", "leave", "send", "die",
     )
 }  # fmt: skip
-
-
-def _arrival(event: EventRaised) -> tuple[Any, int]:
-    return (0, 0)  # stable: the order in which they were buffered
 
 
 def _failure_type(event: HistoryEvent) -> str:

@@ -140,8 +140,9 @@ class SimWorker:
             self.world.counts["step rewind"] += 1
             return OrchestratorResponse(item.instance_id, item.token, rewind(past, new))
         execution = Execution()
-        execution.feed(past)
-        actions = list(execution.feed(new))
+        # An end that is not in the history was taken back by a rewind: it is still wanted.
+        ends = [a for a in execution.feed(past) if isinstance(a, CompleteOrchestration)]
+        actions = [*ends, *execution.feed(new)]
         if warm is not None and warm.fed == item.past_count:
             self.world.counts["step warm turn"] += 1
             if list(warm.feed(new)) != actions:
