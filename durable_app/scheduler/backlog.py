@@ -96,16 +96,18 @@ class Backlog:
         while self._delayed and self._delayed[0][0] <= now:
             self._suspects.append(heapq.heappop(self._delayed)[2])
         sent: list[ActivityTask] = []
-        while self._suspect is None and self._suspects:
-            if not self._send_suspect(sent):
-                break
-        while True:
-            if not self._queue and not self._refill(now):
-                return sent
-            task = self._queue[0]
-            if not self._send(task, sent):
+        self._send_suspects(sent)
+        while self._queue or self._refill(now):
+            if not self._send(self._queue[0], sent):
                 return sent
             self._queue.popleft()
+        # What was read just now may have brought some.
+        self._send_suspects(sent)
+        return sent
+
+    def _send_suspects(self, sent: list[ActivityTask]) -> None:
+        while self._suspect is None and self._suspects and self._send_suspect(sent):
+            pass
 
     def _send(self, task: ActivityTask, sent: list[ActivityTask]) -> bool:
         """True when the task has left the queue, wherever to."""
