@@ -63,6 +63,8 @@ _log = logging.getLogger(__name__)
 
 #: With more instances than this waiting for a slot no further ones are woken.
 _READY_LIMIT: Final = 2_000
+#: With so many items in hands or waiting for some, a commit is shared by enough of them.
+SATURATED: Final = 96
 _RETRY_FIRST_S: Final = 0.1
 _RETRY_MOST_S: Final = 5.0
 
@@ -123,6 +125,11 @@ class Hub:
                     number += 1  # noqa: PLW2901  this one has its answer; the others come later
                 self._deferred += inputs[number:]
                 raise
+
+    @property
+    def is_saturated(self) -> bool:
+        """True while there is enough under way to fill commits."""
+        return self.state.streams.in_flight + len(self.state.backlog) >= SATURATED
 
     def wait_s(self) -> float | None:
         """Seconds until there is something to do without an input; None for never."""

@@ -1,8 +1,8 @@
 """The thread that owns a hub.
 
 One thread takes inputs, lets the hub handle them and sleeps until there is more, or until something
-is due. What workers send goes before what clients ask for: under load, instances that run are
-finished before further ones are begun, instead of all of them advancing in lockstep.
+is due. While enough is under way, new instances are let in by twos: those that run are finished
+first, instead of all advancing in lockstep and none being done before the last.
 
 The thread is supervised: an unexpected error ends the hub loudly, and everybody who waits is told.
 """
@@ -17,7 +17,7 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Final
 
 from durable_app.errors import SchedulerUnavailableError
-from durable_app.scheduler.inputs import READS, WRITES, Input
+from durable_app.scheduler.inputs import READS, WRITES, Input, Start
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,9 +26,10 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-#: Most inputs of one drain; those of clients come in a smaller measure.
+#: Most inputs of one drain, by kind.
 _WORK_LIMIT: Final = 64
-_REQUEST_LIMIT: Final = 16
+_START_LIMIT: Final = 32
+_START_LIMIT_BUSY: Final = 2
 _LONGEST_SLEEP_S: Final = 3_600.0
 #: Clocks differ by some microseconds; a shorter sleep would spin until they agree.
 _SHORTEST_SLEEP_S: Final = 0.0005
@@ -46,7 +47,7 @@ class OwnerLoop:
         self._flush = flush
         self._on_fatal = on_fatal
         self._work: deque[Input] = deque()
-        self._requests: deque[Input] = deque()
+        self._starts: deque[Input] = deque()
         # A token wakes the thread; one is enough however much has arrived since it slept.
         self._wake: SimpleQueue[None] = SimpleQueue()
         self._is_awake = False
@@ -68,7 +69,7 @@ class OwnerLoop:
         if self._is_closed:
             self._refuse(item)
             return
-        queue = self._requests if isinstance(item, _OF_CLIENTS) else self._work
+        queue = self._starts if isinstance(item, Start) else self._work
         queue.append(item)
         self._rouse()
 
@@ -113,7 +114,7 @@ class OwnerLoop:
             is_last = self._is_stopping
             self._hub.handle(self._next_batch())
             self._flush()
-            if is_last and not self._work and not self._requests:
+            if is_last and not self._work and not self._starts:
                 return
 
     def _sleep(self) -> None:
@@ -121,7 +122,7 @@ class OwnerLoop:
         wait_s = self._hub.wait_s()
         self._is_awake = False
         # Looked at after the flag: whoever posts later sees it and leaves a token.
-        if self._work or self._requests or self._is_stopping:
+        if self._work or self._starts or self._is_stopping:
             self._is_awake = True
             return
         timeout = _LONGEST_SLEEP_S if wait_s is None else min(wait_s, _LONGEST_SLEEP_S)
@@ -131,7 +132,8 @@ class OwnerLoop:
 
     def _next_batch(self) -> list[Input]:
         batch: list[Input] = []
-        for queue, limit in ((self._work, _WORK_LIMIT), (self._requests, _REQUEST_LIMIT)):
+        starts = _START_LIMIT_BUSY if self._hub.is_saturated else _START_LIMIT
+        for queue, limit in ((self._work, _WORK_LIMIT), (self._starts, starts)):
             for _ in range(min(limit, len(queue))):
                 batch.append(queue.popleft())  # noqa: PERF401  a deque is not taken in slices
         return batch
@@ -140,7 +142,7 @@ class OwnerLoop:
         self._is_closed = True
         error = SchedulerUnavailableError("The task hub has stopped.")
         self._hub.state.watchers.close(error)
-        for queue in (self._work, self._requests):
+        for queue in (self._work, self._starts):
             while queue:
                 self._refuse(queue.popleft())
         self._hub.state.store.close()
