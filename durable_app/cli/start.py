@@ -18,7 +18,13 @@ _MAX_PORT = 65535
 def start(argv: Sequence[str]) -> int:
     """Run until SIGINT or SIGTERM; return the exit code."""
     args = _parser().parse_args(argv)
+    try:
+        return _run(args)
+    except KeyboardInterrupt:
+        return 0  # Ctrl+C before the host was up: most of that time goes into imports
 
+
+def _run(args: argparse.Namespace) -> int:
     import asyncio
 
     from durable_app.compose import HostOptions
@@ -37,8 +43,6 @@ def start(argv: Sequence[str]) -> int:
     except DurableError as error:
         print(error, file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        return 0  # Ctrl+C before the host was up
 
 
 async def _serve(options: HostOptions) -> int:
