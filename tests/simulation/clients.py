@@ -236,6 +236,17 @@ class Clients:
         event = ExecutionResumed(input="go on")
         self.world.post(Ask(instance_id, event, "be resumed", self._reply("resume")))
 
+    def mend(self) -> None:
+        """Open a gate and rewind what has failed before it, now and then."""
+        if self._rng.random() < 0.5:
+            self._rewind()
+
+    def one_more(self, instance_id: str, action: Any) -> None:
+        """An event that arrives while others are carried over into a new execution."""
+        names = [event.name for event in action.carryover_events if event.name in EVENTS]
+        if names and self.world.faults.is_on and self._rng.random() < 0.7:
+            self.raise_to(instance_id, names[0])
+
     def _rewind(self) -> None:
         failed = [
             i

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Any
 
 from durable_app.ports import Store
 from durable_app.protocol import (
+    EPOCH,
     ActivityRequest,
     EventRaised,
     ExecutionCompleted,
@@ -90,6 +92,8 @@ class Checker:
         self.ever: set[str] = set()
         self.tasks: dict[int, ActivityTask] = {}
         self.messages: dict[int, str] = {}
+        self._timers: dict[str, set[int]] = defaultdict(set)
+        self._latest = EPOCH
         self.seen_messages: set[int] = set()
         self.payloads: set[str] = set()
         self.delivered: dict[str, set[str]] = defaultdict(set)
@@ -116,11 +120,15 @@ class Checker:
         for message in decision.messages:
             self.messages[message.id] = message.instance_id
             self.seen_messages.add(message.id)
+            if isinstance(message.event, TimerFired):
+                self._timers[message.execution_id or ""].add(message.id)
             self._note_payload(message.instance_id, message.event, delivered=False)
         for event in decision.history:
             self._note_payload(decision.instance_id, event, delivered=True)
         for message_id in decision.consumed:
             self.messages.pop(message_id, None)
+        if instance is not None and instance.is_terminal:
+            self._check_timers(instance.execution_id)
         for task in decision.tasks:
             if task.key in self._done:
                 raise ViolationError(f"task {task.key} queued again after its completion")
@@ -128,6 +136,11 @@ class Checker:
         for key in decision.finished:
             self.tasks.pop(key, None)
             self._done.add(key)
+
+    def _check_timers(self, execution_id: str) -> None:
+        left = self._timers.pop(execution_id, set()) & self.messages.keys()
+        if left:
+            raise ViolationError(f"timers of {execution_id} outlive it: {left}")
 
     def _row(self, decision: Decision, instance: Instance) -> None:
         instance_id = instance.instance_id
@@ -204,6 +217,7 @@ class Checker:
                 raise ViolationError(f"{item!r} was seen before its commit")
         elif isinstance(item, OrchestratorRequest):
             self._turn_dispatched(item, hub)
+            self._in_time(item, hub.state.now)
 
     def _turn_dispatched(self, item: OrchestratorRequest, hub: Hub) -> None:
         hot = hub.state.cache._entries.get(item.instance_id)
@@ -216,8 +230,17 @@ class Checker:
             if message_id not in self.seen_messages and message_id not in own:
                 raise ViolationError(f"{item.instance_id}: a message was seen before its commit")
 
+    def _in_time(self, item: OrchestratorRequest, now: datetime) -> None:
+        # The clock may have gone back since.
+        self._latest = max(now, self._latest)
+        for event in item.new_events:
+            early = isinstance(event, TimerFired) and event.fire_at > self._latest
+            if early:
+                raise ViolationError(f"{item.instance_id}: {event!r} came too early")
+
     def drained(self, hub: Hub) -> None:
         """The hub has finished a drain."""
+        self._latest = max(hub.state.now, self._latest)
         streams = hub.state.streams
         turns = Counter(h.instance_id for h in streams._held.values() if h.task is None)
         tasks = Counter(h.task.key for h in streams._held.values() if h.task is not None)

@@ -12,6 +12,7 @@ round again (continue-as-new, ``rounds`` times) or completes with ``acc`` as its
     ["gate", v]        fails (and kills) until it is open  ["leave", s]     work nobody waits for
     ["poison", v]      activity that is always abandoned   ["send", id, v]  event to another one
     ["child", id, p]   sub-orchestration of program p      ["die", v]       fail for good
+    ["hedge", v]       a slow activity beside a gate
 """
 
 from __future__ import annotations
@@ -206,6 +207,14 @@ class Execution:
             raise ProgramFailedError(_failure_type(event), event)
         return value
 
+    def hedge(self, value: Any) -> Wait:
+        slow = self._activity("slow", value)
+        event = yield from self._result(self._activity("gate", value))
+        if isinstance(event, TaskFailed):
+            raise ProgramFailedError(_failure_type(event), event)
+        event = yield from self._result(slow)
+        return json.loads(getattr(event, "result", None) or "null")
+
     def poison(self, value: Any) -> Wait:
         event = yield from self._result(self._activity("poison", value))
         return _failure_type(event)
@@ -261,7 +270,7 @@ _OPS: dict[str, Callable[..., Wait]] = {
     name: getattr(Execution, name)
     for name in (
         "call", "fails", "retry", "fan", "gate", "poison", "timer", "event", "race", "child",
-        "status", "leave", "send", "die",
+        "status", "leave", "send", "die", "hedge",
     )
 }  # fmt: skip
 
@@ -308,6 +317,7 @@ def _random_step(rng: Random, depth: int, targets: list[str]) -> list[Any]:
         (3, lambda: ["retry", rng.randint(1, 2), value]),
         (4, lambda: ["fan", rng.randint(2, 6)]),
         (2, lambda: ["gate", f"g{value}"]),
+        (1, lambda: ["hedge", f"g{value}"]),
         (1, lambda: ["poison", value]),
         (4, lambda: ["timer", rng.choice((0, 0.005, 1, 20, 400))]),
         (4, lambda: ["event", rng.choice(EVENTS)]),
@@ -340,7 +350,7 @@ def mismatch(spec: Spec, acc: Any, *, interfered: bool) -> str | None:
 
 def _fits(step: list[Any], got: Any, *, interfered: bool) -> bool:  # noqa: PLR0911  a table
     match step:
-        case ["call", value] | ["gate", value] | ["retry", _, value]:
+        case ["call", value] | ["gate", value] | ["retry", _, value] | ["hedge", value]:
             return bool(got == value)
         case ["timer", value] | ["status", value]:
             return bool(got == value)

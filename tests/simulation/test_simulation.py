@@ -16,10 +16,10 @@ OPERATIONS = (
 )  # fmt: skip
 STEPS = (
     "call", "fails", "retry", "fan", "gate", "poison", "timer", "event", "race", "child", "status",
-    "leave", "send", "again", "rewind", "warm turn",
+    "leave", "send", "again", "rewind", "warm turn", "hedge",
 )  # fmt: skip
 FAULTS = (
-    "abandon", "answer after the end", "answer sent twice", "clean restart", "clock backwards",
+    "abandon", "answer after the end", "answer of an earlier connection", "answer sent twice", "clean restart", "clock backwards",
     "clock forwards", "crash after a commit", "crash at a dispatch", "crash at an answer",
     "crash before a read", "crash before a write", "disconnect", "item lost", "late answer",
     "read refused", "refused step", "tiny budget", "write refused",

@@ -39,6 +39,7 @@ class SimWorker:
         self._capacity = Capacity(rng.randint(1, 3), rng.randint(1, 4))
         self._warm: dict[str, tuple[str, Execution]] = {}
         self.stream_id: int | None = None
+        self._busy: dict[CompletionToken, Any] = {}
 
     # -- the connection ----------------------------------------------------------------------
 
@@ -60,6 +61,11 @@ class SimWorker:
         self.stream_id = None
         # Turns may be given to somebody else now: what is warm here is no longer the truth.
         self._warm.clear()
+        busy, self._busy = self._busy, {}
+        for item in busy.values():
+            if self.world.faults.happens("answer of an earlier connection", 0.5):
+                delay = self._rng.uniform(0, 3)
+                self.world.later(delay, lambda item=item: self._answer(item, -1), "earlier")  # type: ignore[misc]  # the default binds the item
         self.world.later(self._rng.uniform(0, 2), self.connect, "connect")
 
     # -- what the hub calls ------------------------------------------------------------------
@@ -79,6 +85,9 @@ class SimWorker:
     def _take(self, item: Any) -> None:
         faults, rng, stream_id = self.world.faults, self._rng, self.stream_id
         delay = rng.choice((0.0, 0.0, 0.002, rng.uniform(0, 0.05)))
+        if isinstance(item, ActivityRequest) and item.name == "slow":
+            delay = rng.uniform(0.5, 4)
+        self._busy[item.token] = item
         if isinstance(item, ActivityRequest) and item.name == "poison":
             self.world.later(delay, lambda: self._abandon(item.token, "poison"), "poison")
         elif faults.happens("item lost", 0.01):
@@ -96,9 +105,11 @@ class SimWorker:
             self.world.later(delay, lambda: self._answer(item, stream_id), "answer")
 
     def _abandon(self, token: CompletionToken, reason: str) -> None:
+        self._busy.pop(token, None)
         self.world.post(Abandon(token, reason))
 
     def _answer(self, item: Any, stream_id: int | None) -> None:
+        self._busy.pop(item.token, None)
         if isinstance(item, ActivityRequest):
             response: Response | None = self._run_activity(item)
         else:
@@ -119,6 +130,9 @@ class SimWorker:
             failure = FailureDetails("Wanted", "as the program says")
         elif item.name == "gate" and value not in self.world.open_gates:
             failure = FailureDetails("GateClosed", "not yet")
+            if self.world.faults.is_on:
+                delay = self._rng.uniform(0.1, 1)
+                self.world.later(delay, self.world.clients.mend, "mend a gate")
         result = None if failure else item.input
         instance_id = item.instance.instance_id
         return ActivityResponse(instance_id, item.task_id, item.token, result, failure)
@@ -148,6 +162,8 @@ class SimWorker:
             if list(warm.feed(new)) != actions:
                 raise ViolationError(f"{item.instance_id}: warm and cold disagree")
             execution = warm
+        if any(getattr(a, "carryover_events", ()) for a in actions):
+            self.world.clients.one_more(item.instance_id, actions[-1])
         if is_connected:
             self._keep(item, execution, actions)
         status = execution.custom_status
