@@ -1,93 +1,34 @@
 """Run the load benchmarks: ``python -m benchmarks [W1 W2 ...] [--runs 3] [--out FILE]``.
 
 Every measurement is a fresh process with a fresh database; printed are medians (min..max).
-Ratios against other systems: see ``benchmarks/peers``.
+Ratios against other systems: see ``benchmarks/peers``. Parts of the hub, in microseconds:
+``python -m benchmarks.micro``.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
-import shutil
-import signal
 import statistics
-import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[1]
+from benchmarks.load.processes import end_on_sigterm, python, scratch_folder
+from benchmarks.load.start_up import figures_of, measured, start_up
+
 ALL = ("W1", "W2", "W3", "W4", "W5", "W7", "WB")
-
-
-def spawn(workload: str, folder: Path) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.load.measure", workload, str(folder)],
-        stdout=subprocess.PIPE,
-        text=True,
-        cwd=ROOT,
-        env={**os.environ, "BENCH_BEGAN": repr(time.monotonic())},
-    )
-
-
-def result_of(process: subprocess.Popen[str]) -> dict[str, Any]:
-    line = process.stdout.readline() if process.stdout else ""
-    if not line:
-        raise SystemExit("a measurement failed; its error is above")
-    found: dict[str, Any] = json.loads(line)
-    return found
-
-
-def run(workload: str, folder: Path) -> dict[str, Any]:
-    if workload == "W5":
-        return start_up(folder)
-    if workload == "W7":
-        return recovery(folder)
-    process = spawn(workload, folder)
-    result = result_of(process)
-    process.wait()
-    return result
-
-
-def start_up(folder: Path) -> dict[str, Any]:
-    """First start on an empty folder, a start on what it left, and what imports cost."""
-    result: dict[str, Any] = {}
-    for label in ("empty", "existing"):
-        process = spawn("first", folder)
-        found = result_of(process)
-        process.wait()
-        result |= {f"{label}_open_s": found["spawn_to_open_s"]}
-        result |= {f"{label}_first_result_s": found["spawn_to_done_s"]}
-    imports = {
-        "interpreter": "pass",
-        "durable_app": "import durable_app",
-        "azure_functions": "import azure.functions",
-        "DFApp": "import azure.functions, durable_app; durable_app.DFApp",
-        "azure_functions_pydantic": "import azure.functions, pydantic",
-    }
-    for label, code in imports.items():
-        result[f"import_{label}_s"] = statistics.median(wall(code) for _ in range(5))
-    return result
-
-
-def wall(code: str) -> float:
-    began = time.perf_counter()
-    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
-    return time.perf_counter() - began
+_INTERRUPTED = 130
 
 
 def recovery(folder: Path) -> dict[str, Any]:
     """Park, kill -9, restart, signal."""
-    parked = spawn("park", folder)
-    result = {"park_s": result_of(parked)["park_s"]}
-    parked.send_signal(signal.SIGKILL)
-    parked.wait()
-    again = spawn("recover", folder)
-    found = result_of(again)
-    again.wait()
+    arguments = ("-m", "benchmarks.load.measure", "park", str(folder))
+    with python(*arguments, BENCH_BEGAN=repr(time.monotonic())) as parked:
+        result = {"park_s": figures_of(parked)["park_s"]}
+        # The end of the block kills it.
+    found = measured("recover", folder)
     return result | {
         "restart_to_open_s": found["spawn_to_open_s"],
         "signal_to_done_s": found["signal_to_done_s"],
@@ -95,25 +36,59 @@ def recovery(folder: Path) -> dict[str, Any]:
     }
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, prog="python -m benchmarks")
-    parser.add_argument("workloads", nargs="*", default=ALL, choices=[*ALL, []], metavar="W")
-    parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--out", type=Path)
-    arguments = parser.parse_args()
+def run(workload: str) -> dict[str, Any]:
+    with scratch_folder() as folder:
+        if workload == "W5":
+            return start_up(folder)
+        if workload == "W7":
+            return recovery(folder)
+        return measured(workload, folder)
+
+
+def main() -> int:
+    arguments = _arguments()
+    end_on_sigterm()
     rows: dict[str, list[dict[str, Any]]] = {}
-    for number in range(arguments.runs):
-        for workload in arguments.workloads:
-            folder = Path(tempfile.mkdtemp(prefix="durable-bench-"))
-            try:
-                result = run(workload, folder)
-            finally:
-                shutil.rmtree(folder, ignore_errors=True)
-            rows.setdefault(workload, []).append(result)
-            print(f"run {number + 1} {workload} {json.dumps(result)}", flush=True)
+    code = 0
+    try:
+        for number in range(arguments.runs):
+            for workload in arguments.workloads or ALL:
+                result = run(workload)
+                rows.setdefault(workload, []).append(result)
+                print(f"run {number + 1} {workload} {json.dumps(result)}", flush=True)
+    except KeyboardInterrupt:
+        print("\nInterrupted; the figures below are of what had ended.", file=sys.stderr)
+        code = _INTERRUPTED
     report(rows)
     if arguments.out:
         arguments.out.write_text(json.dumps(rows, indent=1) + "\n")
+    return code
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "workloads",
+        nargs="*",
+        metavar="W",
+        type=str.upper,
+        help=f"{', '.join(ALL)}; W6, memory, is part of W3",
+    )
+    parser.add_argument("--runs", type=int, default=3, help="of each workload, at least 1; 3")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="all figures as JSON")
+    arguments = parser.parse_args()
+    unknown = [name for name in arguments.workloads if name not in ALL]
+    if unknown:
+        parser.error(f"no workload {', '.join(unknown)}; there are {', '.join(ALL)}")
+    if arguments.runs < 1:
+        parser.error("--runs must be at least 1")
+    if arguments.out and not arguments.out.parent.is_dir():
+        parser.error(f"--out: there is no folder {arguments.out.parent}")
+    return arguments
 
 
 def report(rows: dict[str, list[dict[str, Any]]]) -> None:
@@ -128,4 +103,4 @@ def report(rows: dict[str, list[dict[str, Any]]]) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

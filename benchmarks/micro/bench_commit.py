@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import tempfile
 from collections.abc import Callable
-from pathlib import Path
 from time import perf_counter
 
+from benchmarks.load.processes import scratch_folder
 from benchmarks.micro.orders import PAYLOAD, Chain, Ids
 from durable_app.storage.sqlite import SqliteStore
 
@@ -20,14 +19,9 @@ COMMITS = 200
 flush: Callable[[int], None] = getattr(os, "fdatasync", os.fsync)
 
 
-def folder() -> tempfile.TemporaryDirectory[str]:
-    """Where an app has its database: not in /tmp, which may be memory."""
-    return tempfile.TemporaryDirectory(prefix=".bench-", dir=Path.cwd())
-
-
 def append_and_flush() -> dict[str, float]:
     line = PAYLOAD.encode()
-    with folder() as place, (Path(place) / "log").open("ab", buffering=0) as log:
+    with scratch_folder() as folder, (folder / "log").open("ab", buffering=0) as log:
         began = perf_counter()
         for _ in range(COMMITS):
             log.write(line)
@@ -36,8 +30,8 @@ def append_and_flush() -> dict[str, float]:
 
 
 def bare_sqlite() -> dict[str, float]:
-    with folder() as place:
-        database = sqlite3.connect(Path(place) / "bare.db", isolation_level=None)
+    with scratch_folder() as folder:
+        database = sqlite3.connect(folder / "bare.db", isolation_level=None)
         database.execute("PRAGMA journal_mode = WAL")
         database.execute("PRAGMA synchronous = FULL")
         database.execute("CREATE TABLE log (id INTEGER PRIMARY KEY, line TEXT NOT NULL)")
@@ -53,8 +47,8 @@ def groups_of(size: int) -> dict[str, float]:
     ids = Ids()
     chains = [Chain(f"order-{number:06}", ids) for number in range(size)]
     groups = [[chain.step() for chain in chains] for _ in range(COMMITS)]
-    with folder() as place:
-        store = SqliteStore(Path(place) / "hub.db", "bench")
+    with scratch_folder() as folder:
+        store = SqliteStore(folder / "hub.db", "bench")
         store.open()
         assert not any(store.commit([chain.birth for chain in chains]))
         began = perf_counter()
