@@ -274,9 +274,19 @@ def test_a_large_payload_goes_with_its_row(store):
     commit(store, insert(input=BIG))
     commit(store, Decision("order-1", a_row(revision=1, input=None), RowChange.REPLACE, 0))
     assert store.load("order-1").instance.input is None
+    commit(store, Decision("order-1", a_row(revision=2, input=BIG), RowChange.REPLACE, 1))
     store.purge(["order-1"])
-    commit(store, insert(input='"small"'))
+    commit(store, insert(input='"small"', output="z" * 3_000))
     assert store.load("order-1").instance.input == '"small"'
+
+
+@pytest.mark.parametrize("new", [None, "", '"small"', "y" * 3_000])
+def test_a_large_payload_does_not_outlive_a_replacement(store, new):
+    commit(store, insert(input=BIG, output=BIG))
+    row = a_row(revision=1, input=new, output="z" * 3_000)
+    commit(store, Decision("order-1", row, RowChange.REPLACE, 0))
+    found = store.load("order-1").instance
+    assert (found.input, found.output) == (new, "z" * 3_000)
 
 
 @pytest.mark.parametrize("length", [1_999, 2_000, 2_001])

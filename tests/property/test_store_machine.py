@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -46,6 +47,9 @@ from durable_app.taskhub.orchestration import complete
 from tests.contract.backends import snapshot
 from tests.unit.taskhub.builders import NOW, CountingIds
 
+#: Shrinking a failure takes longer than a test may.
+pytestmark = pytest.mark.timeout(300)
+
 Status = OrchestrationStatus
 NAMES = ["a", "b", "child-é", "x'%_"]
 TOKEN = CompletionToken("i:x", 1)
@@ -82,7 +86,9 @@ CONTROLS = st.sampled_from(
 def actions(draw) -> list[OrchestratorAction]:
     """What a turn asks for; ids are used again, as some SDKs do."""
     some: list[OrchestratorAction] = []
-    for action_id in draw(st.lists(st.integers(min_value=1, max_value=4), max_size=3, unique=True)):
+    for action_id in draw(
+        st.lists(st.integers(min_value=1, max_value=4), min_size=1, max_size=3, unique=True)
+    ):
         kind = draw(st.sampled_from(["task", "timer", "child", "event"]))
         if kind == "task":
             some.append(ScheduleTask(action_id, "work", None, draw(PAYLOADS)))
@@ -115,8 +121,8 @@ class StoreMachine(RuleBasedStateMachine):
         self.ids = CountingIds(recoveries[0].last_key + 1)
 
     @property
-    def both(self) -> list[Store]:
-        return [self.memory, self.sqlite]
+    def both(self) -> tuple[Store, Store]:
+        return self.memory, self.sqlite
 
     def teardown(self):
         if hasattr(self, "sqlite"):
@@ -168,11 +174,23 @@ class StoreMachine(RuleBasedStateMachine):
 
     # -- the hub ---------------------------------------------------------------------------------
 
-    @rule(instance_id=INSTANCES, actions=actions())
-    def step(self, instance_id, actions):
+    @rule(wishes=st.lists(actions(), min_size=4, max_size=4))
+    def step_all(self, wishes):
+        """Everybody who has something to do, in one group."""
+        steps = [self.next_step(i, wish) for i, wish in zip(NAMES, wishes, strict=True)]
+        group = [decision for decision in steps if decision is not None]
+        assert self.commit(*group) == [None] * len(group)
+
+    @rule(instance_id=INSTANCES, wish=actions())
+    def step(self, instance_id, wish):
+        decision = self.next_step(instance_id, wish)
+        if decision is not None:
+            assert self.commit(decision) == [None]
+
+    def next_step(self, instance_id: str, wish: list[OrchestratorAction]) -> Decision | None:
         known = self.known(instance_id)
         if known is None or not known.inbox:
-            return
+            return None
         heaps = sort_inbox(known.instance, known.work, known.inbox)
         outcome: Decision | Turn
         if heaps.strays:
@@ -184,10 +202,8 @@ class StoreMachine(RuleBasedStateMachine):
         elif is_ready(known.instance, heaps.events):
             outcome = make_turn(known.instance, heaps.events, self.now)
         else:
-            return
-        if isinstance(outcome, Turn):
-            outcome = self.answer(known, outcome, actions)
-        assert self.commit(outcome) == [None]
+            return None
+        return self.answer(known, outcome, wish) if isinstance(outcome, Turn) else outcome
 
     def answer(self, known: Known, turn: Turn, actions: list[OrchestratorAction]) -> Decision:
         if any(isinstance(event, ExecutionRewound) for event in turn.events):
@@ -214,7 +230,7 @@ class StoreMachine(RuleBasedStateMachine):
             store.postpone(activity.postponed(task, self.now))
 
     @rule(instance_id=INSTANCES)
-    def try_it(self, instance_id):
+    def start_a_turn(self, instance_id):
         key = [task.key for task in self.memory.tasks(TaskKey(0), 1)]
         for store in self.both:
             store.mark(Mark.INSTANCE, [instance_id])
@@ -278,7 +294,7 @@ class StoreMachine(RuleBasedStateMachine):
             store.query(msgspec.structs.replace(finished, continuation_token=token)),
             store.select_purgeable(PurgeFilter(), 3),
             store.next_due(self.now),
-            store.due((self.now, MessageId(0)), self.now + timedelta(days=1), 2),
+            store.due((self.now, MessageId(0)), self.now + timedelta(seconds=2), 5),
         ]
 
     @invariant()
@@ -292,8 +308,8 @@ class StoreMachine(RuleBasedStateMachine):
 
 TestStoreMachine = StoreMachine.TestCase
 TestStoreMachine.settings = settings(
-    max_examples=40,
-    stateful_step_count=40,
+    max_examples=80,
+    stateful_step_count=50,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
 )
