@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -49,6 +50,8 @@ async def _serve(options: HostOptions) -> int:
     from durable_app.compose import run_host
     from durable_app.host.lifecycle import Deadline, on_signals
 
+    # asyncio would hold the first Ctrl+C back until the app's imports are over.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     deadline = Deadline()
     async with run_host(options) as host:
         on_signals(host.stop.request, deadline)
