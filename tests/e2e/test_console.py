@@ -72,12 +72,12 @@ def test_the_start_names_hub_store_and_reason(host: Host) -> None:
     assert (host.folder / ".durable" / "default.db").is_file()
 
 
-def test_invocations_are_shown(host: Host) -> None:
-    before = len(host.output())
-    host.run("hello_cities")
+def test_invocations_are_shown(app_host: Host) -> None:
+    app_host.run("hello_cities")
 
-    eventually(lambda: host.output()[before:].count("Executed 'Functions.") == 8, "all lines")
-    output = host.output()[before:]
+    # One of the starter, four turns, three activities.
+    eventually(lambda: app_host.output().count("Executed 'Functions.") == 8, "all lines")
+    output = app_host.output()
     started = re.search(
         rf"{TIME} Executing 'Functions\.start_orchestrator' \(Reason='This function was"
         rf" programmatically called via the host APIs\.', Id=({ID})\)\n",
@@ -142,6 +142,19 @@ def test_a_signal_drains_and_the_work_goes_on_later(
     assert host.finished("slow-1")["output"] == [1, 2]
     assert host.output().count("Executing 'Functions.slow'") == 1
     assert host.stop() == 0
+
+
+def test_ctrl_c_while_the_app_is_being_loaded(
+    tmp_path: Path, new_host: Callable[..., Host]
+) -> None:
+    code = "import time\nprint('loading', flush=True)\ntime.sleep(30)\n"
+    host = new_host(write_app(tmp_path / "app", code))
+    host.launch()
+    host.wait_for_output("loading")
+
+    assert host.stop(signal.SIGINT) == 0
+
+    assert host.output() == "loading\n"
 
 
 def test_a_second_host_on_the_same_database_is_refused(

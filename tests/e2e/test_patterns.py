@@ -31,7 +31,7 @@ def test_fan_out_of_many(host: Host) -> None:
 
 
 def test_starter_answers_202_then_200(host: Host) -> None:
-    links = host.begin("watch_job", {"poll_s": 0.2, "done_at_look": 2})
+    links = host.begin("watch_job", {"poll_s": 0.5, "done_at_look": 2})
     first = host.get(links["statusQueryGetUri"])
 
     assert first.status == 202
@@ -95,9 +95,9 @@ def test_monitor_finds_the_job_done(host: Host) -> None:
 
 
 def test_monitor_expires(host: Host) -> None:
-    output = host.run("watch_job", {"poll_s": 0.1, "expires_s": 0.25, "done_at_look": 99})
+    output = host.run("watch_job", {"poll_s": 0.6, "expires_s": 1.0, "done_at_look": 99})
 
-    assert output == {"job": "export", "outcome": "Expired", "looks": 3}
+    assert output == {"job": "export", "outcome": "Expired", "looks": 2}
 
 
 def test_approval_by_event(host: Host) -> None:
