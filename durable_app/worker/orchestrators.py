@@ -167,8 +167,7 @@ class OrchestratorThread:
         result = execution.advance(past, request.new_events)
         for warning in result.warnings:
             _log.warning(
-                "orchestrator_warning",
-                extra={"instance_id": request.instance_id, "text": warning},
+                "Orchestration '%s' (instance %s): %s", request.name, request.instance_id, warning
             )
         self._sessions.keep(request, execution, result)
         return OrchestratorResponse(
