@@ -27,6 +27,8 @@ _WINDOW: Final = 20_000
 _REFILL: Final = 2_000
 #: From so many lost attempts on a task runs alone.
 _QUARANTINE: Final = 2
+#: With more discarded tasks than this it is looked up which of them are still here.
+_SWEEP: Final = 4_096
 
 
 class Backlog:
@@ -45,6 +47,7 @@ class Backlog:
         self._suspect: TaskKey | None = None
         self._unserved: dict[str, list[ActivityTask]] = {}
         self._dead: set[TaskKey] = set()
+        self._sweep_at = _SWEEP
         self._last_key = TaskKey(0)
         self._has_more = True
 
@@ -80,10 +83,27 @@ class Backlog:
         """A task that is not to run any more; one that runs is not interrupted."""
         if key <= self._last_key:
             self._dead.add(key)
+            if len(self._dead) > self._sweep_at:
+                self.sweep()
+
+    def sweep(self) -> None:
+        """Forget discarded tasks that are not here any more: they had ended before."""
+        delayed = (entry[2] for entry in self._delayed)
+        places = (self._queue, delayed, self._suspects, *self._unserved.values())
+        here = {task.key for place in places for task in place}
+        self._dead &= here | self._streams.task_keys()
+        # Twice what is left, so that the cost of a look stays in proportion.
+        self._sweep_at = max(_SWEEP, 2 * len(self._dead))
+
+    @property
+    def discarded_count(self) -> int:
+        """Discarded tasks that are remembered, since they may be here or run."""
+        return len(self._dead)
 
     def next_due(self) -> datetime | None:
-        """When a delayed task becomes ready."""
-        return self._delayed[0][0] if self._delayed else None
+        """When a delayed task becomes ready; None also where nobody could take it."""
+        is_awaited = self._delayed and self._streams.is_anybody_there
+        return self._delayed[0][0] if is_awaited else None
 
     def workers_changed(self) -> None:
         """A worker has come: tasks that nobody took may have found somebody."""
@@ -93,6 +113,9 @@ class Backlog:
 
     def dispatch(self, now: datetime) -> list[ActivityTask]:
         """Hand out what finds a slot; return those that were handed out."""
+        if not self._streams.is_anybody_there:
+            # Nor is the store read: tasks that nobody takes would all end up in memory.
+            return []
         while self._delayed and self._delayed[0][0] <= now:
             self._suspects.append(heapq.heappop(self._delayed)[2])
         sent: list[ActivityTask] = []

@@ -19,7 +19,7 @@ from durable_app.protocol import (
 )
 
 if TYPE_CHECKING:
-    from durable_app.taskhub.instance import ActivityTask
+    from durable_app.taskhub.instance import ActivityTask, TaskKey
 
 
 class Stream:
@@ -96,6 +96,15 @@ class Streams:
     def in_flight(self) -> int:
         """Items that workers hold."""
         return len(self._held)
+
+    @property
+    def is_anybody_there(self) -> bool:
+        """True while a worker is connected."""
+        return bool(self._streams)
+
+    def task_keys(self) -> set[TaskKey]:
+        """The activities that workers hold."""
+        return {held.task.key for held in self._held.values() if held.task is not None}
 
     def connect(self, stream: Stream) -> None:
         """A worker is there."""
