@@ -8,6 +8,7 @@ thread, no randomness. The scheduler loads state, calls a rule, and commits its 
 * ``orchestration``  what follows from the actions of a turn
 * ``activity``       what follows from the outcome of an activity
 * ``lifecycle``      start, restart, terminate, suspend, resume, rewind
+* ``parents``        what a parent is told of its child
 * ``rewind``         a failed instance goes on
 * ``merge``          several steps as one
 """

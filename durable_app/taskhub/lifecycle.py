@@ -48,12 +48,11 @@ from durable_app.taskhub.instance import (
 )
 from durable_app.taskhub.orchestration import (
     end_execution,
-    notify_parent,
     own_messages,
-    resolve_parent,
     start_message,
-    stay_failed,
 )
+from durable_app.taskhub.parents import notify_parent, resolve_parent
+from durable_app.taskhub.rewind import stay_failed
 
 if TYPE_CHECKING:
     from datetime import datetime

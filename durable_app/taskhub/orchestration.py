@@ -24,10 +24,8 @@ from durable_app.protocol import (
     EventRaised,
     EventSent,
     ExecutionCompleted,
-    ExecutionRewound,
     ExecutionStarted,
     ExecutionTerminated,
-    FailureDetails,
     HistoryEvent,
     OrchestrationInstance,
     OrchestrationStatus,
@@ -39,9 +37,7 @@ from durable_app.protocol import (
     ScheduleTask,
     SendEntityMessage,
     SendEvent,
-    SubOrchestrationInstanceCompleted,
     SubOrchestrationInstanceCreated,
-    SubOrchestrationInstanceFailed,
     TaskScheduled,
     TerminateOrchestration,
     TimerCreated,
@@ -58,7 +54,8 @@ from durable_app.taskhub.instance import (
     RowChange,
     TaskKey,
 )
-from durable_app.taskhub.rewind import apply_rewind
+from durable_app.taskhub.parents import notify_parent
+from durable_app.taskhub.rewind import apply_rewind, stay_failed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -146,39 +143,6 @@ def end_execution(
     )
 
 
-def stay_failed(
-    known: Known,
-    consumed: tuple[MessageId, ...],
-    events: Iterable[HistoryEvent],
-    now: datetime,
-    ids: Ids,
-) -> Decision:
-    """A rewind that its worker cannot carry out: all stays as it was.
-
-    Args:
-        consumed: the messages that asked for the rewind.
-        events: their events; a parent that asked is told of the failure again, as it waits with a
-            new key.
-    """
-    instance = known.instance
-    asked = next((e.parent for e in events if isinstance(e, ExecutionRewound) and e.parent), None)
-    row = msgspec.structs.replace(
-        instance,
-        parent=asked or instance.parent,
-        revision=instance.revision + 1,
-        attempts=0,
-        not_before=None,
-    )
-    return Decision(
-        instance.instance_id,
-        row,
-        RowChange.REPLACE,
-        instance.revision,
-        messages=notify_parent(row, now, ids) if asked else (),
-        consumed=consumed,
-    )
-
-
 def _opening(known: Known, now: datetime) -> tuple[HistoryEvent, ...]:
     """What the first turn would have recorded first."""
     instance = known.instance
@@ -195,37 +159,6 @@ def own_messages(known: Known) -> tuple[MessageId, ...]:
     """Timers and results that die with the execution; external events do not."""
     execution_id = known.instance.execution_id
     return tuple(m.id for m in known.inbox if m.execution_id == execution_id)
-
-
-def notify_parent(instance: Instance, now: datetime, ids: Ids) -> tuple[Message, ...]:
-    """The message that tells the parent how its child ended; none for a root."""
-    parent = instance.parent
-    if parent is None:
-        return ()
-    event: HistoryEvent
-    if instance.status is OrchestrationStatus.COMPLETED:
-        event = SubOrchestrationInstanceCompleted(
-            -1, now, parent.task_scheduled_id, instance.output
-        )
-    else:
-        failure = instance.failure or FailureDetails(
-            "OrchestrationTerminated",
-            f"Sub-orchestration '{instance.instance_id}' was {instance.status.title.lower()}.",
-        )
-        event = SubOrchestrationInstanceFailed(-1, now, parent.task_scheduled_id, failure)
-    return (resolve_parent(parent, event, now, ids),)
-
-
-def resolve_parent(parent: ParentInstance, event: HistoryEvent, now: datetime, ids: Ids) -> Message:
-    """A message that resolves the parent's schedule with ``event``."""
-    return Message(
-        MessageId(ids.next_key()),
-        parent.instance.instance_id,
-        parent.instance.execution_id,
-        event,
-        now,
-        parent.key,
-    )
 
 
 class _Builder:

@@ -35,9 +35,10 @@ from durable_app.taskhub.instance import (
     RowChange,
     TaskKey,
 )
+from durable_app.taskhub.parents import notify_parent
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from datetime import datetime
 
     from durable_app.taskhub.delivery import Turn
@@ -99,6 +100,39 @@ def apply_rewind(
         messages=tuple(messages),
         tasks=tuple(tasks),
         consumed=turn.messages,
+    )
+
+
+def stay_failed(
+    known: Known,
+    consumed: tuple[MessageId, ...],
+    events: Iterable[HistoryEvent],
+    now: datetime,
+    ids: Ids,
+) -> Decision:
+    """A rewind that its worker cannot carry out: all stays as it was.
+
+    Args:
+        consumed: the messages that asked for the rewind.
+        events: their events; a parent that asked is told of the failure again, as it waits with a
+            new key.
+    """
+    instance = known.instance
+    asked = next((e.parent for e in events if isinstance(e, ExecutionRewound) and e.parent), None)
+    row = msgspec.structs.replace(
+        instance,
+        parent=asked or instance.parent,
+        revision=instance.revision + 1,
+        attempts=0,
+        not_before=None,
+    )
+    return Decision(
+        instance.instance_id,
+        row,
+        RowChange.REPLACE,
+        instance.revision,
+        messages=notify_parent(row, now, ids) if asked else (),
+        consumed=consumed,
     )
 
 

@@ -16,14 +16,14 @@ from typing import Any
 
 import pytest
 
-from durable_app.errors import ConfigError, StoreCorruptError, StoreUnavailableError
+from durable_app.errors import ConfigError, LeaseLostError, StoreCorruptError, StoreUnavailableError
 from durable_app.ports import InstanceQuery, Mark
 from durable_app.protocol import OrchestratorStarted
 from durable_app.storage import sqlite_file
 from durable_app.storage.migrations import MIGRATIONS
 from durable_app.storage.sqlite import SqliteStore
 from durable_app.taskhub.instance import Decision, RowChange, TaskKey
-from tests.unit.taskhub.builders import NOW, a_pending_row, a_row, a_task
+from tests.unit.taskhub.builders import NOW, a_message, a_pending_row, a_row, a_task
 
 ROOT = Path(__file__).resolve().parents[2]
 STARTED = OrchestratorStarted(timestamp=NOW)
@@ -312,6 +312,13 @@ def test_a_full_disk_hides_no_bad_decision(opened):
     outcomes = store.commit(group)
     assert outcomes[0] is not None
     assert outcomes[1:] == [None] * 50
+
+
+def test_rows_that_somebody_else_has_written_are_refused(opened):
+    store = opened()
+    message = a_message(STARTED, instance_id="a")
+    outcomes = store.commit([Decision("a", messages=(message,))] * 2)
+    assert [type(error) for error in outcomes] == [type(None), LeaseLostError]
 
 
 # -- crashes --------------------------------------------------------------------------------------
