@@ -61,8 +61,8 @@ class Commits:
                 return hot.parts[0].since + RIDE_S - self._state.clock.monotonic()
         return None
 
-    def collect(self) -> None:
-        """Group the parts that nothing carries, or that have waited long enough."""
+    def collect(self, *, is_last: bool = False) -> None:
+        """Group the parts that nothing carries, or that have waited long enough; at last all."""
         riding = self._steps.riding
         if not riding:
             return
@@ -71,7 +71,9 @@ class Commits:
         for instance_id, hot in list(riding.items()):
             if not hot.parts:
                 del riding[instance_id]
-            elif instance_id not in grouped and (hot.turn is None or hot.parts[0].since <= late):
+            elif instance_id in grouped:
+                continue
+            elif is_last or hot.turn is None or hot.parts[0].since <= late:
                 del riding[instance_id]
                 self.add_turn(hot, hot.take_parts())
 
@@ -106,6 +108,13 @@ class Commits:
         acks, self._acks = self._acks, []
         for ack in acks:
             ack.send()
+
+    def refuse_all(self, error: Exception) -> None:
+        """The hub ends, and nothing more can be written: nobody shall wait for it."""
+        for _, parts, _ in self._group:
+            _reject(parts, error)
+        for hot in self._steps.riding.values():
+            _reject(hot.parts, error)
 
     def refuse_unborn(self, error: Exception) -> None:
         """Starts that could never be written are refused rather than kept waiting."""

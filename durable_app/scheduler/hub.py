@@ -115,6 +115,20 @@ class Hub:
             self._get_stuck(error)
         self.commits.send_acks()
 
+    def finish(self) -> None:
+        """Write what rides with turns in flight, so that everybody has an answer; no more steps.
+
+        Raises:
+            StoreCorruptError: nothing can be written any more.
+        """
+        try:
+            self.commits.collect(is_last=True)
+            if not self.commits.is_empty:
+                self.commits.commit()
+        except StoreUnavailableError as error:
+            self.commits.refuse_all(error)
+        self.commits.send_acks()
+
     def _take_in(self, inputs: Sequence[Input]) -> None:
         for number, item in enumerate(inputs):
             try:

@@ -115,6 +115,7 @@ class OwnerLoop:
             self._hub.handle(self._next_batch())
             self._flush()
             if is_last and not self._work and not self._starts:
+                self._hub.finish()
                 return
 
     def _sleep(self) -> None:

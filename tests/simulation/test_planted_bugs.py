@@ -25,7 +25,7 @@ from durable_app.taskhub.instance import OpenWork
 from tests.simulation.world import simulate
 
 Patch = pytest.MonkeyPatch
-SEEDS = range(1, 121)
+SEEDS = range(1, 301)
 
 
 def _no_key_comparison(patch: Patch) -> None:

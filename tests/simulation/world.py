@@ -162,11 +162,17 @@ class World:
         """A clean end and a new start."""
         self.faults.count("clean restart")
         try:
+            while self._inputs:
+                batch, self._inputs = self._inputs, []
+                self.hub.handle(batch)
+            self.hub.finish()
             self.hub.state.store.close()
         except CrashError:
             self._crash()
             return
-        self.waiting = {r for r in self.waiting if r._what in ("watch",)}
+        unanswered = sorted(r._what for r in self.waiting if r._what != "watch")
+        if unanswered:
+            raise ViolationError(f"the hub ends and never answers: {unanswered}")
         self._restart()
 
     def _restart(self) -> None:
