@@ -11,6 +11,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from typing import assert_never
 
 from durable_app.protocol import (
     CompleteOrchestration,
@@ -96,3 +97,5 @@ def recording(action: OrchestratorAction, timestamp: datetime) -> HistoryEvent |
             return action.message
         case CompleteOrchestration() | TerminateOrchestration() | RewindOrchestration():
             return None
+        case never:
+            assert_never(never)

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from durable_app.errors import NonDeterminismError, OrchestratorError
 from durable_app.protocol import (
     CompleteOrchestration,
+    ExecutionRewound,
     HistoryEvent,
     OrchestrationStatus,
     OrchestratorAction,
@@ -102,6 +103,8 @@ class Execution(Fold):
             self._feed(new)
         except (NonDeterminismError, OrchestratorError) as error:
             self._break_off(error)
+            # Not looked at any more, but it asks for another answer than this error.
+            self._rewound = any(isinstance(event, ExecutionRewound) for event in new)
         if self._table is self._FINISHED or self._awaited is None:
             return self._conclude(past)
         actions = tuple(ledger.flush())
@@ -180,7 +183,7 @@ class Execution(Fold):
     def _hold_inquest(self, past: Sequence[HistoryEvent]) -> tuple[HistoryEvent, ...]:
         history = before_completion(past)
         inquest = Inquest(self._asked)
-        self._on_failure = inquest.on_failure
+        self._inquest = inquest
         self._context.is_replaying = True
         try:
             self._feed(history)

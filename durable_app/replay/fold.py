@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from durable_app.replay.environment import (
         ReplayEnv,
     )
+    from durable_app.replay.rewind import Inquest
 
 _Table = dict[type[Event], Callable[[Any, Any], None]]
 _Status = OrchestrationStatus
@@ -66,7 +67,7 @@ _ENDED_BY_CODE: Final = (_Status.COMPLETED, _Status.CONTINUED_AS_NEW)
 class Fold(UserCode):
     """An orchestrator that follows its history."""
 
-    __slots__ = ("_buffer", "_ended", "_on_failure", "_rewound", "_table", "_warnings")
+    __slots__ = ("_buffer", "_ended", "_inquest", "_rewound", "_table", "_warnings")
 
     def __init__(self, fn: Orchestrator, env: ReplayEnv, input_type: Any = None) -> None:
         super().__init__(fn, env, input_type)
@@ -75,7 +76,7 @@ class Fold(UserCode):
         self._rewound = False
         self._warnings: list[str] = []
         self._table: _Table = self._RUNNING
-        self._on_failure: Callable[[TaskFailedError, HistoryEvent], None] | None = None
+        self._inquest: Inquest | None = None
 
     def _feed(self, events: Sequence[HistoryEvent]) -> None:
         for event in self._chronicle.reading(events):
@@ -159,10 +160,14 @@ class Fold(UserCode):
         if attempts is not None and self._retries.again(task, attempts, failure, now):
             return
         error = error_of(_name_of(task), failure, number)
-        if self._on_failure is not None:
-            self._on_failure(error, event)
+        if self._inquest is not None:
+            self._inquest.on_failure(error, event)
         settle(task, FAILED, error)
         self._resume()
+
+    def _on_late_failure(self, event: TaskFailed | SubOrchestrationInstanceFailed) -> None:
+        if self._inquest is not None:
+            self._inquest.on_late_failure(event)
 
     def _on_timer_fired(self, event: TimerFired) -> None:
         task = self._ledger.open.get(event.timer_id)
@@ -256,6 +261,7 @@ class Fold(UserCode):
         **dict.fromkeys(_RUNNING, _keep_until_resumed),
         **_RECORDS,
         OrchestratorStarted: _on_orchestrator_started,
+        ExecutionSuspended: _on_suspended,
         ExecutionResumed: _on_resumed,
         ExecutionTerminated: _on_terminated,
         ExecutionCompleted: _on_completed,
@@ -264,6 +270,8 @@ class Fold(UserCode):
     _FINISHED: ClassVar[_Table] = {
         **_RECORDS,
         EventRaised: _keep_event,
+        TaskFailed: _on_late_failure,
+        SubOrchestrationInstanceFailed: _on_late_failure,
         ExecutionCompleted: _on_completed,
         ExecutionRewound: _on_rewound,
     }

@@ -33,7 +33,7 @@ from durable_app.replay.tasks import (
 )
 
 if TYPE_CHECKING:
-    from durable_app.protocol import EventRaised
+    pass
 
 _Renumbered = Any
 """Result of ``msgspec.structs.replace``, which keeps the type of its argument."""
@@ -264,10 +264,6 @@ class Ledger:
             entries.append(YieldTrace(task, tuple(self._log[begin:end])))
             begin = end
         return tuple(entries)
-
-    def undelivered(self) -> tuple[EventRaised, ...]:
-        """Return the external events that nobody took, oldest first."""
-        return self.mailbox.undelivered()
 
 
 class ClosedLedger(Ledger):

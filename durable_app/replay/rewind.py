@@ -42,12 +42,17 @@ class Inquest:
     def __init__(self, asked: Callable[[], int]) -> None:
         self._asked = asked
         self._failures: list[tuple[TaskFailedError, HistoryEvent]] = []
+        self._late: set[int] = set()
         self._seen_at: dict[int, int] = {}
 
     def on_failure(self, error: TaskFailedError, event: HistoryEvent) -> None:
         """A task has failed for good."""
         self._failures.append((error, event))
         vars(error)[WATCHER] = self._on_seen
+
+    def on_late_failure(self, event: HistoryEvent) -> None:
+        """A task has failed after the execution was over: nobody saw it."""
+        self._late.add(id(event))
 
     def _on_seen(self, error: BaseException) -> None:
         self._seen_at.setdefault(id(error), self._asked())
@@ -64,7 +69,7 @@ class Inquest:
         if fatal is None:
             return tuple(history)
         killers = _chain(fatal)
-        gone: set[int] = set()
+        gone = set(self._late)
         first_dropped: int | None = None
         for error, event in self._failures:
             seen_at = self._seen_at.get(id(error))

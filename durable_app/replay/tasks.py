@@ -60,7 +60,7 @@ class Task(Generic[T]):
 
     __slots__ = ("composites", "context", "id", "is_played", "outcome", "state")
 
-    def __init__(self, context: OrchestrationContext | None) -> None:
+    def __init__(self, context: OrchestrationContext) -> None:
         self.context = context
         self.composites: list[CompositeTask[Any]] | None = None
         self.outcome: Any = None
@@ -132,7 +132,7 @@ class ActionTask(Task[T]):
 
     __slots__ = ("action", "is_scheduled", "position")
 
-    def __init__(self, context: OrchestrationContext | None) -> None:
+    def __init__(self, context: OrchestrationContext) -> None:
         super().__init__(context)
         self.action: OrchestratorAction
         self.position: int = -1
@@ -149,7 +149,7 @@ class CompletableTask(ActionTask[T]):
 
     __slots__ = ("attempts", "expected_type")
 
-    def __init__(self, context: OrchestrationContext | None, expected_type: Any) -> None:
+    def __init__(self, context: OrchestrationContext, expected_type: Any) -> None:
         # The two constructors above, spelled out: a fan-out calls this thousands of times.
         self.context = context
         self.composites = None
@@ -180,7 +180,7 @@ class TimerTask(ActionTask[None]):
 
     __slots__ = ("is_cancelled",)
 
-    def __init__(self, context: OrchestrationContext | None) -> None:
+    def __init__(self, context: OrchestrationContext) -> None:
         super().__init__(context)
         self.is_cancelled: bool = False
 
@@ -200,8 +200,7 @@ class TimerTask(ActionTask[None]):
         """
         if self.state is not RUNNING:
             return False
-        if self.context is not None:
-            self.context._ledger.cancelled(self)  # noqa: SLF001  a task and its context are one
+        self.context._ledger.cancelled(self)  # noqa: SLF001  a task and its context are one
         self.is_cancelled = True
         settle(self, FAILED, TaskCancelledError("The timer was cancelled."))
         return True
@@ -245,8 +244,7 @@ class ExternalEventTask(Task[T]):
         """
         if self.state is not RUNNING:
             return False
-        if self.context is not None:
-            self.context._ledger.forget_wait(self)  # noqa: SLF001  a task and its context are one
+        self.context._ledger.forget_wait(self)  # noqa: SLF001  a task and its context are one
         self.is_cancelled = True
         settle(self, FAILED, TaskCancelledError(f"The wait for '{self.name}' was cancelled."))
         return True
@@ -262,7 +260,7 @@ class CompositeTask(Task[T]):
 
     __slots__ = ("_pending", "children", "completed_tasks")
 
-    def __init__(self, context: OrchestrationContext | None, children: list[Task[Any]]) -> None:
+    def __init__(self, context: OrchestrationContext, children: list[Task[Any]]) -> None:
         super().__init__(context)
         self.children = children
         self.completed_tasks: list[Task[Any]] = []
@@ -300,7 +298,7 @@ class WhenAllTask(CompositeTask[list[T]]):
 
     __slots__ = ()
 
-    def __init__(self, context: OrchestrationContext | None, children: list[Task[Any]]) -> None:
+    def __init__(self, context: OrchestrationContext, children: list[Task[Any]]) -> None:
         super().__init__(context, children)
         if not children:
             self.outcome = []
@@ -343,8 +341,7 @@ def settle(task: Task[Any], state: TaskState, value: Any) -> None:
     """End a running task, and all composites that this ends."""
     task.outcome = value
     task.state = state
-    context = task.context
-    task.is_played = context is not None and context.is_replaying
+    task.is_played = task.context.is_replaying
     if task.composites is not None:
         _tell_parents(task)
 

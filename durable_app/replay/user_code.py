@@ -52,7 +52,8 @@ class Outcome:
 
 
 def _started() -> Task[Any]:
-    task: Task[Any] = Task(None)
+    nobody: Any = None
+    task: Task[Any] = Task(nobody)
     task.state = SUCCEEDED
     return task
 

@@ -3,10 +3,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 from enum import StrEnum
+from typing import Any
 from uuid import NAMESPACE_OID, NAMESPACE_URL, UUID, uuid5
 
 import pytest
 
+from durable_app.errors import TaskFailedError
 from durable_app.protocol import (
     CreateSubOrchestration,
     CreateTimer,
@@ -15,7 +17,7 @@ from durable_app.protocol import (
     ScheduleTask,
     TaskScheduled,
 )
-from durable_app.replay.engine import Execution, ReplayEnv, replay
+from durable_app.replay.engine import Execution, ReplayEnv
 from tests.unit.replay.world import (
     NOON,
     World,
@@ -25,6 +27,7 @@ from tests.unit.replay.world import (
     done,
     fired,
     raised,
+    replay,
     started,
 )
 
@@ -49,7 +52,7 @@ def asked(ask, **options):
 
 
 def failure_of_asking(ask, **options):
-    return World(lambda context: ask(context), **options).failure
+    return World(ask, **options).failure
 
 
 def test_facts_about_the_instance() -> None:
@@ -59,7 +62,6 @@ def test_facts_about_the_instance() -> None:
         seen.append([context.instance_id, context.parent_instance_id, context.version])
         seen.append([context.will_continue_as_new, context.custom_status])
         assert context.function_context is not None
-        return None
 
     parent = ParentInstance(3, OrchestrationInstance("mother", "f" * 32))
     replay(orchestrator, (), [at(), started(None, "1.2", parent)], ReplayEnv())
@@ -166,9 +168,7 @@ def test_a_child_with_all_that_can_be_said() -> None:
             "child", None, "mine", "2.0", dict, tags={"a": "b"}
         )
     )
-    assert actions == (
-        CreateSubOrchestration(1, "mine", "child", "2.0", None, None, {"a": "b"}),
-    )
+    assert actions == (CreateSubOrchestration(1, "mine", "child", "2.0", None, None, {"a": "b"}),)
 
 
 def test_a_host_may_name_the_children() -> None:
@@ -197,7 +197,7 @@ def test_a_child_completes_and_fails() -> None:
         value = yield context.call_sub_orchestrator("child")
         try:
             yield context.call_sub_orchestrator("child")
-        except Exception as error:
+        except TaskFailedError as error:
             return [value, str(error)]
 
     world = World(orchestrator)
@@ -208,9 +208,7 @@ def test_a_child_completes_and_fails() -> None:
 
 def test_answers_of_the_wrong_kind_are_strays() -> None:
     def orchestrator(context):
-        yield context.task_all(
-            [context.call_activity("a"), context.call_sub_orchestrator("child")]
-        )
+        yield context.task_all([context.call_activity("a"), context.call_sub_orchestrator("child")])
 
     from tests.unit.replay.world import failed
 
@@ -354,7 +352,7 @@ def test_uuids_are_those_of_other_durable_functions_libraries() -> None:
 
 
 def test_histories_are_the_same_warm_and_cold() -> None:
-    seen: list = []
+    seen: list[Any] = []
 
     def orchestrator(context):
         seen.append(context.histories)

@@ -20,8 +20,8 @@ from durable_app.protocol import (
     TimerCreated,
 )
 from durable_app.replay.determinism import MATCHING, describe_action, mismatch
-from durable_app.replay.engine import ReplayEnv, replay
-from tests.unit.replay.world import NOON, World, at, done, fired, started
+from durable_app.replay.engine import ReplayEnv
+from tests.unit.replay.world import NOON, World, at, done, fired, replay, started
 
 TARGET = OrchestrationInstance("other")
 CALLED = EntityOperationCalled(1, NOON, "r", "add", target_instance_id="@counter@a")

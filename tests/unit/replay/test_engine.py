@@ -13,8 +13,8 @@ from durable_app.protocol import (
     ScheduleTask,
     TaskScheduled,
 )
-from durable_app.replay.engine import Emit, Execution, ReplayEnv, replay
-from tests.unit.replay.world import NOON, World, at, done, fired, raised, started
+from durable_app.replay.engine import Emit, Execution, ReplayEnv
+from tests.unit.replay.world import NOON, World, at, done, fired, raised, replay, started
 
 
 def two_steps(context):
@@ -119,9 +119,7 @@ def test_a_resolution_that_nothing_waits_for_is_ignored_with_a_warning() -> None
 def test_termination_ends_it_at_once_and_nothing_else_happens() -> None:
     world = World(two_steps)
     world.turn(done(1), ExecutionTerminated(-1, NOON, '"enough"'), done(2), raised("x"))
-    assert world.actions == (
-        CompleteOrchestration(3, OrchestrationStatus.TERMINATED, '"enough"'),
-    )
+    assert world.actions == (CompleteOrchestration(3, OrchestrationStatus.TERMINATED, '"enough"'),)
     assert world.execution.location is None
 
 
@@ -158,6 +156,14 @@ def test_suspended_twice_needs_one_resume() -> None:
     world.turn(ExecutionSuspended(-1, NOON), ExecutionSuspended(-1, NOON), done(1, 1))
     world.turn(ExecutionResumed(-1, NOON))
     assert world.ids == [2]
+
+
+def test_the_end_comes_while_the_kept_events_run() -> None:
+    world = World(two_steps)
+    world.turn(done(1))
+    world.turn(ExecutionSuspended(-1, NOON), done(2), done(2))
+    world.turn(ExecutionResumed(-1, NOON))
+    assert world.output == [None, None]
 
 
 def test_suspended_before_it_began() -> None:
@@ -212,8 +218,8 @@ def test_what_was_asked_for_before_the_end_comes_first() -> None:
     def fire_and_forget(context):
         context.call_activity("log")
         context.call_activity("audit")
+        yield from ()
         return "done"
-        yield
 
     world = World(fire_and_forget)
     assert world.ids == [1, 2, 3]
@@ -226,7 +232,6 @@ def test_too_many_actions_in_one_turn_fail_the_instance(most: int) -> None:
     def endless(context):
         while True:
             context.call_activity("again")
-        yield
 
     world = World(endless, env=ReplayEnv(max_actions=most))
     assert f"more than {most} actions" in world.failure.error_message

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pytest
+
 from durable_app.errors import NonDeterminismError, TaskFailedError
 from durable_app.protocol import FailureDetails
 from durable_app.replay.failures import failure_of
@@ -15,10 +17,9 @@ class MuteError(Exception):
 
 
 def caught(error: BaseException, cause: BaseException | None = None) -> BaseException:
-    try:
+    with pytest.raises(type(error)) as caught_again:
         raise error from cause
-    except BaseException as same:
-        return same
+    return caught_again.value
 
 
 def test_types_are_bare_for_builtins_and_for_our_own_errors() -> None:

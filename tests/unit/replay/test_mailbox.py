@@ -3,8 +3,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from durable_app.errors import PayloadError
-from durable_app.replay.engine import Execution, ReplayEnv
-from tests.unit.replay.world import World, at, raised, started
+from tests.unit.replay.world import World, done, raised
 
 
 @dataclass
@@ -25,14 +24,38 @@ def test_waits_and_events_meet_in_their_order() -> None:
 
 def test_events_that_come_first_wait_in_their_order() -> None:
     def orchestrator(context):
-        got = []
-        for _ in range(3):
-            got.append((yield context.wait_for_external_event("go")))
-        return got
+        got = yield context.wait_for_external_event("go")
+        more = yield context.wait_for_external_event("go")
+        return [got, more, (yield context.wait_for_external_event("go"))]
 
     world = World(orchestrator)
     world.turn(raised("other", 0), raised("go", 1), raised("go", 2), raised("go", 3))
     assert world.output == [1, 2, 3]
+
+
+def test_one_of_several_events_is_left() -> None:
+    def orchestrator(context):
+        yield context.wait_for_external_event("start")
+        first = yield context.wait_for_external_event("go")
+        yield context.call_activity("a")
+        return [first, (yield context.wait_for_external_event("go"))]
+
+    world = World(orchestrator)
+    world.turn(raised("go", 1), raised("go", 2), raised("start"))
+    world.turn(done(1))
+    assert world.output == [1, 2]
+
+
+def test_one_of_several_waits_is_cancelled() -> None:
+    def orchestrator(context):
+        waits = [context.wait_for_external_event("go") for _ in range(3)]
+        waits[1].cancel()
+        return (yield context.task_all([waits[0], waits[2]]))
+
+    world = World(orchestrator)
+    world.turn(raised("go", 1))
+    world.turn(raised("go", 2))
+    assert world.output == [1, 2]
 
 
 def test_an_event_is_delivered_once() -> None:
@@ -64,7 +87,6 @@ def test_a_payload_that_does_not_fit_raises_at_the_yield() -> None:
         except PayloadError:
             return (yield context.wait_for_external_event("approve"))
 
-    execution = Execution(orchestrator, ReplayEnv())
-    execution.advance((), [at(), started()])
-    result = execution.advance((), [at(1), raised("approve", 5), raised("approve", 6)])
-    assert [action.result for action in result.actions] == ["6"]
+    world = World(orchestrator)
+    world.turn(raised("approve", 5), raised("approve", 6))
+    assert world.output == 6

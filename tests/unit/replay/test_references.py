@@ -52,7 +52,7 @@ async def async_stream() -> AsyncGenerator[int, None]:
     yield 1
 
 
-def bare_stream() -> Iterator:
+def bare_stream() -> Iterator:  # type: ignore[type-arg] # bare on purpose
     yield 1
 
 
@@ -74,7 +74,7 @@ def test_a_mark_on_the_function_itself_wins() -> None:
     def local() -> str:
         return ""
 
-    local.__durable_name__ = "registered"
+    vars(local)["__durable_name__"] = "registered"
     assert name_and_type(local, None, "call_activity") == ("registered", str)
 
 

@@ -29,9 +29,7 @@ def test_options_and_policy_say_the_same() -> None:
         max_retry_interval_in_milliseconds=5000,
         retry_timeout_in_milliseconds=60_000,
     )
-    same = policy(
-        backoff_coefficient=2.0, max_retry_interval=5 * SECOND, retry_timeout=60 * SECOND
-    )
+    same = policy(backoff_coefficient=2.0, max_retry_interval=5 * SECOND, retry_timeout=60 * SECOND)
     assert options.to_protocol() == same.to_protocol()
     assert options.to_protocol() == protocol.RetryPolicy(SECOND, 3, 2.0, 5 * SECOND, 60 * SECOND)
 
@@ -75,7 +73,9 @@ def test_options_as_the_classic_host_reads_them() -> None:
     }
 
 
-@pytest.mark.parametrize("make", [lambda n: RetryOptions(1000, n), lambda n: policy(max_number_of_attempts=n)])
+@pytest.mark.parametrize(
+    "make", [lambda n: RetryOptions(1000, n), lambda n: policy(max_number_of_attempts=n)]
+)
 def test_equal_policies_are_equal(make) -> None:
     assert make(3) == make(3)
     assert hash(make(3)) == hash(make(3))

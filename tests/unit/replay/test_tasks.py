@@ -1,23 +1,25 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from durable_app.errors import OrchestratorError, TaskCancelledError, TaskFailedError
-from durable_app.replay.engine import Emit, ReplayEnv, replay
+from durable_app.replay.engine import Emit, ReplayEnv
 from durable_app.replay.tasks import Task, TaskState
-from tests.unit.replay.world import World, at, done, failed, fired, raised
+from tests.unit.replay.world import World, at, done, failed, fired, raised, replay
 
 
 def observed(fn, *turns):
     """Run an orchestrator that appends to a list which it gets as second argument."""
-    seen: list = []
+    seen: list[Any] = []
     world = World(lambda context: fn(context, seen))
     for events in turns:
         world.turn(*events)
     return world, seen
 
 
-def vocabulary(task: Task) -> tuple:
+def vocabulary(task: Task[Any]) -> tuple[Any, ...]:
     return (task.state, task.is_completed, task.is_complete, task.is_failed, task.is_faulted)
 
 
@@ -265,9 +267,7 @@ def test_a_cancelled_timer_is_marked_for_a_host_that_gets_all_actions() -> None:
         yield context.call_activity("a")
 
     world = World(orchestrator)
-    result = replay(
-        orchestrator, world.history, [at(1), raised("go")], ReplayEnv(emit=Emit.ALL)
-    )
+    result = replay(orchestrator, world.history, [at(1), raised("go")], ReplayEnv(emit=Emit.ALL))
     assert [getattr(action, "is_canceled", None) for action in result.actions] == [True, None]
     world.turn(raised("go"))
     assert world.ids == [2]
@@ -292,4 +292,5 @@ def test_a_cancelled_wait_takes_no_event() -> None:
 
 
 def test_an_unscheduled_task_has_no_number_to_show() -> None:
-    assert repr(Task(None)) == "<Task running>"
+    nobody: Any = None
+    assert repr(Task(nobody)) == "<Task running>"

@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import traceback
 
 import pytest
 
 from durable_app.errors import TaskFailedError
 from durable_app.protocol import OrchestrationStatus
-from durable_app.replay.engine import Execution, ReplayEnv, replay
-from tests.unit.replay.world import World, at, done, failed, raised, started
+from durable_app.replay.engine import Execution, ReplayEnv
+from tests.unit.replay.world import World, at, done, failed, raised, replay, started
 
 
 def line_with(fn, text: str) -> str:
@@ -70,13 +71,17 @@ def test_a_task_is_no_result() -> None:
     assert "yield task" in failure.error_message
 
 
+def iter_nothing():
+    yield from ()
+
+
 @pytest.mark.parametrize(
     ("value", "hint"),
     [
         (None, "called without return"),
         ([], "task_all"),
         ((), "task_all"),
-        ((x for x in ()), "yield from"),
+        (iter_nothing(), "yield from"),
         (7, "call_activity"),
     ],
 )
@@ -153,7 +158,7 @@ def test_one_failure_yielded_many_times_keeps_its_traceback_short() -> None:
             try:
                 yield task
             except TaskFailedError as error:
-                depths.append(len(inspect.getinnerframes(error.__traceback__)))
+                depths.append(len(list(traceback.walk_tb(error.__traceback__))))
 
     world = World(stubborn)
     world.turn(failed(1))
@@ -340,9 +345,9 @@ def test_eviction_at_every_yield_asks_for_nothing_and_raises_nothing(call, turns
             seen.append("not reached")
 
     execution = Execution(careful, ReplayEnv())
-    results = [execution.advance((), [at(), started()])]
+    execution.advance((), [at(), started()])
     for number in range(2, turns + 2):
-        results.append(execution.advance((), [at(number), done(number)]))
+        execution.advance((), [at(number), done(number)])
     asked = execution._ledger.next_id
     execution.close()
     assert seen == ["ended"]
