@@ -8,9 +8,11 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
 
+import msgspec
+
 from durable_app.errors import LeaseLostError, StoreUnavailableError
 from durable_app.ports import Mark, Recovery, Store
-from durable_app.taskhub.instance import ActivityTask, Decision
+from durable_app.taskhub.instance import ActivityTask, Decision, RowChange
 from tests.simulation.invariants import Checker
 
 
@@ -79,6 +81,16 @@ class Faults:
         self.refusals_left -= 1
         return self._rng.choice(candidates)
 
+    def rival(self, decisions: Sequence[Decision]) -> Decision | None:
+        """Whose row somebody else changes just before."""
+        candidates = [
+            d for d in decisions if d.instance is not None and d.change is not RowChange.INSERT
+        ]
+        if not candidates or not self.refusals_left or not self.happens("rival owner", 0.01):
+            return None
+        self.refusals_left -= 1
+        return self._rng.choice(candidates)
+
     def stop(self) -> None:
         """From now on all is well."""
         self.is_on = self.writes_fail = self.reads_fail = False
@@ -113,6 +125,7 @@ class FaultyStore:
 
     def commit(self, decisions: Sequence[Decision]) -> list[Exception | None]:
         self._write()
+        self._touch_by_rival(self._faults.rival(decisions))
         refused = self._faults.refuses(decisions)
         passed = [d for i, d in enumerate(decisions) if i != refused]
         outcomes = self.inner.commit(passed)
@@ -122,6 +135,15 @@ class FaultyStore:
         if refused is not None:
             outcomes.insert(refused, LeaseLostError("refused by the test"))
         return outcomes
+
+    def _touch_by_rival(self, victim: Decision | None) -> None:
+        row = self._checker.rows.get(victim.instance_id) if victim is not None else None
+        if row is None:
+            return
+        touched = msgspec.structs.replace(row, revision=row.revision + 1)
+        decision = Decision(row.instance_id, touched, expected_revision=row.revision)
+        self.inner.commit([decision])
+        self._checker.committed([decision], self.inner)
 
     def mark(self, what: Mark, keys: Sequence[int] | Sequence[str]) -> None:
         self._write()

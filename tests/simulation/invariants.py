@@ -114,19 +114,9 @@ class Checker:
         if instance is not None:
             self._row(decision, instance)
         for birth in decision.births:
-            if birth.instance_id not in self.rows:
-                self.rows[birth.instance_id] = birth
-                self.ever.add(birth.instance_id)
-        for message in decision.messages:
-            self.messages[message.id] = message.instance_id
-            self.seen_messages.add(message.id)
-            if isinstance(message.event, TimerFired):
-                self._timers[message.execution_id or ""].add(message.id)
-            self._note_payload(message.instance_id, message.event, delivered=False)
-        for event in decision.history:
-            self._note_payload(decision.instance_id, event, delivered=True)
-        for message_id in decision.consumed:
-            self.messages.pop(message_id, None)
+            self.rows.setdefault(birth.instance_id, birth)
+            self.ever.add(birth.instance_id)
+        self._messages(decision)
         if instance is not None and instance.is_terminal:
             self._check_timers(instance.execution_id)
         for task in decision.tasks:
@@ -137,6 +127,18 @@ class Checker:
             self.tasks.pop(key, None)
             self._done.add(key)
 
+    def _messages(self, decision: Decision) -> None:
+        for message in decision.messages:
+            self.messages[message.id] = message.instance_id
+            self.seen_messages.add(message.id)
+            if isinstance(message.event, TimerFired):
+                self._timers[message.execution_id or ""].add(message.id)
+            self._note_payload(message.instance_id, message.event, delivered=False)
+        for event in decision.history:
+            self._note_payload(decision.instance_id, event, delivered=True)
+        for message_id in decision.consumed:
+            self.messages.pop(message_id, None)
+
     def _check_timers(self, execution_id: str) -> None:
         left = self._timers.pop(execution_id, set()) & self.messages.keys()
         if left:
@@ -145,9 +147,11 @@ class Checker:
     def _row(self, decision: Decision, instance: Instance) -> None:
         instance_id = instance.instance_id
         old = self.rows.get(instance_id)
-        if old is not None and old.is_terminal and not decision.replaces_history:
-            if not instance.is_terminal:
-                raise ViolationError(f"{instance_id}: lives on after its end")
+        if old is not None and old.revision != decision.expected_revision:
+            raise ViolationError(f"{instance_id}: a step on an outdated row was committed")
+        ended = old is not None and old.is_terminal and not decision.replaces_history
+        if ended and not instance.is_terminal:
+            raise ViolationError(f"{instance_id}: lives on after its end")
         history = self._histories.get(instance_id)
         if history is None or decision.replaces_history:
             history = self._histories[instance_id] = _History(instance.execution_id)

@@ -246,24 +246,22 @@ class Execution:
         return ["failed", kind]
 
     def status(self, text: str) -> Wait:
+        yield from ()
         self.custom_status = text
         return text
-        yield  # a generator like the others
 
     def leave(self, seconds: float) -> Wait:
+        yield from ()
         self._activity("echo", "left")
         self._timer(seconds)
-        return None
-        yield  # a generator like the others
 
     def send(self, target: str, value: str) -> Wait:
+        yield from ()
         self._do(SendEvent(self._id(), OrchestrationInstance(target), "note", json.dumps(value)))
-        return None
-        yield  # a generator like the others
 
     def die(self, value: str) -> Wait:
+        yield from ()
         raise ProgramFailedError("Died", None)
-        yield  # a generator like the others
 
 
 _OPS: dict[str, Callable[..., Wait]] = {
@@ -330,7 +328,8 @@ def _random_step(rng: Random, depth: int, targets: list[str]) -> list[Any]:
         given = rng.choice((None, None, f"shared-{rng.randint(0, 1)}"))
         makers.append((4, lambda: ["child", given, random_spec(rng, depth + 1, targets)]))
     weights, functions = zip(*makers, strict=True)
-    return rng.choices(functions, weights)[0]()
+    step: list[Any] = rng.choices(functions, weights)[0]()
+    return step
 
 
 def mismatch(spec: Spec, acc: Any, *, interfered: bool) -> str | None:
@@ -348,7 +347,7 @@ def mismatch(spec: Spec, acc: Any, *, interfered: bool) -> str | None:
     return None
 
 
-def _fits(step: list[Any], got: Any, *, interfered: bool) -> bool:  # noqa: PLR0911  a table
+def _fits(step: list[Any], got: Any, *, interfered: bool) -> bool:  # noqa: C901, PLR0911  a table of steps
     match step:
         case ["call", value] | ["gate", value] | ["retry", _, value] | ["hedge", value]:
             return bool(got == value)

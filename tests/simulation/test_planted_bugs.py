@@ -11,8 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from durable_app.protocol import OrchestratorRequest
-from durable_app.scheduler import hot, steps
+from durable_app.scheduler import steps
 from durable_app.scheduler.backlog import Backlog
 from durable_app.scheduler.commits import Commits
 from durable_app.scheduler.hot import Hot
@@ -20,7 +19,7 @@ from durable_app.scheduler.hub import Hub
 from durable_app.scheduler.inputs import Disconnect
 from durable_app.scheduler.streams import Held, Streams
 from durable_app.storage.memory import MemoryStore
-from durable_app.taskhub import delivery, lifecycle, orchestration
+from durable_app.taskhub import delivery, orchestration
 from durable_app.taskhub.instance import OpenWork
 from tests.simulation.world import simulate
 
@@ -46,7 +45,18 @@ def _no_execution_check(patch: Patch) -> None:
 
 
 def _no_revision_fence(patch: Patch) -> None:
-    # One owner in one process meets the fence only where it uses state of a failed commit.
+    true_apply = MemoryStore._apply
+
+    def apply(self: MemoryStore, decision: Any) -> Any:
+        row = self._instances.get(decision.instance_id)
+        if row is not None:
+            decision = msgspec.structs.replace(decision, expected_revision=row.revision)
+        return true_apply(self, decision)
+
+    patch.setattr(MemoryStore, "_apply", apply)
+
+
+def _state_of_a_failed_commit_is_used(patch: Patch) -> None:
     def failed(self: Commits, hot: Hot, parts: Any, error: Exception) -> None:
         self._state.cache.put(hot)
 
@@ -188,6 +198,7 @@ BUGS: tuple[Callable[[Patch], None], ...] = (
     _no_key_comparison,
     _no_execution_check,
     _no_revision_fence,
+    _state_of_a_failed_commit_is_used,
     _everything_is_consumed,
     _nothing_is_consumed,
     _timers_fire_at_once,

@@ -19,10 +19,11 @@ STEPS = (
     "leave", "send", "again", "rewind", "warm turn", "hedge",
 )  # fmt: skip
 FAULTS = (
-    "abandon", "answer after the end", "answer of an earlier connection", "answer sent twice", "clean restart", "clock backwards",
-    "clock forwards", "crash after a commit", "crash at a dispatch", "crash at an answer",
-    "crash before a read", "crash before a write", "disconnect", "item lost", "late answer",
-    "read refused", "refused step", "tiny budget", "write refused",
+    "abandon", "answer after the end", "answer of an earlier connection", "answer sent twice",
+    "clean restart", "clock backwards", "clock forwards", "crash after a commit",
+    "crash at a dispatch", "crash at an answer", "crash before a read", "crash before a write",
+    "disconnect", "item lost", "late answer", "read refused", "refused step", "tiny budget",
+    "write refused", "rival owner",
 )  # fmt: skip
 ENDS = ("COMPLETED", "FAILED", "TERMINATED")
 

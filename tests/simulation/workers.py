@@ -191,7 +191,6 @@ class SimWorker:
             past = self.world.store.read_history(item.instance_id, item.execution_id)
         if len(past) != item.past_count and self.world.is_held(item.token):
             raise ViolationError(
-                f"{item.instance_id}: {item.past_count} past events were promised,"
-                f" {len(past)} came"
+                f"{item.instance_id}: {item.past_count} past events were promised, {len(past)} came"
             )
         return past

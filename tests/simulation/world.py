@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import heapq
 import json
+import traceback
 from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -81,9 +82,7 @@ class World:
         self._abandons: Counter[str] = Counter()
         self._streams = 0
         tiny = rng.random() < 0.5
-        self._options = HubOptions(
-            hot_bytes=1 if tiny else 2**20, max_attempts=_MAX_ATTEMPTS
-        )
+        self._options = HubOptions(hot_bytes=1 if tiny else 2**20, max_attempts=_MAX_ATTEMPTS)
         if tiny:
             self.counts["fault tiny budget"] += 1
         self.clients = Clients(self, Random(rng.getrandbits(32)))
@@ -369,6 +368,8 @@ def simulate(seed: int, store: str = "memory", folder: Path | None = None) -> Re
         world.check_end()
     except ViolationError as error:
         report.violation = str(error)
+    except Exception:  # noqa: BLE001  whatever breaks inside is reported with its seed
+        report.violation = traceback.format_exc()
     finally:
         world.store.close()
     return report

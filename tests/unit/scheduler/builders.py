@@ -114,7 +114,9 @@ class World:
     ) -> None:
         self.clock = Clock()
         self.store = FullDisk()
-        self.hub = Hub(self.store, self.clock, HubOptions(hot_bytes=hot_bytes, max_attempts=attempts))
+        self.hub = Hub(
+            self.store, self.clock, HubOptions(hot_bytes=hot_bytes, max_attempts=attempts)
+        )
         self.requests = Requests(self.hub)
         self.hub.state.open()
         self.worker = Worker()
