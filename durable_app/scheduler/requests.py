@@ -27,6 +27,7 @@ from durable_app.scheduler.inputs import (
 )
 from durable_app.taskhub import lifecycle
 from durable_app.taskhub.instance import Instance, OpenWork
+from durable_app.taskhub.instance_id import check_instance_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -84,7 +85,7 @@ class Requests:
             replaceable = lifecycle.DEFAULT_REPLACEABLE
         try:
             if not generated:
-                lifecycle.check_instance_id(instance_id)
+                check_instance_id(instance_id)
             existing = None if generated else state.find(instance_id)
             self._start(new, existing, replaceable, item)
         except (InstanceExistsError, ValueError) as error:

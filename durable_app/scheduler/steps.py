@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from durable_app.errors import StoreUnavailableError
 from durable_app.ports import Mark
 from durable_app.protocol import OrchestratorRequest
@@ -29,6 +31,7 @@ class Steps:
     def __init__(self, state: HubState) -> None:
         """Nobody waits."""
         self._state = state
+        self._max_attempts = state.options.max_attempts
         self._ready: deque[str] = deque()
         self._unserved: list[str] = []
         #: Instances with parts that are not committed, the longest waiting first.
@@ -83,10 +86,16 @@ class Steps:
 
     def postpone(self, hot: Hot, reason: str) -> None:
         """A turn was lost: back off, or give up."""
-        if hot.instance.attempts + 1 >= self._state.options.max_attempts:
-            self.give_up(hot, reason)
+        decision = lifecycle.postpone(hot.instance, self._state.now)
+        if decision.instance is None or decision.instance.attempts < self._max_attempts:
+            self.decide(hot, decision)
         else:
-            self.decide(hot, lifecycle.postpone(hot.instance, self._state.now))
+            lost = hot.known
+            lost.instance = msgspec.structs.replace(
+                lost.instance, attempts=decision.instance.attempts
+            )
+            state = self._state
+            self.decide(hot, lifecycle.give_up(lost, reason, state.now, state.ids))
 
     def send_turn(self, hot: Hot, turn: Turn, stream: Stream, *, with_history: bool) -> None:
         """Hand the turn to a worker that has a slot."""
@@ -171,20 +180,19 @@ class Steps:
         return True
 
     def _try_turn(self, hot: Hot, events: list[Message]) -> None:
-        instance = hot.instance
-        if not is_ready(instance, events):
-            return
-        if instance.attempts >= self._state.options.max_attempts:
-            self.give_up(hot, "its process died")
-        elif instance.not_before is not None and instance.not_before > self._state.now:
-            self._state.wakeups.alarm(hot.instance_id, instance.not_before)
-        else:
-            self._hand_out(hot, make_turn(instance, events, self._state.now))
+        if is_ready(hot.instance, events):
+            self._hand_out(hot, make_turn(hot.instance, events, self._state.now))
 
     def _hand_out(self, hot: Hot, turn: Turn) -> None:
-        state = self._state
+        state, instance = self._state, hot.instance
         if hot.is_ahead:
             # A worker may read the history: what precedes the turn must be committed first.
+            return
+        if instance.attempts >= self._max_attempts:
+            self.give_up(hot, "its process died")
+            return
+        if instance.not_before is not None and instance.not_before > state.now:
+            state.wakeups.alarm(hot.instance_id, instance.not_before)
             return
         stream = state.streams.for_orchestration(hot.instance.name, hot.stream_id)
         if stream is None:

@@ -26,6 +26,7 @@ from durable_app.protocol import (
     ExecutionCompleted,
     ExecutionStarted,
     ExecutionTerminated,
+    FailureDetails,
     HistoryEvent,
     OrchestrationInstance,
     OrchestrationStatus,
@@ -38,6 +39,7 @@ from durable_app.protocol import (
     SendEntityMessage,
     SendEvent,
     SubOrchestrationInstanceCreated,
+    SubOrchestrationInstanceFailed,
     TaskScheduled,
     TerminateOrchestration,
     TimerCreated,
@@ -54,7 +56,8 @@ from durable_app.taskhub.instance import (
     RowChange,
     TaskKey,
 )
-from durable_app.taskhub.parents import notify_parent
+from durable_app.taskhub.instance_id import check_instance_id
+from durable_app.taskhub.parents import notify_parent, resolve_parent
 from durable_app.taskhub.rewind import apply_rewind, stay_failed
 
 if TYPE_CHECKING:
@@ -367,6 +370,14 @@ class _Builder:
                 key,
             )
         )
+        try:
+            check_instance_id(child_id)
+        except ValueError as error:
+            # The hub could not keep it: the task fails, so that the code learns of it.
+            failure = FailureDetails("ValueError", str(error), is_non_retriable=True)
+            refused = SubOrchestrationInstanceFailed(-1, self.now, action.id, failure)
+            self.messages.append(resolve_parent(parent, refused, self.now, self.ids))
+            return
         child = Instance(
             child_id,
             self.ids.execution_id(),

@@ -26,6 +26,7 @@ from durable_app.protocol import (
 from durable_app.taskhub import lifecycle
 from durable_app.taskhub.delivery import is_ready, sort_inbox
 from durable_app.taskhub.instance import OpenWork, RowChange
+from durable_app.taskhub.instance_id import check_instance_id
 from tests.unit.taskhub.builders import (
     EXECUTION,
     NOW,
@@ -57,7 +58,7 @@ OPEN = (
     "good", ["a", "x" * 256, "a b", "bestellung-äöü-日本", "a@b", "100%", "é😀"]
 )
 def test_ids_that_are_taken(good):
-    lifecycle.check_instance_id(good)
+    check_instance_id(good)
 
 
 @pytest.mark.parametrize(
@@ -79,7 +80,7 @@ def test_ids_that_are_taken(good):
 )
 def test_ids_that_are_refused(bad, why):
     with pytest.raises(ValueError, match=why):
-        lifecycle.check_instance_id(bad)
+        check_instance_id(bad)
 
 
 # -- start ----------------------------------------------------------------------------------------

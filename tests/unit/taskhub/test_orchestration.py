@@ -398,3 +398,16 @@ def test_a_start_is_visible_at_its_time(scheduled, visible):
     assert message.visible_at == visible
     assert message.event.scheduled_start == scheduled
     assert message.event.event_id == 0
+
+
+@pytest.mark.parametrize("child_id", ["a/b", "@counter@x", "x" * 300])
+def test_a_child_id_that_cannot_be_kept_fails_the_task(child_id):
+    action = CreateSubOrchestration(1, child_id, "child")
+
+    decision = complete(known(), a_turn(), a_response(action), NOW, CountingIds())
+
+    assert decision.births == ()
+    (message,) = decision.messages
+    assert isinstance(message.event, SubOrchestrationInstanceFailed)
+    assert message.event.failure is not None
+    assert message.event.failure.is_non_retriable
