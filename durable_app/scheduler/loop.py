@@ -16,7 +16,7 @@ from collections import deque
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Final
 
-from durable_app.errors import SchedulerUnavailableError
+from durable_app.errors import DurableError, SchedulerUnavailableError
 from durable_app.scheduler.inputs import READS, WRITES, Input, Start
 
 if TYPE_CHECKING:
@@ -98,7 +98,11 @@ class OwnerLoop:
         try:
             self._serve()
         except BaseException as error:  # noqa: BLE001  top of a loop: it must not end silently
-            _log.critical("task_hub_failed", exc_info=error)
+            # Where we know the error, its text says all.
+            trace = None if isinstance(error, DurableError) else error
+            _log.critical("The task hub has failed: %s", error, exc_info=trace)
+            self._hub.commits.send_acks()
+            self._hub.commits.refuse_all(SchedulerUnavailableError("The task hub has stopped."))
             self._end()
             self._on_fatal(error)
         else:
