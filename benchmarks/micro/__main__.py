@@ -12,6 +12,7 @@ import statistics
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
+from benchmarks.load.processes import end_on_sigterm
 from benchmarks.micro import bench_codec, bench_commit, bench_decide, bench_replay
 
 #: Gives seconds per operation by name.
@@ -59,6 +60,7 @@ def main() -> None:
         parser.error(f"no benchmark {sorted(unknown)}; there are {', '.join(BENCHMARKS)}")
     if arguments.runs < 1:
         parser.error("--runs must be at least 1")
+    end_on_sigterm()
     for name in arguments.names or BENCHMARKS:
         print(f"\n{name}")
         for line in table(measure(BENCHMARKS[name], arguments.runs)):
