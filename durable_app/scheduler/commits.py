@@ -174,9 +174,15 @@ class Commits:
         self._refused.append((hot.instance_id, str(error)))
 
     def _try_again(self, instance_id: str, reason: str) -> None:
-        fresh = self._state.find(instance_id)
-        if fresh is not None and not fresh.instance.is_terminal:
+        state = self._state
+        fresh = state.find(instance_id)
+        if fresh is None:
+            return
+        if not fresh.instance.is_terminal:
             self._steps.postpone(fresh, reason)
+        elif fresh.visible:
+            # It has ended, but a rewind still waits; nobody else would look at it again.
+            state.wakeups.alarm(instance_id, state.now + activity.back_off(1))
 
     def _deliver(self, message: Message) -> None:
         """A committed message for another instance."""

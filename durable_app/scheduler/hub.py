@@ -25,7 +25,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from durable_app.errors import StoreUnavailableError, UnsupportedOnHostError
+from durable_app.errors import (
+    SchedulerUnavailableError,
+    StoreUnavailableError,
+    UnsupportedOnHostError,
+)
 from durable_app.ports import Mark, Store
 from durable_app.protocol import (
     ActivityResponse,
@@ -128,6 +132,10 @@ class Hub:
         except StoreUnavailableError as error:
             self.commits.refuse_all(error)
         self.commits.send_acks()
+        refusal = SchedulerUnavailableError("The task hub has stopped.")
+        for item in self._deferred:
+            if isinstance(item, (*WRITES, *READS)):
+                item.reply.reject(refusal)
 
     def _take_in(self, inputs: Sequence[Input]) -> None:
         for number, item in enumerate(inputs):

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from durable_app.errors import StoreUnavailableError
+import msgspec
+
+from durable_app.errors import SchedulerUnavailableError, StoreUnavailableError
 from durable_app.ports import PurgeFilter
 from durable_app.protocol import (
+    CompleteOrchestration,
     CompletionToken,
     CreateTimer,
     EventRaised,
@@ -16,11 +19,11 @@ from durable_app.protocol import (
     FailureDetails,
     OrchestrationStatus,
     OrchestratorResponse,
+    RewindOrchestration,
     TaskFailed,
     TimerFired,
 )
 from durable_app.scheduler.inputs import Ask, PurgeBy, Results
-from durable_app.storage.memory import MemoryStore
 from durable_app.taskhub.instance import Decision
 from tests.unit.scheduler.builders import NOW, Reply, Worker, World, call, done
 
@@ -211,10 +214,9 @@ def test_a_rewind_waits_for_a_free_worker() -> None:
     world.start("a")
     world.handle()
     failed = OrchestrationStatus.FAILED
-    end = done()
     turn = world.worker.take()
     failure = FailureDetails("Broken", "on purpose")
-    world.answer(turn, type(end)(9, failed, None, failure))
+    world.answer(turn, CompleteOrchestration(9, failed, None, failure))
     world.start("b")
     busy = world.worker.take()
 
@@ -261,27 +263,19 @@ def test_a_worker_without_the_history_gets_it_in_a_second_dispatch() -> None:
 
 
 def test_a_step_that_the_store_refuses_is_done_again_from_what_is_stored() -> None:
-    class Rival(MemoryStore):
-        pass
-
     world = World()
     world.start("a")
     turn = world.worker.take()
     world.wait(0.03)
     stored = world.store.load("a").instance
-    Rival.commit(
-        world.store, [Decision("a", type(stored)(**{**_fields(stored), "revision": 7}))]
-    )
+    rival = msgspec.structs.replace(stored, revision=stored.revision + 1)
+    world.store.commit([Decision("a", rival, expected_revision=stored.revision)])
 
     world.answer(turn, done())
     world.wait(2)
 
     assert world.worker.take().instance_id == "a"
     assert world.worker.forgotten == ["a"]
-
-
-def _fields(instance: object) -> dict[str, object]:
-    return {name: getattr(instance, name) for name in instance.__struct_fields__}  # type: ignore[attr-defined]  # every struct has it
 
 
 def test_stopping_answers_those_whose_step_rides_with_a_turn() -> None:
@@ -293,6 +287,39 @@ def test_stopping_answers_those_whose_step_rides_with_a_turn() -> None:
 
     assert reply.value == "a"
     assert world.status("a") is OrchestrationStatus.PENDING
+
+
+def test_stopping_refuses_what_waits_for_the_disk() -> None:
+    world = World()
+    world.store.refuses_reads = True
+    first, second = Reply(), Reply()
+    event = EventRaised(name="go")
+    asks = [Ask("a", event, "receive events", reply) for reply in (first, second)]
+    world.handle(*asks)
+    assert (first.answers, second.answers) == (1, 0)
+
+    world.hub.finish()
+
+    assert isinstance(second.error, SchedulerUnavailableError)
+
+
+def test_a_rewind_that_the_store_refuses_is_tried_again() -> None:
+    world = World()
+    world.start("a")
+    failure = FailureDetails("Broken", "on purpose")
+    end = CompleteOrchestration(9, OrchestrationStatus.FAILED, None, failure)
+    world.answer(world.worker.take(), end)
+    world.handle(Ask("a", ExecutionRewound(reason="again"), "be rewound", Reply()))
+    world.wait(0.03)
+    turn = world.worker.take()
+    stored = world.store.load("a").instance
+    rival = msgspec.structs.replace(stored, revision=stored.revision + 1)
+    world.store.commit([Decision("a", rival, expected_revision=stored.revision)])
+    world.answer(turn, RewindOrchestration(-1, turn.new_events))
+
+    world.wait(1)
+
+    assert world.worker.take().instance_id == "a"
 
 
 def test_purging_many_goes_in_slices() -> None:
