@@ -37,7 +37,9 @@ async def start_orchestrator(
         return _problem(409, str(error))
     except df.DefinitionError as error:
         return _problem(404, str(error))
-    except (ValueError, df.PayloadError) as error:
+    except df.DurableError as error:
+        return _problem(503 if error.retriable else 400, str(error))
+    except ValueError as error:
         return _problem(400, str(error))
     return client.create_check_status_response(req, instance_id)
 

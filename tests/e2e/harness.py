@@ -199,6 +199,15 @@ class Host:
         except AssertionError as error:
             raise AssertionError(f"{error}\n{self.output()[-4000:]}") from None
 
+    def refusal(self) -> str:
+        """What it says where it must refuse to start; nothing of it may be about its own code."""
+        self.launch()
+        code, output = self.wait(), self.output()
+        assert code == 1, output
+        assert READY not in output
+        assert "durable_app/" not in output
+        return output
+
     # -- HTTP ----------------------------------------------------------------------------------
 
     def request(

@@ -1,16 +1,13 @@
-"""What users do wrong, and what machines do to them: each a clear error, and nothing is lost."""
+"""What users do wrong: each a clear error, and nothing is lost."""
 
 from __future__ import annotations
 
-import os
-import resource
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.e2e.harness import READY, WEBHOOK, Host, eventually, write_app
+from tests.e2e.harness import WEBHOOK, Host, write_app
 
 APP = """
 import dataclasses
@@ -122,16 +119,6 @@ def bad(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
         host.kill()
 
 
-def refused(host: Host) -> str:
-    """The output of a host that must refuse to start, without a word about its own code."""
-    host.launch()
-    assert host.wait() == 1, host.output()
-    output = host.output()
-    assert READY not in output
-    assert "durable_app/" not in output
-    return output
-
-
 def failure(host: Host, name: str, body: str = "", instance_id: str | None = None) -> str:
     """Output of an instance that must fail."""
     instance_id = instance_id or f"{name}-1"
@@ -196,7 +183,7 @@ def test_a_broken_app_is_explained(
 ) -> None:
     code, texts = BROKEN_APPS[case]
 
-    output = refused(new_host(write_app(tmp_path / "app", code)))
+    output = new_host(write_app(tmp_path / "app", code)).refusal()
 
     assert [text for text in texts if text not in output] == [], output
     assert not (tmp_path / "app" / ".durable" / "default.db").exists()
@@ -206,7 +193,7 @@ def test_no_app_file(tmp_path: Path, new_host: Callable[..., Host]) -> None:
     app = write_app(tmp_path / "app", APP)
     (app / "function_app.py").unlink()
 
-    assert "There is no function_app.py in" in refused(new_host(app))
+    assert "There is no function_app.py in" in new_host(app).refusal()
 
 
 @pytest.mark.parametrize("name", ["host.json", "local.settings.json"])
@@ -216,7 +203,7 @@ def test_a_broken_settings_file_is_named(
     app = write_app(tmp_path / "app", APP)
     (app / name).write_text('{"version": "2.0",,}')
 
-    assert name in refused(new_host(app))
+    assert name in new_host(app).refusal()
 
 
 # -- requests -------------------------------------------------------------------------------------
@@ -388,93 +375,3 @@ def test_a_yield_of_no_task_names_file_and_line(name: str, code: str, bad: Host)
 
     assert "function_app.py" in text
     assert str(number) in text
-
-
-# -- the database ---------------------------------------------------------------------------------
-
-
-@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="prlimit exists on Linux alone")
-def test_a_full_disk_loses_nothing(app: Path, new_host: Callable[..., Host]) -> None:
-    host = new_host(app).start()
-    host.begin("approve_expense", {"employee": "Ada", "amount": 1}, "before")
-    limit_files(host, 256 * 1024)
-
-    refusals = [start_big(host, number) for number in range(40)]
-
-    assert 503 in refusals
-    assert set(refusals) <= {202, 503}
-    assert host.status("before")["name"] == "approve_expense"
-    limit_files(host, resource.RLIM_INFINITY)
-    for number, status in enumerate(refusals):
-        if status == 202:
-            assert host.finished(f"big-{number}")["output"]["total"] == 1
-        else:
-            assert host.get(f"{WEBHOOK}/instances/big-{number}").status == 404
-    approve = f"{WEBHOOK}/instances/before/raiseEvent/Approval"
-    decision = {"approved": True, "by": "Grace"}
-    eventually(lambda: host.post(approve, decision).status == 202, "a database that works again")
-    assert host.finished("before")["output"] == {"outcome": "Approved", "by": "Grace"}
-    assert host.stop() == 0
-    output = host.output()
-    database = host.folder / ".durable" / "default.db"
-    assert f"The database '{database}' cannot be used: the disk" in output
-    assert "The database of the task hub works again" in output
-    assert "Traceback" not in output
-
-
-def limit_files(host: Host, size: int) -> None:
-    """No file of the host may grow beyond this, as if the disk were full."""
-    hard = resource.prlimit(host.pid, resource.RLIMIT_FSIZE)[1]  # type: ignore[attr-defined, unused-ignore]  # Linux only
-    resource.prlimit(host.pid, resource.RLIMIT_FSIZE, (size, hard))  # type: ignore[attr-defined, unused-ignore]  # Linux only
-
-
-def start_big(host: Host, number: int) -> int:
-    value = ["x" * 50_000]
-    return host.post(f"{WEBHOOK}/orchestrators/count_words/big-{number}", value).status
-
-
-@pytest.mark.skipif(os.geteuid() == 0, reason="nothing is read-only for root")
-def test_a_read_only_folder(app: Path, new_host: Callable[..., Host]) -> None:
-    app.chmod(0o555)
-    try:
-        output = refused(new_host(app))
-    finally:
-        app.chmod(0o755)
-
-    assert ".durable" in output
-    assert "--store" in output
-
-
-def test_a_folder_for_the_database_that_is_none(app: Path, new_host: Callable[..., Host]) -> None:
-    (app / ".durable").write_text("a file")
-
-    output = refused(new_host(app))
-
-    assert str(app / ".durable") in output
-    assert "--store" in output
-
-
-@pytest.mark.parametrize("damage", ["header", "pages"])
-def test_a_corrupted_database(damage: str, app: Path, new_host: Callable[..., Host]) -> None:
-    host = new_host(app).start()
-    host.run("hello_cities")
-    assert host.stop() == 0
-    database = app / ".durable" / "default.db"
-    damaged = bytearray(database.read_bytes())
-    first, end = (0, 100) if damage == "header" else (100, len(damaged))
-    damaged[first:end] = b"\xa5" * (end - first)
-    database.write_bytes(damaged)
-
-    output = refused(new_host(app))
-
-    assert str(database) in output
-    assert database.read_bytes() == bytes(damaged)
-
-
-def test_a_file_that_is_no_database(app: Path, new_host: Callable[..., Host]) -> None:
-    database: Any = app / ".durable" / "default.db"
-    database.parent.mkdir()
-    database.write_text("dear diary, " * 1000)
-
-    assert str(database) in refused(new_host(app))
-    assert database.read_text() == "dear diary, " * 1000
