@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Iterator
 
 import pytest
@@ -14,12 +13,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 @pytest.fixture(scope="session")
-def seeds(request: pytest.FixtureRequest) -> range:
-    """Which seeds to run on each store; SIMULATION_SEEDS says how many."""
+def seeds(request: pytest.FixtureRequest, chaos_scale: int) -> range:
+    """Which seeds to run on each store."""
     seed = request.config.getoption("--seed", default=None)
     if seed is not None:
         return range(seed, seed + 1)
-    return range(1, 1 + int(os.environ.get("SIMULATION_SEEDS", "100")))
+    return range(1, 1 + 100 * chaos_scale)
 
 
 @pytest.fixture(autouse=True)

@@ -28,6 +28,7 @@ FAULTS = (
 ENDS = ("COMPLETED", "FAILED", "TERMINATED")
 
 
+@pytest.mark.chaos
 @pytest.mark.timeout(3_600)
 @pytest.mark.parametrize("store", ["memory", "sqlite"])
 def test_every_world_keeps_its_promises_and_comes_to_rest(
