@@ -73,6 +73,11 @@ def unknown_activity(context):
 
 
 @app.orchestration_trigger(context_name="context")
+def unknown_child(context):
+    yield context.call_sub_orchestrator("echo_chlid", 1)
+
+
+@app.orchestration_trigger(context_name="context")
 def odd_activity_input(context):
     yield context.call_activity(echo, {"lines": [1, object()]})
 
@@ -363,6 +368,13 @@ def test_an_unknown_activity_lists_the_known_ones(bad: Host) -> None:
     assert "The function 'eco' doesn't exist" in text
     assert "'echo', 'odd_result'" in text
     assert "Did you mean 'echo'?" in text
+
+
+def test_an_unknown_child_lists_the_known_orchestrators(bad: Host) -> None:
+    text = failure(bad, "unknown_child")
+
+    assert "The function 'echo_chlid' doesn't exist" in text
+    assert "Did you mean 'echo_child'?" in text
 
 
 @pytest.mark.parametrize(
