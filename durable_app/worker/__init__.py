@@ -4,4 +4,5 @@
 * ``orchestrators``  one thread for all orchestrator code, and the watchdog that names a blocker
 * ``sessions``       suspended executions that go on with the new events alone
 * ``activities``     daemon threads for sync activities, the event loop for async ones
+* ``invocations``    what an observer is told of all of them
 """

@@ -8,7 +8,6 @@ gives such an activity to somebody else.
 from __future__ import annotations
 
 import asyncio
-import logging
 import threading
 from collections.abc import Callable, Mapping
 from queue import SimpleQueue
@@ -17,15 +16,18 @@ from typing import TYPE_CHECKING, Any
 from durable_app.functions.facts import DurableFunction
 from durable_app.functions.handles import call_activity_function, call_async_activity_function
 from durable_app.payload import from_text, to_text
-from durable_app.protocol import ActivityRequest, ActivityResponse, FailureDetails
+from durable_app.protocol import (
+    ActivityRequest,
+    ActivityResponse,
+    CompletionToken,
+    FailureDetails,
+)
 from durable_app.replay.failures import failure_of
 
 if TYPE_CHECKING:
     from durable_app.functions.index import AppIndex
-    from durable_app.ports import Clock, WorkStream
-    from durable_app.telemetry import InvocationObserver
-
-_log = logging.getLogger(__name__)
+    from durable_app.ports import WorkStream
+    from durable_app.worker.invocations import Invocations
 
 #: Gives the values of an activity's further bindings (a durable client, say) by name.
 BindExtra = Callable[[DurableFunction], Mapping[str, Any]]
@@ -38,29 +40,29 @@ class ActivityPool:
         self,
         index: AppIndex,
         most_threads: int,
-        clock: Clock,
-        observer: InvocationObserver | None,
+        invocations: Invocations,
         bind_extra: BindExtra | None,
     ) -> None:
         """Nothing runs yet."""
         self._index = index
         self._most_threads = most_threads
-        self._clock = clock
-        self._observer = observer
+        self._invocations = invocations
         self._bind_extra = bind_extra
         self._queue: SimpleQueue[tuple[ActivityRequest, DurableFunction] | None] = SimpleQueue()
-        self._threads = 0
-        self._idle = 0
         self._stream: WorkStream | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._taken: set[CompletionToken] = set()
+        # The lock guards these three; a thread is there for every sync activity, up to the slots.
         self._lock = threading.Lock()
-        self._pending = 0
+        self._threads = 0
+        self._unended = 0
+        self._is_stopped = False
 
     @property
     def pending(self) -> int:
         """Activities that were taken over and not handed back."""
-        return self._pending
+        return len(self._taken)
 
     def start(self, stream: WorkStream, loop: asyncio.AbstractEventLoop) -> None:
         """Results go to ``stream``; async activities run on ``loop``."""
@@ -69,49 +71,59 @@ class ActivityPool:
 
     def submit(self, request: ActivityRequest) -> None:
         """Run one activity. Called on the hub's thread: returns at once."""
-        self._pending += 1
         found = self._index.find("activity", request.name)
         facts = found.durable if found is not None else None
+        self._taken.add(request.token)
         if facts is None:
             text = self._index.unknown("activity", request.name)
             failure = FailureDetails("ActivityNotRegisteredError", text)
-            self._hand_back(request, None, failure)
-        elif facts.is_async:
-            self._submit_async(request, facts)
-        else:
-            if self._idle <= self._queue.qsize() and self._threads < self._most_threads:
-                self._threads += 1
-                name = f"activity-{self._threads}"
-                threading.Thread(target=self._run, name=name, daemon=True).start()
-            self._queue.put((request, facts))
+            self._hand_back(request, _response(request, failure=failure))
+        elif not facts.is_async:
+            self._submit_sync(request, facts)
+        elif self._loop is not None:
+            self._loop.call_soon_threadsafe(self._start_task, request, facts)
 
     def stop(self) -> None:
         """Take nothing more: idle threads end, async activities are cancelled. Returns at once."""
-        for _ in range(self._threads):
+        with self._lock:
+            self._is_stopped = True
+            threads = self._threads
+        for _ in range(threads):
             self._queue.put(None)
         for task in self._tasks:
             task.cancel()
 
     # -- sync --------------------------------------------------------------------------------
 
-    def _run(self) -> None:
-        while True:
-            self._idle += 1
-            item = self._queue.get()
-            self._idle -= 1
-            if item is None:
+    def _submit_sync(self, request: ActivityRequest, facts: DurableFunction) -> None:
+        with self._lock:
+            if self._is_stopped:
+                # The stream is closed: the hub gives it to somebody else.
                 return
-            request, facts = item
-            result: str | None = None
-            failure: FailureDetails | None = None
-            observed = self._begin(request)
-            try:
-                plain = from_text(request.input)
-                result = to_text(call_activity_function(facts, plain, self._extra(facts)))
-            except BaseException as error:  # noqa: BLE001  user code may raise anything, SystemExit included
-                failure = failure_of(error)
-            self._finish(request, observed, failure)
-            self._hand_back(request, result, failure)
+            if self._unended >= self._threads and self._threads < self._most_threads:
+                name = f"activity-{self._threads + 1}"
+                threading.Thread(target=self._run, name=name, daemon=True).start()
+                self._threads += 1
+            self._unended += 1
+            self._queue.put((request, facts))
+
+    def _run(self) -> None:
+        while (item := self._queue.get()) is not None:
+            response = self._call(*item)
+            with self._lock:
+                self._unended -= 1
+            self._hand_back(item[0], response)
+
+    def _call(self, request: ActivityRequest, facts: DurableFunction) -> ActivityResponse:
+        begun = self._invocations.begin(request.name)
+        try:
+            plain = from_text(request.input)
+            outcome = call_activity_function(facts, plain, self._extra(facts))
+            response = _response(request, to_text(outcome))
+        except BaseException as error:  # noqa: BLE001  user code may raise anything, SystemExit included
+            response = _response(request, failure=failure_of(error))
+        self._invocations.end(request.name, begun, response.failure)
+        return response
 
     def _extra(self, facts: DurableFunction) -> Mapping[str, Any]:
         if self._bind_extra is None or not facts.clients:
@@ -120,62 +132,48 @@ class ActivityPool:
 
     # -- async -------------------------------------------------------------------------------
 
-    def _submit_async(self, request: ActivityRequest, facts: DurableFunction) -> None:
-        if self._loop is not None:
-            self._loop.call_soon_threadsafe(self._start_task, request, facts)
-
     def _start_task(self, request: ActivityRequest, facts: DurableFunction) -> None:
+        if self._is_stopped:
+            return
         task = asyncio.ensure_future(self._run_async(request, facts))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     async def _run_async(self, request: ActivityRequest, facts: DurableFunction) -> None:
-        result: str | None = None
-        failure: FailureDetails | None = None
-        observed = self._begin(request)
+        begun = self._invocations.begin(request.name)
         try:
             plain = from_text(request.input)
             outcome = await call_async_activity_function(facts, plain, self._extra(facts))
-            result = to_text(outcome)
-        except asyncio.CancelledError:
-            # Shutdown: no outcome; the hub runs it again elsewhere.
+            response = _response(request, to_text(outcome))
+        except (GeneratorExit, KeyboardInterrupt):
             raise
-        except (Exception, SystemExit) as error:  # noqa: BLE001  user code may raise anything
-            failure = failure_of(error)
-        self._finish(request, observed, failure)
-        self._hand_back(request, result, failure)
+        except BaseException as error:
+            if _is_being_cancelled(error):
+                # Shutdown: no outcome; the hub runs it again elsewhere.
+                raise
+            response = _response(request, failure=failure_of(error))
+        self._invocations.end(request.name, begun, response.failure)
+        self._hand_back(request, response)
 
     # -- both --------------------------------------------------------------------------------
 
-    def _hand_back(
-        self, request: ActivityRequest, result: str | None, failure: FailureDetails | None
-    ) -> None:
-        response = ActivityResponse(
-            request.instance.instance_id, request.task_id, request.token, result, failure
-        )
-        with self._lock:
-            self._pending -= 1
+    def _hand_back(self, request: ActivityRequest, response: ActivityResponse) -> None:
         if self._stream is not None:
             self._stream.complete((response,))
+        # Afterwards: while something is pending the stream is not closed.
+        self._taken.discard(request.token)
 
-    def _begin(self, request: ActivityRequest) -> tuple[str, float] | None:
-        if self._observer is None:
-            return None
-        invocation_id = self._clock.new_id()
-        self._observer.executing(request.name, invocation_id, "(null)")
-        return invocation_id, self._clock.monotonic()
 
-    def _finish(
-        self,
-        request: ActivityRequest,
-        observed: tuple[str, float] | None,
-        failure: FailureDetails | None,
-    ) -> None:
-        if self._observer is None or observed is None:
-            return
-        invocation_id, began = observed
-        text: str | None = None
-        if failure is not None:
-            text = failure.stack_trace or f"{failure.error_type}: {failure.error_message}"
-        duration_s = self._clock.monotonic() - began
-        self._observer.executed(request.name, invocation_id, duration_s, text)
+def _response(
+    request: ActivityRequest, result: str | None = None, *, failure: FailureDetails | None = None
+) -> ActivityResponse:
+    return ActivityResponse(
+        request.instance.instance_id, request.task_id, request.token, result, failure
+    )
+
+
+def _is_being_cancelled(error: BaseException) -> bool:
+    """False for a CancelledError that comes out of user code, of a task that it awaited, say."""
+    task = asyncio.current_task()
+    is_asked = task is not None and task.cancelling() > 0
+    return is_asked and isinstance(error, asyncio.CancelledError)

@@ -8,14 +8,17 @@ which line it is.
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import threading
+from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Final
 
 from durable_app.errors import DurableError
 from durable_app.protocol import (
     CompleteOrchestration,
+    CompletionToken,
     ExecutionStarted,
     FailureDetails,
     HistoryEvent,
@@ -24,6 +27,7 @@ from durable_app.protocol import (
     OrchestratorResponse,
 )
 from durable_app.replay.engine import Execution
+from durable_app.replay.failures import failure_of
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -31,7 +35,7 @@ if TYPE_CHECKING:
     from durable_app.functions.index import AppIndex
     from durable_app.ports import Clock, WorkStream
     from durable_app.replay.environment import ReplayEnv
-    from durable_app.telemetry import InvocationObserver
+    from durable_app.worker.invocations import Invocations
     from durable_app.worker.sessions import Sessions
 
 _log = logging.getLogger(__name__)
@@ -39,6 +43,13 @@ _log = logging.getLogger(__name__)
 #: Results of a batch are handed back in portions, so that the hub commits while the rest runs.
 _PORTION: Final = 16
 _SLOW_S: Final = 1.0
+#: Where code lives that is not the user's: this package, the standard library, what is installed.
+_NOT_OF_USER: Final = (
+    os.path.join(str(Path(__file__).parent.parent), ""),
+    os.path.join(str(Path(threading.__file__).parent), ""),
+    "<frozen ",
+)
+_INSTALLED: Final = f"{os.sep}site-packages{os.sep}"
 
 
 class OrchestratorThread:
@@ -50,26 +61,27 @@ class OrchestratorThread:
         env: ReplayEnv,
         sessions: Sessions,
         clock: Clock,
-        observer: InvocationObserver | None,
+        invocations: Invocations,
     ) -> None:
         """Nothing runs yet."""
         self._index = index
         self._env = env
         self._sessions = sessions
         self._clock = clock
-        self._observer = observer
+        self._invocations = invocations
         self._stream: WorkStream | None = None
         self._queue: SimpleQueue[OrchestratorRequest | str | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="orchestrators", daemon=True)
         self._watchdog = threading.Thread(target=self._watch, name="watchdog", daemon=True)
         self._stopped = threading.Event()
         self._running: tuple[OrchestratorRequest, float] | None = None
-        self._pending = 0
+        # A set, since two threads count: adding to a number is not atomic.
+        self._taken: set[CompletionToken] = set()
 
     @property
     def pending(self) -> int:
         """Turns that were taken over and not handed back."""
-        return self._pending
+        return len(self._taken)
 
     def start(self, stream: WorkStream) -> None:
         """Results go to ``stream``."""
@@ -79,7 +91,7 @@ class OrchestratorThread:
 
     def submit(self, request: OrchestratorRequest) -> None:
         """Run a turn."""
-        self._pending += 1
+        self._taken.add(request.token)
         self._queue.put(request)
 
     def forget(self, instance_id: str) -> None:
@@ -117,7 +129,8 @@ class OrchestratorThread:
     def _hand_back(self, responses: list[OrchestratorResponse]) -> list[OrchestratorResponse]:
         if self._stream is not None:
             self._stream.complete(responses)
-        self._pending -= len(responses)
+        # Afterwards: while something is pending the stream is not closed.
+        self._taken.difference_update([response.token for response in responses])
         return []
 
     def _run_turn(
@@ -128,22 +141,18 @@ class OrchestratorThread:
             responses.append(self._turn(request))
         except BaseException as error:  # noqa: BLE001  top of a loop: the item is given back, others go on
             _log.exception("turn_failed", extra={"instance_id": request.instance_id})
-            self._pending -= 1
             if self._stream is not None:
-                self._stream.abandon(request.token, f"{type(error).__name__}: {error}")
+                failure = failure_of(error)
+                reason = f"{failure.error_type}: {failure.error_message}"
+                self._stream.abandon(request.token, reason)
+            self._taken.discard(request.token)
         finally:
             self._running = None
 
     def _turn(self, request: OrchestratorRequest) -> OrchestratorResponse:
-        observer = self._observer
-        if observer is None:
-            return self._replay(request)
-        invocation_id = self._clock.new_id()
-        observer.executing(request.name, invocation_id, "(null)")
-        began = self._clock.monotonic()
+        begun = self._invocations.begin(request.name)
         response = self._replay(request)
-        error = _failure_text(response)
-        observer.executed(request.name, invocation_id, self._clock.monotonic() - began, error)
+        self._invocations.end(request.name, begun, _failure_of(response))
         return response
 
     def _replay(self, request: OrchestratorRequest) -> OrchestratorResponse:
@@ -208,10 +217,14 @@ class OrchestratorThread:
         )
         while frame is not None:
             filename = frame.f_code.co_filename
-            if "durable_app" not in filename and not filename.startswith(sys.prefix):
+            if _is_of_user(filename):
                 return f"{filename}:{frame.f_lineno}"
             frame = frame.f_back
         return None
+
+
+def _is_of_user(filename: str) -> bool:
+    return not filename.startswith(_NOT_OF_USER) and _INSTALLED not in filename
 
 
 def _failed(request: OrchestratorRequest, error_type: str, message: str) -> OrchestratorResponse:
@@ -221,9 +234,8 @@ def _failed(request: OrchestratorRequest, error_type: str, message: str) -> Orch
     return OrchestratorResponse(request.instance_id, request.token, (action,))
 
 
-def _failure_text(response: OrchestratorResponse) -> str | None:
+def _failure_of(response: OrchestratorResponse) -> FailureDetails | None:
     for action in response.actions:
         if isinstance(action, CompleteOrchestration) and action.failure is not None:
-            failure = action.failure
-            return failure.stack_trace or f"{failure.error_type}: {failure.error_message}"
+            return action.failure
     return None

@@ -13,6 +13,7 @@ from durable_app.ports import Capacity, WorkSource, WorkStream
 from durable_app.protocol import ActivityRequest, OrchestratorRequest, WorkItem
 from durable_app.replay.environment import ReplayEnv
 from durable_app.worker.activities import ActivityPool, BindExtra
+from durable_app.worker.invocations import Invocations
 from durable_app.worker.orchestrators import OrchestratorThread
 from durable_app.worker.sessions import Sessions
 
@@ -68,38 +69,48 @@ class Worker:
         self._clock = clock
         env = ReplayEnv(max_actions=options.max_actions)
         sessions = Sessions(options.warm_sessions, options.warm_events)
-        self._orchestrators = OrchestratorThread(index, env, sessions, clock, observer)
-        self._activities = ActivityPool(index, options.activities, clock, observer, bind_extra)
+        invocations = Invocations(observer, clock)
+        self._orchestrators = OrchestratorThread(index, env, sessions, clock, invocations)
+        self._activities = ActivityPool(index, options.activities, invocations, bind_extra)
         self._stream: WorkStream | None = None
         self._started = threading.Event()
 
     def start(self) -> None:
         """Connect; needs a running event loop, on which async activities will run."""
+        # Looked up first: once connected, the hub counts on this worker.
+        loop = asyncio.get_running_loop()
         capacity = Capacity(self._options.orchestrations, self._options.activities)
         stream = self._source.connect(self, capacity)
         self._orchestrators.start(stream)
-        self._activities.start(stream, asyncio.get_running_loop())
+        self._activities.start(stream, loop)
         self._stream = stream
         self._started.set()
 
     async def stop(self, grace_s: float = 10.0) -> None:
-        """Drain: let what runs come to its end, then give back the rest. Idempotent."""
+        """Drain: let what runs come to its end, then give back the rest. Idempotent.
+
+        Where it is cancelled, the rest is given back at once.
+        """
         if self._stream is None:
             return
         stream, self._stream = self._stream, None
         stream.pause()
         deadline = self._clock.monotonic() + grace_s
-        while self._busy and self._clock.monotonic() < deadline:  # noqa: ASYNC110  the end of user code on threads; nobody to set an event
-            await asyncio.sleep(0.01)
-        if self._busy:
-            _log.warning(
-                "%d function(s) did not end within %.0f s; they will run again after the restart.",
-                self._busy,
-                grace_s,
-            )
-        stream.close()
-        self._orchestrators.stop()
-        self._activities.stop()
+        try:
+            while self._busy and self._clock.monotonic() < deadline:  # noqa: ASYNC110  the end of user code on threads; nobody to set an event
+                await asyncio.sleep(0.01)
+        finally:
+            if self._busy:
+                _log.warning(
+                    "%d function(s) did not end within %.0f s; they will run again after the"
+                    " restart.",
+                    self._busy,
+                    grace_s,
+                )
+            # First nothing new begins, then the hub may give it all to others.
+            self._orchestrators.stop()
+            self._activities.stop()
+            stream.close()
 
     @property
     def _busy(self) -> int:

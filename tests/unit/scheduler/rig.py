@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
 
-from durable_app.ports import Capacity, StartRequest, Store, WorkFilter, WorkItem
+from durable_app.ports import Capacity, StartRequest, Store, WorkFilter
 from durable_app.protocol import (
     ActivityRequest,
     ActivityResponse,
@@ -17,6 +17,7 @@ from durable_app.protocol import (
     OrchestratorRequest,
     OrchestratorResponse,
     ScheduleTask,
+    WorkItem,
 )
 from durable_app.scheduler.hub import Hub
 from durable_app.scheduler.inputs import Connect, Disconnect, Input, Results, Start

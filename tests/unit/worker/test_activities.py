@@ -1,0 +1,244 @@
+"""Activities: every one that is taken over comes back, whatever user code does."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+
+import pytest
+
+import durable_app as df
+from durable_app.clock import SystemClock
+from durable_app.functions.index import index_app
+from durable_app.worker.activities import ActivityPool
+from durable_app.worker.invocations import Invocations
+from tests.unit.worker.rig import TIMEOUT_S, Console, Desk, an_activity, unobserved
+
+app = df.DFApp()
+gate = threading.Event()
+arrived = threading.Semaphore(0)
+
+
+@app.activity_trigger(input_name="x")
+def double(x: int) -> int:
+    return 2 * x
+
+
+@app.activity_trigger(input_name="x")
+def waits(x: int) -> str:
+    arrived.release()
+    assert gate.wait(TIMEOUT_S)
+    return threading.current_thread().name
+
+
+@app.activity_trigger(input_name="x")
+def leaves(x: int) -> None:
+    raise SystemExit("bye")
+
+
+@app.activity_trigger(input_name="x")
+def strange(x: int) -> object:
+    return object()
+
+
+@app.activity_trigger(input_name="x")
+async def adouble(x: int) -> int:
+    await asyncio.sleep(0)
+    return 2 * x
+
+
+@app.activity_trigger(input_name="x")
+async def aleaves(x: int) -> None:
+    raise SystemExit("bye")
+
+
+class OddError(BaseException):
+    """No Exception, as those of some frameworks."""
+
+
+@app.activity_trigger(input_name="x")
+async def odd(x: int) -> None:
+    raise OddError("odd")
+
+
+@app.activity_trigger(input_name="x")
+async def cancelled_inside(x: int) -> None:
+    task = asyncio.ensure_future(asyncio.sleep(TIMEOUT_S))
+    task.cancel()
+    await task
+
+
+@app.activity_trigger(input_name="x")
+async def asleep(x: int) -> None:
+    arrived.release()
+    await asyncio.sleep(60)
+
+
+@app.activity_trigger(input_name="x")
+@app.durable_client_input(client_name="client")
+def with_client(x: int, client: df.DurableOrchestrationClient) -> str:
+    return f"{x} {client}"
+
+
+@pytest.fixture(autouse=True)
+def _gate():
+    gate.clear()
+    yield
+    gate.set()
+
+
+def a_pool(threads: int = 4, invocations: Invocations | None = None, bind_extra=None):
+    return ActivityPool(index_app(app), threads, invocations or unobserved(), bind_extra)
+
+
+async def run(name: str, text: str = "21", **options) -> tuple[Desk, ActivityPool]:
+    """One activity, from its submission to its result."""
+    desk, pool = Desk(), a_pool(**options)
+    pool.start(desk, asyncio.get_running_loop())
+    pool.submit(an_activity(name, text))
+    async with asyncio.timeout(TIMEOUT_S):
+        while pool.pending:  # noqa: ASYNC110  threads end by themselves, they set no event
+            await asyncio.sleep(0.001)
+    pool.stop()
+    return desk, pool
+
+
+@pytest.mark.parametrize("name", ["double", "adouble"])
+def test_a_result_comes_back_with_its_token(name):
+    desk, _ = asyncio.run(run(name))
+    result = desk.next_result()
+    assert (json.loads(result.result), result.failure) == (42, None)
+    assert (result.instance_id, result.task_id) == ("order-1", 7)
+
+
+@pytest.mark.parametrize(
+    ("name", "error_type"),
+    [
+        ("leaves", "SystemExit"),
+        ("aleaves", "SystemExit"),
+        ("odd", "OddError"),
+        ("cancelled_inside", "CancelledError"),
+        ("strange", "PayloadError"),
+        ("nobody", "ActivityNotRegisteredError"),
+    ],
+)
+def test_whatever_user_code_raises_is_a_failure(name, error_type):
+    desk, pool = asyncio.run(run(name))
+    failure = desk.next_result().failure
+    assert failure.error_type.rpartition(".")[2] == error_type
+    assert pool.pending == 0
+
+
+def test_input_that_is_no_json_is_a_failure():
+    desk, _ = asyncio.run(run("double", "{"))
+    assert desk.next_result().failure is not None
+
+
+def test_further_bindings_are_filled():
+    desk, _ = asyncio.run(run("with_client", bind_extra=lambda facts: {"client": "C"}))
+    assert json.loads(desk.next_result().result) == "21 C"
+
+
+@pytest.mark.parametrize("name", ["double", "adouble"])
+def test_an_observer_is_told(name):
+    console = Console()
+    asyncio.run(run(name, invocations=Invocations(console, SystemClock())))
+    assert console.told == [(name, "(null)"), (name, None)]
+
+
+def test_an_observer_is_told_of_a_failure():
+    console = Console()
+    asyncio.run(run("leaves", invocations=Invocations(console, SystemClock())))
+    assert "SystemExit: bye" in str(console.told[-1][1])
+
+
+@pytest.mark.parametrize("name", ["double", "adouble"])
+def test_an_observer_that_fails_changes_nothing(name, caplog):
+    invocations = Invocations(Console(is_broken=True), SystemClock())
+    desk, _ = asyncio.run(run(name, invocations=invocations))
+    assert json.loads(desk.next_result().result) == 42
+    assert [r.getMessage() for r in caplog.records] == ["observer_failed"] * 2
+
+
+def test_there_is_a_thread_for_each_that_runs_up_to_the_slots():
+    desk, pool = Desk(), a_pool(threads=3)
+    for _ in range(5):
+        pool.submit(an_activity("waits", "1"))
+    pool._stream = desk
+    for _ in range(3):
+        assert arrived.acquire(timeout=TIMEOUT_S)
+    assert not arrived.acquire(blocking=False)
+    gate.set()
+    names = {json.loads(desk.next_result().result) for _ in range(5)}
+    assert names <= {"activity-1", "activity-2", "activity-3"}
+    while arrived.acquire(blocking=False):
+        pass
+    pool.stop()
+
+
+def test_a_busy_thread_is_not_waited_for_while_there_are_slots():
+    """The one thread takes an item and is not idle any more: the next item needs its own."""
+    desk, pool = Desk(), a_pool(threads=2)
+    pool._stream = desk
+    for _ in range(200):
+        gate.clear()
+        pool.submit(an_activity("waits", "1"))
+        pool.submit(an_activity("double", "1"))
+        assert json.loads(desk.next_result().result) == 2
+        gate.set()
+        assert desk.next_result().result is not None
+        assert arrived.acquire(timeout=TIMEOUT_S)
+    pool.stop()
+
+
+def test_a_result_is_handed_over_before_it_counts_as_done():
+    """The worker closes its stream once nothing is pending; what comes later is lost."""
+    seen = []
+
+    class Stream(Desk):
+        def complete(self, results):
+            seen.append(pool.pending)
+            super().complete(results)
+
+    desk, pool = Stream(), a_pool()
+    pool._stream = desk
+    pool.submit(an_activity("double", "1"))
+    assert desk.next_result()
+    assert seen == [1]
+    pool.stop()
+
+
+def test_after_the_stop_nothing_begins():
+    async def scenario():
+        desk, pool = Desk(), a_pool()
+        pool.start(desk, asyncio.get_running_loop())
+        pool.stop()
+        pool.submit(an_activity("waits", "1"))
+        pool.submit(an_activity("asleep", "1"))
+        await asyncio.sleep(0.01)
+        assert not arrived.acquire(blocking=False)
+        assert pool.pending == 2
+
+    asyncio.run(scenario())
+
+
+def test_the_stop_cancels_async_activities_without_an_outcome():
+    async def scenario():
+        desk, pool = Desk(), a_pool()
+        pool.start(desk, asyncio.get_running_loop())
+        pool.submit(an_activity("asleep", "1"))
+        while not arrived.acquire(blocking=False):  # noqa: ASYNC110  a semaphore of threads
+            await asyncio.sleep(0.001)
+        pool.stop()
+        await asyncio.sleep(0.01)
+        assert desk.results.empty()
+        assert not pool._tasks
+
+    asyncio.run(scenario())
+
+
+def test_before_the_start_async_activities_wait_for_nobody():
+    pool = a_pool()
+    pool.submit(an_activity("adouble", "1"))
+    assert pool.pending == 1

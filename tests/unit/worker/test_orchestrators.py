@@ -1,0 +1,259 @@
+"""The orchestrator thread: turns in, answers out, and a name for whoever blocks it."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from datetime import timedelta
+
+import pytest
+
+import durable_app as df
+from durable_app.clock import SystemClock
+from durable_app.functions.index import index_app
+from durable_app.protocol import (
+    CompleteOrchestration,
+    OrchestrationStatus,
+    OrchestratorStarted,
+    ScheduleTask,
+    TaskCompleted,
+    TaskScheduled,
+)
+from durable_app.replay.environment import ReplayEnv
+from durable_app.worker import orchestrators
+from durable_app.worker.invocations import Invocations
+from durable_app.worker.orchestrators import OrchestratorThread
+from durable_app.worker.sessions import Sessions
+from tests.unit.taskhub.builders import NOW
+from tests.unit.worker.rig import TIMEOUT_S, Console, Desk, a_turn, beginning, unobserved
+
+app = df.DFApp()
+gate = threading.Event()
+runs: list[str] = []
+
+
+@app.orchestration_trigger(context_name="context")
+def ends(context):
+    return 7
+
+
+@app.orchestration_trigger(context_name="context")
+def fails(context):
+    raise ValueError("broken")
+
+
+@app.orchestration_trigger(context_name="context")
+def chain(context):
+    runs.append(context.instance_id)
+    yield context.call_activity("pack")
+    yield context.call_activity("ship")
+
+
+@app.orchestration_trigger(context_name="context")
+def waits(context):
+    assert gate.wait(TIMEOUT_S)
+    return 1
+
+
+@app.orchestration_trigger(context_name="context")
+def leaves_a_task(context):
+    context.create_timer(timedelta(seconds=1))
+    return 1
+
+
+@app.orchestration_trigger(context_name="context", version="2.0")
+def versioned(context):
+    return context.version
+
+
+class Office:
+    """An orchestrator thread at work."""
+
+    def __init__(self, invocations: Invocations | None = None) -> None:
+        self.desk = Desk()
+        self.sessions = Sessions(100, 10_000)
+        self.thread = OrchestratorThread(
+            index_app(app),
+            ReplayEnv(),
+            self.sessions,
+            SystemClock(),
+            invocations or unobserved(),
+        )
+
+    def __enter__(self) -> Office:
+        runs.clear()
+        gate.clear()
+        self.thread.start(self.desk)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        gate.set()
+        self.thread.stop()
+        self.thread._thread.join(TIMEOUT_S)
+        self.thread._watchdog.join(TIMEOUT_S)
+
+    def run(self, request):
+        self.thread.submit(request)
+        return self.desk.next_result()
+
+    def settled(self) -> int:
+        """Pending turns once all that was submitted has been handed back."""
+        self.run(a_turn("ends"))
+        self.thread._queue.put(None)
+        self.thread._thread.join(TIMEOUT_S)
+        return self.thread.pending
+
+
+def test_a_turn_is_answered():
+    with Office() as office:
+        turn = a_turn("ends")
+        response = office.run(turn)
+        assert response.token == turn.token
+        (action,) = response.actions
+        assert (action.status, action.result) == (OrchestrationStatus.COMPLETED, "7")
+        assert office.settled() == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "error_type"),
+    [("fails", "ValueError"), ("nobody", "OrchestratorNotRegisteredError")],
+)
+def test_a_failure_is_a_completion(name, error_type):
+    with Office() as office:
+        (action,) = office.run(a_turn(name)).actions
+        assert isinstance(action, CompleteOrchestration)
+        assert action.status is OrchestrationStatus.FAILED
+        assert action.failure is not None
+        assert action.failure.error_type == error_type
+
+
+def test_a_version_that_is_not_there_fails():
+    with Office() as office:
+        (action,) = office.run(a_turn("versioned")).actions
+        assert action.status is OrchestrationStatus.FAILED
+        assert "version" in action.failure.error_message.lower()
+
+
+def next_turn(**changes):
+    new = (OrchestratorStarted(timestamp=NOW), TaskCompleted(-1, NOW, 1, None))
+    values = {"past_count": 3, "requires_history_streaming": True, "new_events": new, **changes}
+    return a_turn("chain", **values)
+
+
+def test_a_warm_execution_goes_on_without_its_history():
+    with Office() as office:
+        office.run(a_turn("chain"))
+        (action,) = office.run(next_turn()).actions
+        assert isinstance(action, ScheduleTask)
+        assert action.name == "ship"
+        assert (runs, office.desk.calls) == (["order-1"], [])
+
+
+def test_a_cold_one_asks_for_its_history():
+    with Office() as office:
+        past = [*beginning("chain"), TaskScheduled(1, NOW, "pack")]
+        office.desk.histories["order-1"] = past
+        office.run(a_turn("chain"))
+        office.thread.forget("order-1")
+        (action,) = office.run(next_turn()).actions
+        assert action.name == "ship"
+        assert office.desk.calls == ["load order-1"]
+
+
+def test_history_may_come_with_the_turn():
+    with Office() as office:
+        past = (*beginning("chain"), TaskScheduled(1, NOW, "pack"))
+        turn = next_turn(past_events=past, requires_history_streaming=False)
+        (action,) = office.run(turn).actions
+        assert action.name == "ship"
+
+
+def test_a_turn_whose_history_cannot_be_read_is_given_back(caplog):
+    with Office() as office:
+        turn = next_turn()
+        office.thread.submit(turn)
+        token, reason = office.desk.abandoned.get(timeout=TIMEOUT_S)
+        assert token == turn.token
+        assert reason.startswith("KeyError")
+        assert office.settled() == 0
+    assert [r.getMessage() for r in caplog.records] == ["turn_failed"]
+
+
+def test_answers_come_in_portions(monkeypatch):
+    monkeypatch.setattr(orchestrators, "_PORTION", 2)
+    with Office() as office:
+        turns = [a_turn("waits"), *(a_turn("ends") for _ in range(4))]
+        for turn in turns:
+            office.thread.submit(turn)
+        gate.set()
+        tokens = [office.desk.next_result().token for _ in turns]
+        assert tokens == [turn.token for turn in turns]
+        assert office.settled() == 0
+
+
+def test_an_observer_is_told():
+    console = Console()
+    with Office(Invocations(console, SystemClock())) as office:
+        office.run(a_turn("ends"))
+        office.run(a_turn("fails"))
+    assert console.told[:3] == [("ends", "(null)"), ("ends", None), ("fails", "(null)")]
+    assert "ValueError: broken" in str(console.told[3][1])
+
+
+def test_an_observer_that_fails_changes_nothing():
+    with Office(Invocations(Console(is_broken=True), SystemClock())) as office:
+        (action,) = office.run(a_turn("ends")).actions
+        assert action.result == "7"
+
+
+def test_warnings_of_the_engine_are_logged(caplog):
+    with Office() as office:
+        office.run(a_turn("leaves_a_task"))
+    assert all(r.getMessage() == "orchestrator_warning" for r in caplog.records)
+
+
+def test_a_blocking_orchestrator_is_named_once_with_its_line(monkeypatch, caplog):
+    monkeypatch.setattr(orchestrators, "_SLOW_S", 0.01)
+    caplog.set_level(logging.WARNING)
+    with Office() as office:
+        office.thread.submit(a_turn("waits"))
+        # The watchdog looks several times.
+        assert not gate.wait(0.1)
+    texts = [r.getMessage() for r in caplog.records]
+    assert len(texts) == 1
+    assert "'waits' (instance order-1)" in texts[0]
+    assert "test_orchestrators.py:" in texts[0]
+
+
+@pytest.mark.parametrize(
+    ("filename", "is_of_user"),
+    [
+        ("/srv/my_durable_app/function_app.py", True),
+        ("/srv/durable_app/function_app.py", True),
+        (f"{orchestrators._NOT_OF_USER[0]}replay/engine.py", False),
+        (threading.__file__, False),
+        ("/srv/.venv/lib/python3.11/site-packages/requests/api.py", False),
+        ("<frozen importlib._bootstrap>", False),
+    ],
+)
+def test_whose_code_a_file_is(filename, is_of_user):
+    assert orchestrators._is_of_user(filename) is is_of_user
+
+
+def test_counting_from_two_threads_loses_nothing():
+    """The hub's thread adds while the orchestrator thread takes away."""
+    with Office() as office:
+        for _ in range(2_000):
+            office.thread.submit(a_turn("ends"))
+        assert office.settled() == 0
+
+
+def test_without_a_stream_nothing_is_handed_back():
+    office = Office()
+    office.thread._thread.start()
+    office.thread.submit(a_turn("ends"))
+    office.thread.submit(next_turn())
+    office.thread.stop()
+    office.thread._thread.join(TIMEOUT_S)
+    assert office.desk.results.empty()
+    assert office.thread.pending == 0
