@@ -9,15 +9,12 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
-import msgspec
-
-from durable_app.protocol import ExecutionRewound
-from durable_app.scheduler.hot import Hot, Part
-from durable_app.taskhub import activity, lifecycle
-from durable_app.taskhub.instance import Decision, Message, OpenWork
+from durable_app.taskhub import activity
+from durable_app.taskhub.instance import Decision, Message
 from durable_app.taskhub.merge import merge
 
 if TYPE_CHECKING:
+    from durable_app.scheduler.hot import Hot, Part
     from durable_app.scheduler.inputs import Ack
     from durable_app.scheduler.state import HubState
     from durable_app.scheduler.steps import Steps
@@ -191,21 +188,8 @@ class Commits:
         if hot is not None:
             hot.add(message, state.now)
             state.touch(hot)
-        elif not self._bear(message):
+        else:
             self._loose.append(Decision(message.instance_id, consumed=(message.id,)))
-
-    def _bear(self, message: Message) -> bool:
-        """A rewound parent wants a child that was purged: it is born anew."""
-        state = self._state
-        if not isinstance(message.event, ExecutionRewound):
-            return False
-        born = lifecycle.reborn(message.event, message.instance_id, state.now, state.ids)
-        if born is None or born.instance is None:
-            return False
-        hot = Hot(message.instance_id, born.instance, OpenWork())
-        state.cache.put(hot)
-        self._steps.decide(hot, msgspec.structs.replace(born, consumed=(message.id,)))
-        return True
 
 
 def _reject(parts: list[Part], error: Exception) -> None:

@@ -106,7 +106,8 @@ class Hub:
             StoreCorruptError: the hub cannot go on.
         """
         self.state.now = self.state.clock.now()
-        if self._stuck_s and not self._unstick():
+        was_stuck = self._stuck_s > 0
+        if was_stuck and not self._unstick():
             self._turn_away(inputs)
             return
         waiting = [*self._deferred, *inputs]
@@ -117,6 +118,10 @@ class Hub:
             self._settle()
         except StoreUnavailableError as error:
             self._get_stuck(error)
+        else:
+            if was_stuck:
+                self._stuck_s = 0.0
+                _log.warning("The database of the task hub works again; nothing was lost.")
         self.commits.send_acks()
 
     def finish(self) -> None:
@@ -217,7 +222,7 @@ class Hub:
         self._retry_at = self.state.clock.monotonic() + self._stuck_s
 
     def _unstick(self) -> bool:
-        """Try the commit again; True where the store works."""
+        """Try the commit again; True where nothing speaks against going on."""
         if self.state.clock.monotonic() < self._retry_at:
             return False
         try:
@@ -226,8 +231,6 @@ class Hub:
         except StoreUnavailableError as error:
             self._get_stuck(error)
             return False
-        self._stuck_s = 0.0
-        _log.warning("The database of the task hub works again; nothing was lost.")
         return True
 
     def _turn_away(self, inputs: Sequence[Input]) -> None:

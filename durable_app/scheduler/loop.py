@@ -40,11 +40,16 @@ class OwnerLoop:
     """Runs a hub on a thread of its own."""
 
     def __init__(
-        self, hub: Hub, flush: Callable[[], None], on_fatal: Callable[[BaseException], None]
+        self,
+        hub: Hub,
+        flush: Callable[[], None],
+        close: Callable[[], None],
+        on_fatal: Callable[[BaseException], None],
     ) -> None:
-        """Args: the hub; what to call after each drain; whom to tell of an unexpected end."""
+        """Args: the hub; what to call after each drain, the last too; whom to tell of a failure."""
         self._hub = hub
         self._flush = flush
+        self._close = close
         self._on_fatal = on_fatal
         self._work: deque[Input] = deque()
         self._starts: deque[Input] = deque()
@@ -64,14 +69,18 @@ class OwnerLoop:
         if self._start_error is not None:
             raise self._start_error
 
-    def post(self, item: Input) -> None:
-        """Send the owner a message. Any thread."""
-        if self._is_closed:
-            self._refuse(item)
-            return
+    def post(self, item: Input) -> bool:
+        """Send the owner a message. Any thread.
+
+        Returns:
+            False where it is refused: the end has come, or comes, and a client asks for more.
+        """
+        if self._is_closed or (self._is_stopping and isinstance(item, _OF_CLIENTS)):
+            return False
         queue = self._starts if isinstance(item, Start) else self._work
         queue.append(item)
         self._rouse()
+        return True
 
     def stop(self, timeout_s: float) -> None:
         """Handle what has arrived, close the store, end the thread."""
@@ -116,6 +125,8 @@ class OwnerLoop:
             self._sleep()
             # Read before the queues: what was posted before the stop is still handled.
             is_last = self._is_stopping
+            if is_last:
+                self._hub.state.streams.pause_all()
             self._hub.handle(self._next_batch())
             self._flush()
             if is_last and not self._work and not self._starts:
@@ -150,8 +161,10 @@ class OwnerLoop:
         for queue in (self._work, self._starts):
             while queue:
                 self._refuse(queue.popleft())
-        self._hub.state.store.close()
-        self._flush()
+        try:
+            self._hub.state.store.close()
+        finally:
+            self._close()
 
     @staticmethod
     def _refuse(item: Input) -> None:

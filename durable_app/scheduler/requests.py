@@ -44,7 +44,7 @@ class Requests:
         """Serve these from now on."""
         self._state = hub.state
         self._steps = hub.steps
-        self._again: Callable[[PurgeBy], None] = lambda _item: None
+        self._again: Callable[[PurgeBy], object] = lambda _item: None
         hub.serve(
             {
                 Start: self._on_start,
@@ -58,7 +58,7 @@ class Requests:
             }
         )
 
-    def continue_with(self, again: Callable[[PurgeBy], None]) -> None:
+    def continue_with(self, again: Callable[[PurgeBy], object]) -> None:
         """How long work is put back, so that others get their turn in between."""
         self._again = again
 
@@ -204,7 +204,15 @@ class Requests:
         else:
             item.reply.resolve(done)
 
-    def _remove(self, instance_ids: list[str]) -> int:
+    def _is_wanted(self, instance_id: str) -> bool:
+        """True while its rewound parent is about to let it go on."""
+        hot = self._state.cache.get(instance_id)
+        return hot is not None and any(
+            isinstance(m.event, ExecutionRewound) for m in hot.visible.values()
+        )
+
+    def _remove(self, found: list[str]) -> int:
+        instance_ids = [i for i in found if not self._is_wanted(i)]
         if not instance_ids:
             return 0
         removed = self._state.store.purge(instance_ids)

@@ -8,6 +8,7 @@ import logging
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from durable_app.errors import SchedulerUnavailableError
 from durable_app.ports import (
     Capacity,
     InstanceQuery,
@@ -69,10 +70,24 @@ Settled = list[tuple["asyncio.Future[Any]", Any, Exception | None]]
 
 
 class _Outbox:
-    """Answers on their way to event loops: one call per loop and drain, not one per answer."""
+    """Answers on their way to event loops: one call per loop and drain, not one per answer.
+
+    Used by the owner's thread, but for ``awaited``: everybody who waits for an answer, so that
+    nobody does for ever, however the hub ends.
+    """
 
     def __init__(self) -> None:
         self._settled: dict[asyncio.AbstractEventLoop, Settled] = {}
+        self.awaited: set[asyncio.Future[Any]] = set()
+        self.is_closed = False
+
+    def close(self) -> None:
+        """Nobody will be answered any more: tell them."""
+        # First of all: who comes later looks at this, and is not in the set.
+        self.is_closed = True
+        for future in list(self.awaited):
+            self.add(future, None, _stopped())
+        self.flush()
 
     def add(self, future: asyncio.Future[Any], value: Any, error: Exception | None) -> None:
         self._settled.setdefault(future.get_loop(), []).append((future, value, error))
@@ -87,6 +102,10 @@ class _Outbox:
             except RuntimeError:
                 # The loop is closed: nobody is left to be told.
                 _log.debug("answers_dropped", extra={"count": len(answers)})
+
+
+def _stopped() -> SchedulerUnavailableError:
+    return SchedulerUnavailableError("The task hub has stopped.")
 
 
 def _settle(answers: Settled) -> None:
@@ -118,7 +137,7 @@ class _FutureReply:
 class _Stream:
     """A connected worker's way back. Implements ``ports.WorkStream``."""
 
-    def __init__(self, stream_id: int, store: Store, post: Callable[[Input], None]) -> None:
+    def __init__(self, stream_id: int, store: Store, post: Callable[[Input], object]) -> None:
         self._id = stream_id
         self._store = store
         self._post = post
@@ -161,7 +180,8 @@ class TaskHub:
         self._outbox = _Outbox()
         hub = Hub(store, clock, options)
         requests = Requests(hub)
-        self._loop = OwnerLoop(hub, self._outbox.flush, on_fatal or _ignore)
+        outbox = self._outbox
+        self._loop = OwnerLoop(hub, outbox.flush, outbox.close, on_fatal or _ignore)
         requests.continue_with(self._loop.post)
         self._stream_ids = itertools.count(1)
         # Long reads happen beside the owner; two threads are what one database reader can feed.
@@ -183,7 +203,8 @@ class TaskHub:
         if self._is_running:
             self._is_running = False
             await asyncio.to_thread(self._loop.stop, grace_s)
-            self._readers.shutdown(wait=False, cancel_futures=True)
+            # Reads that wait for a thread are not cancelled: the closed store refuses them.
+            self._readers.shutdown(wait=False)
 
     # -- workers -----------------------------------------------------------------------------
 
@@ -198,15 +219,18 @@ class TaskHub:
     # -- clients -----------------------------------------------------------------------------
 
     async def _call(self, make: Callable[[Reply], Input]) -> Any:
-        reply = _FutureReply(self._outbox)
-        self._loop.post(make(reply))
-        self._flush_refused(reply)
-        return await reply.future
+        return await self._answer(make, _FutureReply(self._outbox))
 
-    def _flush_refused(self, reply: _FutureReply) -> None:
-        # After the end nobody flushes: an input that was refused on the spot is answered here.
-        if not self._is_running and not reply.future.done():
-            self._outbox.flush()
+    async def _answer(self, make: Callable[[Reply], Input], reply: _FutureReply) -> Any:
+        awaited = self._outbox.awaited
+        awaited.add(reply.future)
+        try:
+            is_taken = self._loop.post(make(reply))
+            if not is_taken or self._outbox.is_closed:
+                raise _stopped()
+            return await reply.future
+        finally:
+            awaited.discard(reply.future)
 
     async def start(self, request: StartRequest) -> str:
         """See ``Orchestrations.start``."""
@@ -238,11 +262,11 @@ class TaskHub:
         self, instance_id: str, until: WaitFor, timeout_s: float | None
     ) -> OrchestrationState | None:
         reply = _FutureReply(self._outbox)
-        self._loop.post(Watch(instance_id, until, reply))
-        self._flush_refused(reply)
         try:
             async with asyncio.timeout(timeout_s):
-                state: OrchestrationState | None = await reply.future
+                state: OrchestrationState | None = await self._answer(
+                    lambda reply: Watch(instance_id, until, reply), reply
+                )
                 return state
         except TimeoutError:
             return None
@@ -304,6 +328,8 @@ class TaskHub:
         return await self._read(self._store.read_history, instance_id, None)
 
     async def _read(self, function: Callable[..., _T], *arguments: Any) -> _T:
+        if self._outbox.is_closed or not self._is_running:
+            raise _stopped()
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._readers, function, *arguments)
 

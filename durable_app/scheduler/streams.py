@@ -116,6 +116,11 @@ class Streams:
         if stream is not None:
             stream.capacity = Capacity(0, 0, 0)
 
+    def pause_all(self) -> None:
+        """No worker takes further items."""
+        for stream_id in self._streams:
+            self.pause(stream_id)
+
     def disconnect(self, stream_id: int) -> list[Held]:
         """A worker is gone: everything it held, the latest first, to be given back."""
         stream = self._streams.pop(stream_id, None)

@@ -103,10 +103,19 @@ def sort_inbox(instance: Instance, work: OpenWork, messages: Iterable[Message]) 
             else:
                 heaps.strays.append(message.id)
         elif kind in CONTROL:
-            heaps.control.append(message)
+            if _is_meant(instance, message):
+                heaps.control.append(message)
+            else:
+                heaps.strays.append(message.id)
         else:
             heaps.events.append(message)
     return heaps
+
+
+def _is_meant(instance: Instance, message: Message) -> bool:
+    """False where a parent ends its child and the id belongs to somebody else's instance."""
+    parent = instance.parent
+    return message.key == 0 or (parent is not None and parent.key == message.key)
 
 
 def is_ready(instance: Instance, events: list[Message]) -> bool:

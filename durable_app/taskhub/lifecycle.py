@@ -52,7 +52,7 @@ from durable_app.taskhub.orchestration import (
     start_message,
 )
 from durable_app.taskhub.parents import notify_parent, resolve_parent
-from durable_app.taskhub.rewind import stay_failed
+from durable_app.taskhub.rewind import reborn, stay_failed
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -190,18 +190,17 @@ def control(known: Known, message: Message, now: datetime, ids: Ids) -> Decision
 
 
 def _terminate(known: Known, event: ExecutionTerminated, now: datetime, ids: Ids) -> Decision:
-    children = (
-        [child.instance_id for child in known.work.children.values()] if event.recurse else []
-    )
+    children = list(known.work.children.values()) if event.recurse else []
     last = ExecutionCompleted(-1, now, OrchestrationStatus.TERMINATED, event.input)
     ended = end_execution(known, last, now, ids, (event,))
     cascade = tuple(
         Message(
             MessageId(ids.next_key()),
-            child,
+            child.instance_id,
             None,
             ExecutionTerminated(-1, now, event.input, recurse=True),
             now,
+            child.key,
         )
         for child in children
     )
@@ -250,6 +249,10 @@ def _rewind(
         return make_turn(instance, [message], now)
     if parent is None:
         return Decision(instance.instance_id, consumed=(message.id,))
+    if instance.parent == parent:
+        # It was purged, and the rewind of its parent has put a new row in its place.
+        begin = start_message(instance, now, ids)
+        return Decision(instance.instance_id, messages=(begin,), consumed=(message.id,))
     # A parent was rewound and waits for this child with a new key.
     adopted = msgspec.structs.replace(instance, parent=parent, revision=instance.revision + 1)
     return Decision(
@@ -282,29 +285,9 @@ def _claim(
     """A rewound parent wants a child whose id is somebody else's: the rules for a start hold."""
     instance = known.instance
     born = reborn(event, instance.instance_id, now, ids)
-    if born is None or born.instance is None or not instance.is_terminal:
+    if born is None or not instance.is_terminal:
         return _refuse(instance, message, parent, now, ids)
-    return start(born.instance, known, TERMINAL, now, ids)
-
-
-def reborn(event: ExecutionRewound, instance_id: str, now: datetime, ids: Ids) -> Decision | None:
-    """The start of a child that its rewound parent needs and that was purged meanwhile."""
-    if event.parent is None or event.name is None:
-        return None
-    row = msgspec.structs.replace(
-        new_instance(
-            instance_id,
-            event.name,
-            now,
-            ids,
-            version=event.version,
-            input=event.input,
-            tags=event.tags,
-        ),
-        parent=event.parent,
-        parent_trace_context=event.parent_trace_context,
-    )
-    return Decision(instance_id, row, RowChange.INSERT, messages=(start_message(row, now, ids),))
+    return start(born, known, TERMINAL, now, ids)
 
 
 # ---------------------------------------------------------------------------------------------

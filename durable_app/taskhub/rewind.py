@@ -90,6 +90,9 @@ def apply_rewind(
         attempts=0,
         not_before=None,
     )
+    # A child that was purged meanwhile is born anew; the rows of the others stay.
+    asked_for = ((m.event, m.instance_id) for m in messages)
+    births = (reborn(e, i, now, ids) for e, i in asked_for if isinstance(e, ExecutionRewound))
     return Decision(
         instance.instance_id,
         row,
@@ -97,6 +100,7 @@ def apply_rewind(
         instance.revision,
         history=tuple(history),
         replaces_history=True,
+        births=tuple(birth for birth in births if birth is not None),
         messages=tuple(messages),
         tasks=tuple(tasks),
         consumed=turn.messages,
@@ -133,6 +137,25 @@ def stay_failed(
         instance.revision,
         messages=notify_parent(row, now, ids) if asked else (),
         consumed=consumed,
+    )
+
+
+def reborn(event: ExecutionRewound, instance_id: str, now: datetime, ids: Ids) -> Instance | None:
+    """The row of a child that its rewound parent needs, should it have been purged meanwhile."""
+    if event.parent is None or event.name is None:
+        return None
+    return Instance(
+        instance_id,
+        ids.execution_id(),
+        event.name,
+        OrchestrationStatus.PENDING,
+        now,
+        now,
+        version=event.version,
+        input=event.input,
+        parent=event.parent,
+        tags=event.tags,
+        parent_trace_context=event.parent_trace_context,
     )
 
 

@@ -25,8 +25,9 @@ from durable_app.protocol import (
 )
 from durable_app.taskhub.delivery import Turn, is_ready, sort_inbox
 from durable_app.taskhub.instance import Known, OpenWork, RowChange
-from durable_app.taskhub.lifecycle import control, give_up, reborn
+from durable_app.taskhub.lifecycle import control, give_up
 from durable_app.taskhub.orchestration import complete
+from durable_app.taskhub.rewind import reborn
 from tests.unit.taskhub.builders import (
     NOW,
     OLD_EXECUTION,
@@ -271,17 +272,22 @@ def test_a_stranger_stays_where_the_request_does_not_say_what_to_start():
 
 
 def test_a_child_that_was_purged_is_born_anew():
-    decision: Any = reborn(ASKED_BY_PARENT, "child-1", NOW, CountingIds())
-    assert decision.change is RowChange.INSERT
-    row = decision.instance
-    assert (row.instance_id, row.name, row.version, row.input) == (
+    _, decision = rewind(
+        SubOrchestrationInstanceCreated(1, NOW, "child-1", "order", "2", '"in"', key=11)
+    )
+    (birth,) = decision.births
+    assert (birth.instance_id, birth.name, birth.version, birth.input) == (
         "child-1",
         "order",
         "2",
         '"in"',
     )
-    assert row.parent == a_parent(key=99)
-    assert decision.messages[0].execution_id == row.execution_id
+    (asked,) = [m for m in decision.messages if isinstance(m.event, ExecutionRewound)]
+    assert birth.parent == asked.event.parent
+    message, born = ask(birth, asked.event)
+    assert born.consumed == (message.id,)
+    assert [type(m.event) for m in born.messages] == [ExecutionStarted]
+    assert born.messages[0].execution_id == birth.execution_id
 
 
 @pytest.mark.parametrize("lost", ["parent", "name"])
