@@ -84,6 +84,14 @@ MATCHING: Final[dict[type[Event], Callable[[Any, OrchestratorAction], bool]]] = 
 }
 
 
+def resembles(event: Event, action: OrchestratorAction) -> bool:
+    """Tell whether time and payload agree too, which decides between two that match."""
+    return all(
+        getattr(event, field, None) == getattr(action, field, None)
+        for field in ("fire_at", "input")
+    )
+
+
 def mismatch(event: Event, action: OrchestratorAction | None, where: str) -> NonDeterminismError:
     """Return the error for an event that the code does not confirm.
 

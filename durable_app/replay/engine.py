@@ -105,10 +105,10 @@ class Execution(Fold):
             self._break_off(error)
             # Not looked at any more, but it asks for another answer than this error.
             self._rewound = any(isinstance(event, ExecutionRewound) for event in new)
-        if self._table is self._FINISHED or self._awaited is None:
+        if self._is_over or self._awaited is None:
             return self._conclude(past)
         actions = tuple(ledger.flush())
-        if not self._observes_yields:
+        if self._env.emit is Emit.NEW:
             self._chronicle.add_actions(actions, context.current_utc_datetime)
         return ReplayResult(
             actions,
@@ -162,7 +162,7 @@ class Execution(Fold):
             self._ledger.custom_status,
             self._ledger.trace() if self._observes_yields else (),
             self._take_warnings() if self._warnings else (),
-            self._table is self._FINISHED,
+            self._is_over,
         )
 
     def _take_warnings(self) -> tuple[str, ...]:
@@ -189,9 +189,28 @@ class Execution(Fold):
             self._feed(history)
         except (NonDeterminismError, OrchestratorError) as error:
             self._break_off(error)
-        fatal = None if self._outcome is None or self._outcome.alone else self._fatal
+        fatal = None if self._broke_off else self._fatal
         self.close()
-        return inquest.without_failures(history, fatal)
+        if fatal is not None:
+            for unseen in (True, False):
+                shorter = inquest.without_failures(history, fatal, unseen=unseen)
+                if self._fits(shorter):
+                    return shorter
+        return tuple(history)
+
+    def _fits(self, history: Sequence[HistoryEvent]) -> bool:
+        """Tell whether the code follows a history that was shortened.
+
+        It does not if it went on because of a failure that it never looked at (``is_completed``).
+        """
+        execution = Execution(self._fn, self._env, self._input_type)
+        execution.advance(history, ())
+        execution.close()
+        return not execution._broke_off  # noqa: SLF001  of the same class
+
+    @property
+    def _broke_off(self) -> bool:
+        return self._outcome is not None and self._outcome.alone
 
 
 def replay(

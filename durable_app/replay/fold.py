@@ -38,6 +38,7 @@ from durable_app.protocol import (
     TimerFired,
 )
 from durable_app.replay.determinism import MATCHING, mismatch
+from durable_app.replay.environment import ReplayEnv, RetryMode
 from durable_app.replay.failures import UNKNOWN_FAILURE, activity_error, child_error
 from durable_app.replay.tasks import (
     FAILED,
@@ -67,12 +68,13 @@ _ENDED_BY_CODE: Final = (_Status.COMPLETED, _Status.CONTINUED_AS_NEW)
 class Fold(UserCode):
     """An orchestrator that follows its history."""
 
-    __slots__ = ("_buffer", "_ended", "_inquest", "_rewound", "_table", "_warnings")
+    __slots__ = ("_buffer", "_ended", "_inquest", "_is_over", "_rewound", "_table", "_warnings")
 
     def __init__(self, fn: Orchestrator, env: ReplayEnv, input_type: Any = None) -> None:
         super().__init__(fn, env, input_type)
         self._buffer: list[HistoryEvent] = []
         self._ended = False
+        self._is_over = False
         self._rewound = False
         self._warnings: list[str] = []
         self._table: _Table = self._RUNNING
@@ -219,13 +221,13 @@ class Fold(UserCode):
             raise mismatch(event, self._ledger.awaited_action, self._where())
         # Otherwise the hub has ended it, whatever the code would still do.
         self._ended = True
-        self._table = self._FINISHED
+        self._end()
         self._stop()
 
     def _on_rewound(self, _event: ExecutionRewound) -> None:
         if not self._context.is_replaying:
             self._rewound = True
-            self._table = self._FINISHED
+            self._end()
 
     def _warn_of_stray(self, event: HistoryEvent, number: int) -> None:
         self._warnings.append(
@@ -236,7 +238,13 @@ class Fold(UserCode):
     def _finish(self, outcome: Outcome) -> None:
         super()._finish(outcome)
         self._ended = False
-        self._table = self._FINISHED
+        self._end()
+
+    def _end(self) -> None:
+        self._is_over = True
+        # A host that repeats goes on with that; what it records must find its task.
+        repeats = self._env.retry is RetryMode.HOST
+        self._table = self._FINISHED_ELSEWHERE if repeats else self._FINISHED
 
     # -- the states --------------------------------------------------------------------------
 
@@ -274,6 +282,13 @@ class Fold(UserCode):
         SubOrchestrationInstanceFailed: _on_late_failure,
         ExecutionCompleted: _on_completed,
         ExecutionRewound: _on_rewound,
+    }
+    _FINISHED_ELSEWHERE: ClassVar[_Table] = {
+        **_FINISHED,
+        OrchestratorStarted: _on_orchestrator_started,
+        TaskFailed: _on_task_failed,
+        SubOrchestrationInstanceFailed: _on_child_failed,
+        TimerFired: _on_timer_fired,
     }
 
 

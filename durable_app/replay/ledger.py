@@ -15,13 +15,13 @@ after ``continue_as_new`` or ``close``.
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 import msgspec
 
 from durable_app.errors import OrchestratorError
 from durable_app.protocol import CreateSubOrchestration, Event, OrchestratorAction
-from durable_app.replay.determinism import MATCHING
+from durable_app.replay.determinism import MATCHING, resembles
 from durable_app.replay.environment import Emit, ReplayEnv, ScheduleAt, YieldTrace
 from durable_app.replay.mailbox import Mailbox
 from durable_app.replay.tasks import (
@@ -31,9 +31,6 @@ from durable_app.replay.tasks import (
     Task,
     TimerTask,
 )
-
-if TYPE_CHECKING:
-    pass
 
 _Renumbered = Any
 """Result of ``msgspec.structs.replace``, which keeps the type of its argument."""
@@ -205,7 +202,14 @@ class Ledger:
             for task in list(queue)[:1]
             if agrees(event, task.action)
         ]
-        candidates.sort(key=lambda entry: entry[1].action.id != event.event_id)
+        # A host that repeats writes its own timers before those of the code, which may have been
+        # numbered first: the one that looks like the event is the one, whatever its number.
+        candidates.sort(
+            key=lambda entry: (
+                not resembles(event, entry[1].action),
+                entry[1].action.id != event.event_id,
+            )
+        )
         if not candidates:
             return False
         queue, task = candidates[0]

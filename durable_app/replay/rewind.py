@@ -58,22 +58,21 @@ class Inquest:
         self._seen_at.setdefault(id(error), self._asked())
 
     def without_failures(
-        self, history: Sequence[HistoryEvent], fatal: BaseException | None
+        self, history: Sequence[HistoryEvent], fatal: BaseException, *, unseen: bool
     ) -> tuple[HistoryEvent, ...]:
         """Return the history from which the execution goes on.
 
         Args:
             history: up to the completion, without it.
-            fatal: what killed the execution; None if that was not an exception of its code.
+            fatal: what killed the execution.
+            unseen: leave out the failures too that the code never got to see.
         """
-        if fatal is None:
-            return tuple(history)
         killers = _chain(fatal)
-        gone = set(self._late)
+        gone = set(self._late) if unseen else set()
         first_dropped: int | None = None
         for error, event in self._failures:
             seen_at = self._seen_at.get(id(error))
-            if seen_at is not None and id(error) not in killers:
+            if id(error) not in killers and not (unseen and seen_at is None):
                 continue
             gone.add(id(event))
             if seen_at is not None and (first_dropped is None or seen_at < first_dropped):

@@ -334,6 +334,9 @@ class WhenAnyTask(CompositeTask[Task[T]]):
             return False
         self.outcome = child
         self.state = SUCCEEDED
+        if child.state is FAILED:
+            # Code goes on because of this failure, whether or not it looks at it.
+            reveal(child.outcome)
         return True
 
 

@@ -243,6 +243,46 @@ def test_the_earliest_of_the_fatal_failures_decides_what_goes() -> None:
     assert [event.name for event in history if isinstance(event, TaskScheduled)] == ["a"]
 
 
+def test_a_failure_that_the_code_only_asked_about_stays() -> None:
+    def orchestrator(context):
+        optional = context.call_activity("optional")
+        yield context.wait_for_external_event("go")
+        if optional.is_completed:
+            yield context.call_activity("after")
+        yield context.call_activity("needed")
+
+    world = World(orchestrator)
+    world.turn(failed(1), raised("go"))
+    world.turn(done(2))
+    world.turn(failed(3))
+    assert failures_in(rewound(world)) == [1]
+
+
+def test_a_failure_that_won_a_race_stays_although_nobody_looked_at_it() -> None:
+    def orchestrator(context):
+        yield context.task_any([context.call_activity("a"), context.call_activity("b")])
+        yield context.call_activity("needed")
+
+    world = World(orchestrator)
+    world.turn(failed(1))
+    world.turn(failed(2), failed(3))
+    assert failures_in(rewound(world)) == [1]
+
+
+def test_code_that_follows_no_history_keeps_all_of_it() -> None:
+    visits: list[int] = []
+
+    def fickle(context):
+        visits.append(1)
+        if len(visits) > 2:
+            yield context.create_timer(context.current_utc_datetime)
+        yield context.call_activity("a")
+
+    world = World(fickle)
+    world.turn(failed(1))
+    assert rewind_history(fickle, world.history, world.env) == tuple(world.history[:-1])
+
+
 def test_a_history_without_an_end_stays_as_it_is() -> None:
     world = World(two_steps)
     assert rewind_history(two_steps, world.history, ReplayEnv()) == tuple(world.history)
