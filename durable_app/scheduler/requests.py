@@ -198,18 +198,21 @@ class Requests:
 
     def _on_purge_by(self, item: PurgeBy) -> None:
         found = self._state.store.select_purgeable(item.which, _PURGE_SLICE)
-        done = item.done + self._remove(found)
-        if len(found) == _PURGE_SLICE:
-            self._again(msgspec.structs.replace(item, done=done))
+        removed = self._remove(found)
+        if len(found) == _PURGE_SLICE and removed:
+            self._again(msgspec.structs.replace(item, done=item.done + removed))
         else:
-            item.reply.resolve(done)
+            item.reply.resolve(item.done + removed)
 
     def _is_wanted(self, instance_id: str) -> bool:
-        """True while its rewound parent is about to let it go on."""
+        """True while a rewind waits to let it go on: its parent depends on it."""
         hot = self._state.cache.get(instance_id)
-        return hot is not None and any(
-            isinstance(m.event, ExecutionRewound) for m in hot.visible.values()
-        )
+        if hot is not None:
+            inbox = hot.inbox
+        else:
+            stored = self._state.store.load(instance_id)
+            inbox = list(stored.messages) if stored is not None else []
+        return any(isinstance(message.event, ExecutionRewound) for message in inbox)
 
     def _remove(self, found: list[str]) -> int:
         instance_ids = [i for i in found if not self._is_wanted(i)]
