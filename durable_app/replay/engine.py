@@ -206,7 +206,7 @@ class Execution(Fold):
         execution = Execution(self._fn, self._env, self._input_type)
         execution.advance(history, ())
         execution.close()
-        return not execution._broke_off  # noqa: SLF001  of the same class
+        return not execution._broke_off
 
     @property
     def _broke_off(self) -> bool:

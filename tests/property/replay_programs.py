@@ -1,6 +1,6 @@
 """Random orchestrators, and a tiny hub that runs them and records history.
 
-A program is a tuple of steps; ``orchestrator_of`` makes a generator function of it. What an activity
+A program is a tuple of steps; ``orchestrator_of`` makes a generator function of it. What a task
 does is in its name (``ok``, or ``fails 2``: the first two attempts), so that the hub needs no code.
 """
 
@@ -81,7 +81,7 @@ PROGRAMS = st.tuples(
 def orchestrator_of(program: Program) -> Callable[[Any], Any]:
     steps, ending = program
 
-    def orchestrator(context: Any) -> Iterator[Any]:
+    def orchestrator(context: Any) -> Any:
         log: list[Any] = []
         serial = count()
         yield from _run(context, steps, log, serial)
@@ -146,7 +146,8 @@ def _task(context: Any, leaf: Program, serial: Iterator[int]) -> Any:
             return context.task_all([_task(context, each, serial) for each in inner])
         case ("any", inner):
             return context.task_any([_task(context, each, serial) for each in inner])
-    raise AssertionError(leaf)
+        case _:
+            raise AssertionError(leaf)
 
 
 class Turn:
@@ -244,6 +245,8 @@ class Hub:
                 self.coming.append(lambda: self._answer(action, number, child=False))
             case CreateSubOrchestration():
                 self.coming.append(lambda: self._answer(action, number, child=True))
+            case _:
+                raise AssertionError(action)
 
     def _answer(
         self, action: ScheduleTask | CreateSubOrchestration, number: int, *, child: bool

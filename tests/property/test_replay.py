@@ -48,7 +48,7 @@ WARM_MODES = ("hub", "foreign history", "at the yield")
 
 
 def run(program: Program, env: ReplayEnv, seed: int, *, warm: bool = False) -> Hub:
-    hub = Hub(program, env, Random(seed).randrange, warm=warm)  # noqa: TID251  a fixed seed
+    hub = Hub(program, env, Random(seed).randrange, warm=warm)
     hub.run()
     return hub
 
