@@ -76,10 +76,10 @@ class DurableFunction:
         found = self.versions.get(version or None) or self.versions.get(None)
         if found is not None:
             return found
+        wanted = f"no version '{version}'" if version else "no orchestrator without a version"
         known = quoted(known for known in self.versions if known is not None)
-        wanted = f"version '{version}'" if version else "an unversioned orchestrator"
         raise DefinitionError(
-            f"Orchestration '{self.name}' has not got {wanted}; the app knows {known}. Keep the"
-            f" orchestrator of a version until its last instance has finished, or add one without"
-            f" version=... for all others."
+            f"Orchestration '{self.name}' has {wanted}; the app knows {known}. Keep the"
+            " orchestrator of a version until its last instance has finished, or add one without"
+            " version=... for all others."
         )
