@@ -101,7 +101,7 @@ class _Outbox:
                 loop.call_soon_threadsafe(_settle, answers)
             except RuntimeError:
                 # The loop is closed: nobody is left to be told.
-                _log.debug("answers_dropped", extra={"count": len(answers)})
+                _log.debug("%d answer(s) had nobody left to hear them.", len(answers))
 
 
 def _stopped() -> SchedulerUnavailableError:

@@ -31,7 +31,7 @@ class Invocations:
         try:
             self._observer.executing(name, invocation_id, "(null)")
         except Exception:  # noqa: BLE001  the console may be closed; the function runs all the same
-            _log.exception("observer_failed")
+            _log.exception("An invocation could not be shown on the console.")
         return invocation_id, self._clock.monotonic()
 
     def end(self, name: str, begun: Begun | None, failure: FailureDetails | None) -> None:
@@ -45,4 +45,4 @@ class Invocations:
         try:
             self._observer.executed(name, invocation_id, self._clock.monotonic() - since, text)
         except Exception:  # noqa: BLE001  as above
-            _log.exception("observer_failed")
+            _log.exception("An invocation could not be shown on the console.")

@@ -140,7 +140,11 @@ class OrchestratorThread:
         try:
             responses.append(self._turn(request))
         except BaseException as error:  # noqa: BLE001  top of a loop: the item is given back, others go on
-            _log.exception("turn_failed", extra={"instance_id": request.instance_id})
+            _log.exception(
+                "A turn of orchestration '%s' (instance %s) was lost; it will be tried again.",
+                request.name,
+                request.instance_id,
+            )
             if self._stream is not None:
                 failure = failure_of(error)
                 reason = f"{failure.error_type}: {failure.error_message}"
