@@ -158,7 +158,7 @@ def test_an_observer_that_fails_changes_nothing(name, caplog):
     invocations = Invocations(Console(is_broken=True), SystemClock())
     desk, _ = asyncio.run(run(name, invocations=invocations))
     assert json.loads(desk.next_result().result) == 42
-    assert [r.getMessage() for r in caplog.records] == ["observer_failed"] * 2
+    assert [r.getMessage() for r in caplog.records] == ["An invocation could not be shown on the console."] * 2
 
 
 def test_there_is_a_thread_for_each_that_runs_up_to_the_slots():
