@@ -122,7 +122,9 @@ def bare_type(hint: Any) -> type | None:
     hint = _without_metadata(hint)
     origin = typing.get_origin(hint)
     found = hint if origin is None else origin
-    return found if isinstance(found, type) and found is not types.UnionType else None
+    # Any is a class since Python 3.11.
+    no_class = not isinstance(found, type) or found in (Any, types.UnionType)
+    return None if no_class else found
 
 
 def binding_type(hint: Any) -> Any:

@@ -16,7 +16,9 @@ def raw_bindings(function):
 
 def index(app):
     """Name to bindings of all functions, in order."""
-    return {function.get_function_name(): raw_bindings(function) for function in app.get_functions()}
+    return {
+        function.get_function_name(): raw_bindings(function) for function in app.get_functions()
+    }
 
 
 def only(app):

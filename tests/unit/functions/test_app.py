@@ -114,7 +114,9 @@ def test_the_name_of_a_def_is_checked_when_no_decorator_can_change_it_any_more(a
         return x
 
     builder = app.activity_trigger("x")(_private)
-    with pytest.raises(DefinitionError, match=r"test_app\.py:\d+: _private: a function name starts"):
+    with pytest.raises(
+        DefinitionError, match=r"test_app\.py:\d+: _private: a function name starts"
+    ):
         app.get_functions()
 
     app.function_name("public")(builder)
