@@ -205,8 +205,10 @@ class Requests:
             item.reply.resolve(item.done + removed)
 
     def _is_wanted(self, instance_id: str) -> bool:
-        """True while a rewind waits to let it go on: its parent depends on it."""
+        """True while it is about to go on: started anew, or awaited by a rewind."""
         hot = self._state.cache.get(instance_id)
+        if hot is not None and not hot.is_idle:
+            return True
         if hot is not None:
             inbox = hot.inbox
         else:

@@ -62,7 +62,8 @@ def within(scenario):
 
 
 def test_after_a_fatal_error_nobody_waits_for_ever():
-    store, told = FragileStore(), []
+    store = FragileStore()
+    told: list[BaseException] = []
 
     async def scenario():
         hub = a_hub(store, told.append)
@@ -193,9 +194,10 @@ def test_a_closed_event_loop_harms_nobody():
     hub = a_hub(store)
 
     async def impatient():
-        asyncio.ensure_future(hub.start(StartRequest("order", "a")))
-        asyncio.ensure_future(hub.wait_for_start("a"))
+        calls = (hub.start(StartRequest("order", "a")), hub.wait_for_start("a"))
+        tasks = [asyncio.ensure_future(call) for call in calls]
         await asyncio.sleep(0)
+        assert not any(task.done() for task in tasks)
 
     asyncio.run(impatient())
 
