@@ -83,16 +83,18 @@ _HOME = {
 _OTHER_NAME = {"DurableOrchestrationContext": "OrchestrationContext"}
 
 
-def __getattr__(name: str) -> Any:
-    """Load what is asked for; the next access does not come here."""
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    home = import_module(f"{__name__}.{_HOME.get(name, 'errors')}")
-    value = getattr(home, _OTHER_NAME.get(name, name))
-    globals()[name] = value
-    return value
+if not TYPE_CHECKING:  # A type checker that saw it would take every misspelt name for Any.
+
+    def __getattr__(name: str) -> Any:
+        """Load what is asked for; the next access does not come here."""
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        home = import_module(f"{__name__}.{_HOME.get(name, 'errors')}")
+        value = getattr(home, _OTHER_NAME.get(name, name))
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:
-    """Names that are loaded and names that can be."""
-    return sorted({*globals(), *__all__})
+    """The public names, loaded or not."""
+    return sorted({*__all__, *(name for name in globals() if name.startswith("__"))})

@@ -156,5 +156,5 @@ def test_a_binding_without_a_parameter_is_refused(app):
     app.queue_output(arg_name="message", queue_name="q", connection="S")(
         app.activity_trigger("x")(act)
     )
-    with pytest.raises(DefinitionError, match="no parameter 'message'.*Did you mean 'messages'"):
+    with pytest.raises(DefinitionError, match=r"no parameter 'message'.*Did you mean 'messages'"):
         app.get_functions()

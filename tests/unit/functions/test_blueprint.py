@@ -7,6 +7,7 @@ from unittest.mock import Mock
 
 import azure.functions as func
 import pytest
+from azure.functions.decorators.function_app import FunctionBuilder
 
 import durable_app as df
 from durable_app.errors import DefinitionError
@@ -50,7 +51,7 @@ def _counter(context):
     return context
 
 
-def test_a_client_input_is_emitted_with_its_hub_and_connection(app):
+def test_a_client_input_is_emitted_with_its_hub_and_connection(app: df.DFApp):
     @app.route(route="start/{name}", methods=["POST"], auth_level=func.AuthLevel.ANONYMOUS)
     @app.durable_client_input("client", task_hub="H", connection_name="C")
     async def start(req: func.HttpRequest, client) -> func.HttpResponse:
@@ -119,7 +120,7 @@ def test_a_decorator_changes_its_own_builder_although_another_one_is_last(app):
 
     assert app.function_name("renamed")(first) is first
 
-    assert [builder.__durable_name__() for builder in app._function_builders][0] == "renamed"
+    assert first.__durable_name__() == "renamed"
     assert len(app._function_builders) == 2
 
 
@@ -129,10 +130,10 @@ def test_the_builder_can_be_called_and_refers_to_the_function(app):
 
     builder = app.activity_trigger("city", activity="greet")(hello)
 
-    assert isinstance(builder, func.decorators.function_app.FunctionBuilder)
     assert builder("Tokyo") == builder(city="Tokyo") == "Hello Tokyo"
     assert builder.__durable_function__ is hello
-    assert builder.__durable_name__() == hello.__durable_name__() == "greet"
+    assert builder.__durable_name__() == vars(hello)["__durable_name__"]() == "greet"
+    assert isinstance(builder, FunctionBuilder)
 
 
 def test_a_function_without_durable_decorators_can_be_called_too(app):
@@ -324,7 +325,7 @@ def test_a_builder_of_another_blueprint_is_refused(app):
         app.durable_client_input("req")(builder)
 
 
-def test_all_decorators_of_azure_functions_work_beside_ours(app):
+def test_all_decorators_of_azure_functions_work_beside_ours(app: df.DFApp):
     @app.retry(strategy="fixed_delay", max_retry_count="3", delay_interval="1")
     @app.queue_output(arg_name="msg", queue_name="q", connection="S")
     @app.durable_client_input("client")

@@ -26,7 +26,8 @@ from durable_app.functions.index import index_app
 from tests.unit.functions.azure_worker import assert_accepts, only
 
 if TYPE_CHECKING:
-    from durable_app import NothingOfThatName  # type: ignore[attr-defined]  # never resolved
+    from collections.abc import Generator
+    from decimal import Decimal as NothingOfThatName
 
 T = typing.TypeVar("T")
 
@@ -79,7 +80,7 @@ def handle_for(app, function, parameter="x"):
 # -- Shape ------------------------------------------------------------------------------------
 
 
-def orchestrator(my: NothingOfThatName) -> NothingOfThatName:
+def orchestrator(my: NothingOfThatName) -> Generator[NothingOfThatName]:
     """Say what it does."""
     yield my
 
@@ -153,7 +154,7 @@ def test_the_worker_sees_bare_types_of_an_activity(app, hint, seen):
     )
 
 
-def test_a_union_on_another_binding_is_not_shown(app):
+def test_a_union_on_another_binding_is_not_shown(app: df.DFApp):
     @app.queue_output(arg_name="msg", queue_name="q", connection="S")
     @app.durable_client_input("client")
     @app.schedule("timer", "0 * * * * *")
@@ -180,7 +181,7 @@ def test_a_function_without_named_parameters_gets_those_of_its_bindings(app):
 
 def test_a_plain_function_is_no_handle(app):
     assert handle_of(orchestrator) is None
-    assert handle_of(types.SimpleNamespace(durable=1)) is None
+    assert handle_of(functools.partial(int)) is None
 
 
 # -- Orchestrations and entities ----------------------------------------------------------------
@@ -198,7 +199,7 @@ def test_an_orchestration_runs_through_the_runtime(app, runtime):
 
 def test_without_a_runtime_an_orchestration_says_where_it_can_run(app):
     app.orchestration_trigger("my")(orchestrator)
-    with pytest.raises(UnsupportedOnHostError, match="'orchestrator'.*`func start`.*classic"):
+    with pytest.raises(UnsupportedOnHostError, match=r"'orchestrator'.*`func start`.*classic"):
         only(app).get_user_function()(my="{}")
 
 
@@ -308,15 +309,17 @@ def test_an_async_object_is_an_async_activity(app):
 
 
 def test_an_annotation_may_name_a_class_that_is_defined_later(app):
-    def act(x: Later) -> int:
+    def act(x):
         return x.amount
 
+    act.__annotations__ = {"x": "DefinedBelow"}
     handle = handle_for(app, act)
-    globals()["Later"] = Order
+    assert handle.__annotations__ == {}
+    globals()["DefinedBelow"] = Order
     try:
         assert handle(x={"amount": 5}) == 5
     finally:
-        del globals()["Later"]
+        del globals()["DefinedBelow"]
 
 
 def test_an_activity_without_annotation_takes_plain_values(app):
@@ -371,7 +374,9 @@ def test_a_worker_calls_through_the_facts(app):
     for function in (act, later):
         app.durable_client_input("client")(app.activity_trigger("x")(function))
     index = index_app(app)
-    sync, coroutine = (index.activities[name].durable for name in ("act", "later"))
+    sync, coroutine = index.activities["act"].durable, index.activities["later"].durable
+    assert sync is not None
+    assert coroutine is not None
 
     assert call_activity_function(sync, {"amount": 1}, {"client": "c"}) == [1, "c"]
     running = call_async_activity_function(coroutine, {"amount": 2}, {"client": "c"})

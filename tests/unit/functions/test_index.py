@@ -50,7 +50,8 @@ def plain():
 
 @pytest.mark.parametrize("make", [ours, plain])
 def test_every_function_is_described(make):
-    http, orchestration, activity, entity = index_app(make()).functions
+    app = make()
+    http, orchestration, activity, entity = index_app(app).functions
 
     assert (http.name, http.trigger_type, http.is_async) == ("start", "httpTrigger", True)
     assert (http.route, http.methods, http.auth_level) == (
@@ -63,11 +64,19 @@ def test_every_function_is_described(make):
         "httpTrigger",
         "http",
     ]
-    assert http.durable.kind == "client"
+    assert [
+        function.durable and function.durable.kind for function in index_app(app).functions
+    ] == [
+        "client",
+        "orchestration",
+        "activity",
+        "entity",
+    ]
+    assert http.durable is not None
     assert http.durable.name == "start"
-    assert (orchestration.name, orchestration.durable.name) == ("chain", "Chain")
+    assert orchestration.name == "chain"
     assert (activity.route, activity.methods, activity.auth_level) == (None, (), None)
-    assert activity.handle.durable is activity.durable
+    assert getattr(activity.handle, "durable", None) is activity.durable
     assert not activity.is_async
     assert entity.trigger_type == "entityTrigger"
     assert {function.script_file for function in (http, entity)} == {"function_app.py"}
@@ -76,9 +85,9 @@ def test_every_function_is_described(make):
 @pytest.mark.parametrize("make", [ours, plain])
 def test_durable_functions_are_found_by_their_durable_names(make):
     index = index_app(make())
-    assert index.find("orchestration", "Chain").name == "chain"
+    assert index.find("orchestration", "Chain") is index.orchestrations["Chain"]
     assert index.find("orchestration", "chain") is None
-    assert index.find("activity", "greet").name == "greet"
+    assert index.find("activity", "greet") is index.activities["greet"]
     assert index.find("entity", "COUNTER") is index.find("entity", "counter")
     assert index.find("entity", "other") is None
     assert list(index.entities) == ["counter"]

@@ -45,7 +45,7 @@ def test_the_worker_accepts_every_handle():
         msg.set(str((timer, client)))
 
     @app.entity_trigger("context")
-    def counter(context: Any) -> None:
+    def counter(context: Any) -> Any:
         return context
 
     meta.load_binding_registry()

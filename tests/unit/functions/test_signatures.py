@@ -11,10 +11,10 @@ import pytest
 from durable_app.functions import signatures
 
 if TYPE_CHECKING:
-    from durable_app import NothingOfThatName  # type: ignore[attr-defined]  # never resolved
+    from decimal import Decimal as NothingOfThatName
 
 
-def function(a: int, b: NothingOfThatName = None, *rest, c: str, **more) -> int:
+def function(a: int, b: NothingOfThatName, *rest, c: str, **more) -> int:
     return a
 
 

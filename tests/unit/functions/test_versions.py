@@ -123,7 +123,7 @@ def test_one_function_name_twice_gets_azures_words(app):
 def test_activities_and_entities_have_unique_names(app, decorator, first, second):
     getattr(app, decorator)("context", first)(v1)
     getattr(app, decorator)("context", second)(v2)
-    with pytest.raises(DefinitionError, match="is defined already at .*give one of them another"):
+    with pytest.raises(DefinitionError, match=r"is defined already at .*give one of them another"):
         app.get_functions()
 
 

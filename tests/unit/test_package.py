@@ -1,0 +1,54 @@
+"""The package itself: lazy names."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import durable_app
+
+ROOT = Path(durable_app.__file__).parent.parent
+
+
+@pytest.mark.parametrize("name", durable_app.__all__)
+def test_every_public_name_can_be_loaded(name):
+    vars(durable_app).pop(name, None)
+    value = getattr(durable_app, name)
+    assert vars(durable_app)[name] is value
+    assert value.__module__.startswith("durable_app.")
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="module 'durable_app' has no attribute 'Nothing'"):
+        durable_app.Nothing  # type: ignore[attr-defined]  # noqa: B018  the access is the test
+
+
+def test_public_names_are_listed_before_they_are_loaded():
+    listed = dir(durable_app)
+    assert set(durable_app.__all__) <= set(listed)
+    assert "__version__" in listed
+    assert "import_module" not in listed
+    assert durable_app.__all__ == sorted(durable_app.__all__)
+
+
+def modules_after(statement: str) -> set[str]:
+    done = subprocess.run(
+        [sys.executable, "-c", f"{statement}\nimport sys; print(*sys.modules)"],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+    return set(done.stdout.split())
+
+
+def test_the_app_brings_nothing_heavy_beyond_azure_functions():
+    ours = modules_after("import durable_app; durable_app.DFApp")
+    azures = modules_after("import azure.functions")
+    heavy = {"grpc", "google.protobuf", "sqlite3", "aiohttp", "pydantic", "asyncio"}
+    assert (ours - azures) & heavy == set()
+    assert "durable_app.functions.app" in ours
