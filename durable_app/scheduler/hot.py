@@ -26,7 +26,6 @@ from durable_app.taskhub.instance import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from datetime import datetime
 
     from durable_app.protocol import CompletionToken
@@ -229,13 +228,17 @@ class HotCache:
         """Forget idle instances, the least recently used first, until the budget holds."""
         if self._bytes <= self._budget:
             return
-        for instance_id in list(self._oldest()):
-            if self._bytes <= self._budget:
-                return
+        excess = self._bytes - self._budget
+        idle: list[str] = []
+        # Only as far as needed: under load this happens after every drain.
+        for instance_id, hot in self._entries.items():
+            if excess <= 0:
+                break
+            if hot.is_idle:
+                idle.append(instance_id)
+                excess -= self._sizes[instance_id]
+        for instance_id in idle:
             self.drop(instance_id)
-
-    def _oldest(self) -> Iterable[str]:
-        return (i for i, hot in self._entries.items() if hot.is_idle)
 
     def all(self) -> list[Hot]:
         """All instances in memory."""

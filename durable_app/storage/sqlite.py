@@ -67,8 +67,9 @@ class SqliteStore:
         self._name = hub
         self._hub = 0
         self._writer: sqlite3.Connection | None = None
-        self._reader: sqlite3.Connection | None = None
-        self._reading = threading.Lock()
+        # Two, so that the owner's thread never waits for a long query to read a history.
+        self._queries = _Reader()
+        self._histories = _Reader()
 
     # -- life cycle --------------------------------------------------------------------------
 
@@ -77,7 +78,8 @@ class SqliteStore:
         writer = self.file.open()
         try:
             with self.file.translated():
-                self._reader = self.file.connect()
+                self._queries.connection = self.file.connect()
+                self._histories.connection = self.file.connect()
                 recovery = self._take_hub(writer)
         except BaseException:
             self.file.close()
@@ -109,8 +111,8 @@ class SqliteStore:
             # Where the disk is full the next start takes the end for unclean, which is safe.
             with contextlib.suppress(sqlite3.Error):
                 writer.execute(sql.CLOSE_HUB, (self._hub,))
-        with self._reading:
-            self._reader = None
+        with self._queries.lock, self._histories.lock:
+            self._queries.connection = self._histories.connection = None
             self.file.close()
 
     # -- writing -----------------------------------------------------------------------------
@@ -281,42 +283,55 @@ class SqliteStore:
         if not _can_be_stored(instance_id):
             return []
         key = (self._hub, instance_id)
-        with self._reading_rows(), self._reading:
-            reader = self._connection(self._reader)
+        with self._reading_rows():
             # One read transaction, so that the execution and its history belong together.
-            reader.execute("BEGIN")
-            try:
+            with self._transaction_of(self._histories) as reader:
                 row = reader.execute(sql.EXECUTION_OF, key).fetchone()
                 if row is None or (execution_id is not None and row[0] != execution_id):
                     return []
                 blobs = reader.execute(sql.LOAD_HISTORY, key).fetchall()
-            finally:
-                reader.execute("COMMIT")
             return [event for (blob,) in blobs for event in decode_events(blob)]
 
     def query(self, query: InstanceQuery) -> Page:
         """See ``Store.query``."""
         if not _can_be_stored(query.instance_id_prefix or ""):
             return Page(())
-        with self._reading_rows(), self._reading:
-            reader = self._connection(self._reader)
-            # One read transaction, so that rows and their payloads belong together.
-            reader.execute("BEGIN")
-            try:
-                return query_page(reader, self._hub, query, with_payloads)
-            finally:
-                reader.execute("COMMIT")
+        # One read transaction, so that rows and their payloads belong together.
+        with self._reading_rows(), self._transaction_of(self._queries) as reader:
+            return query_page(reader, self._hub, query, with_payloads)
 
     # -- inside ------------------------------------------------------------------------------
 
-    def _connection(self, connection: sqlite3.Connection | None = None) -> sqlite3.Connection:
-        found = connection or self._writer
-        if found is None:
+    def _connection(self) -> sqlite3.Connection:
+        return self._opened(self._writer)
+
+    def _opened(self, connection: sqlite3.Connection | None) -> sqlite3.Connection:
+        if connection is None:
             raise StoreUnavailableError(f"The database '{self.file.path}' is not open.")
-        return found
+        return connection
+
+    @contextlib.contextmanager
+    def _transaction_of(self, reader: _Reader) -> Iterator[sqlite3.Connection]:
+        with reader.lock:
+            connection = self._opened(reader.connection)
+            connection.execute("BEGIN")
+            try:
+                yield connection
+            finally:
+                connection.execute("COMMIT")
 
     def _reading_rows(self) -> _Reading:
         return _Reading(self.file)
+
+
+class _Reader:
+    """A connection beside the writer's, for one thread at a time."""
+
+    __slots__ = ("connection", "lock")
+
+    def __init__(self) -> None:
+        self.connection: sqlite3.Connection | None = None
+        self.lock = threading.Lock()
 
 
 class _Reading:

@@ -80,8 +80,8 @@ class ActivityPool:
             self._hand_back(request, _response(request, failure=failure))
         elif not facts.is_async:
             self._submit_sync(request, facts)
-        elif self._loop is not None:
-            self._loop.call_soon_threadsafe(self._start_task, request, facts)
+        else:
+            self._submit_async(request, facts)
 
     def stop(self) -> None:
         """Take nothing more: idle threads end, async activities are cancelled. Returns at once."""
@@ -132,6 +132,15 @@ class ActivityPool:
 
     # -- async -------------------------------------------------------------------------------
 
+    def _submit_async(self, request: ActivityRequest, facts: DurableFunction) -> None:
+        if self._loop is None:
+            return
+        try:
+            self._loop.call_soon_threadsafe(self._start_task, request, facts)
+        except RuntimeError:
+            # The loop is closed, and nobody has stopped this worker: its hub lives on.
+            self._give_back(request, "the worker's event loop is closed")
+
     def _start_task(self, request: ActivityRequest, facts: DurableFunction) -> None:
         if self._is_stopped:
             return
@@ -156,6 +165,11 @@ class ActivityPool:
         self._hand_back(request, response)
 
     # -- both --------------------------------------------------------------------------------
+
+    def _give_back(self, request: ActivityRequest, reason: str) -> None:
+        if self._stream is not None:
+            self._stream.abandon(request.token, reason)
+        self._taken.discard(request.token)
 
     def _hand_back(self, request: ActivityRequest, response: ActivityResponse) -> None:
         if self._stream is not None:

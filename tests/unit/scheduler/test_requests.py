@@ -9,6 +9,7 @@ from durable_app.ports import PurgeFilter, StartRequest
 from durable_app.protocol import EventRaised, ExecutionRewound, ExecutionTerminated
 from durable_app.protocol import OrchestrationStatus as Status
 from durable_app.scheduler.inputs import Ask, Get, Purge, PurgeBy, Restart, Start, WaitFor, Watch
+from durable_app.taskhub.instance import TaskKey
 from tests.unit.scheduler.rig import Answer, Rig, answer, ending, result
 
 
@@ -91,7 +92,7 @@ def test_results_of_an_execution_that_was_replaced_change_nothing():
     assert worker.forgotten == ["a"]
     rig.send(ending(turn))
     assert rig.status("a") is Status.COMPLETED
-    assert rig.store.tasks(0, 10) == []
+    assert rig.store.tasks(TaskKey(0), 10) == []
     assert rig.hub.state.streams.in_flight == 0
 
 

@@ -158,7 +158,9 @@ def test_an_observer_that_fails_changes_nothing(name, caplog):
     invocations = Invocations(Console(is_broken=True), SystemClock())
     desk, _ = asyncio.run(run(name, invocations=invocations))
     assert json.loads(desk.next_result().result) == 42
-    assert [r.getMessage() for r in caplog.records] == ["An invocation could not be shown on the console."] * 2
+    assert [r.getMessage() for r in caplog.records] == [
+        "An invocation could not be shown on the console."
+    ] * 2
 
 
 def test_there_is_a_thread_for_each_that_runs_up_to_the_slots():
@@ -242,3 +244,16 @@ def test_before_the_start_async_activities_wait_for_nobody():
     pool = a_pool()
     pool.submit(an_activity("adouble", "1"))
     assert pool.pending == 1
+
+
+def test_where_the_loop_is_closed_an_activity_is_given_back():
+    desk, pool = Desk(), a_pool()
+
+    async def begin():
+        pool.start(desk, asyncio.get_running_loop())
+
+    asyncio.run(begin())
+    activity = an_activity("adouble", "1")
+    pool.submit(activity)
+    assert desk.abandoned.get(timeout=TIMEOUT_S)[0] == activity.token
+    assert pool.pending == 0
