@@ -6,8 +6,7 @@ and brings no other package along.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+TYPE_CHECKING = False  # Type checkers take it for true; importing typing costs milliseconds.
 
 if TYPE_CHECKING:
     from durable_app.client.orchestration_client import DurableOrchestrationClient
@@ -85,8 +84,10 @@ _OTHER_NAME = {"DurableOrchestrationContext": "OrchestrationContext"}
 
 if not TYPE_CHECKING:  # A type checker that saw it would take every misspelt name for Any.
 
-    def __getattr__(name: str) -> Any:
+    def __getattr__(name: str) -> object:
         """Load what is asked for; the next access does not come here."""
+        from importlib import import_module
+
         if name not in __all__:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         home = import_module(f"{__name__}.{_HOME.get(name, 'errors')}")
