@@ -31,6 +31,9 @@ _WORK_LIMIT: Final = 64
 _START_LIMIT: Final = 32
 _START_LIMIT_BUSY: Final = 2
 _LONGEST_SLEEP_S: Final = 3_600.0
+#: What is due is due by the wall clock, which may jump (the machine slept, somebody set it): with
+#: something to wait for it is looked at this often. The store is not read for that.
+_CLOCK_LOOK_S: Final = 1.0
 #: Clocks differ by some microseconds; a shorter sleep would spin until they agree.
 _SHORTEST_SLEEP_S: Final = 0.0005
 _OF_CLIENTS: Final = (*WRITES, *READS)
@@ -141,7 +144,7 @@ class OwnerLoop:
         if self._work or self._starts or self._is_stopping:
             self._is_awake = True
             return
-        timeout = _LONGEST_SLEEP_S if wait_s is None else min(wait_s, _LONGEST_SLEEP_S)
+        timeout = _LONGEST_SLEEP_S if wait_s is None else min(wait_s, _CLOCK_LOOK_S)
         with contextlib.suppress(Empty):
             self._wake.get(timeout=max(timeout, _SHORTEST_SLEEP_S))
         self._is_awake = True
