@@ -1,4 +1,8 @@
-"""Every statement of the SQLite store, named."""
+"""Every statement of the SQLite store, named.
+
+Nothing gathers statistics, so sqlite guesses how selective an index is. Where it would walk through
+all rows of a hub, the statement names its index.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +51,7 @@ DELETE_MESSAGE: Final = "DELETE FROM messages WHERE hub = ? AND id = ?"
 DELETE_MESSAGES_OF: Final = "DELETE FROM messages WHERE hub = ? AND instance_id = ?"
 LOAD_MESSAGES: Final = (
     "SELECT id, instance_id, execution_id, visible_at, key, event FROM messages"
-    " WHERE hub = ? AND instance_id = ? ORDER BY visible_at, id"
+    " INDEXED BY messages_by_instance WHERE hub = ? AND instance_id = ? ORDER BY visible_at, id"
 )
 DUE_MESSAGES: Final = (
     "SELECT visible_at, id, instance_id FROM messages"
@@ -73,13 +77,19 @@ POSTPONE_TASK: Final = (
 MARK_TASK: Final = "UPDATE tasks SET trying = 1 WHERE hub = ? AND key = ?"
 MARK_INSTANCE: Final = "UPDATE instances SET trying = 1 WHERE hub = ? AND instance_id = ?"
 COUNT_LOST_TASKS: Final = (
-    "UPDATE tasks SET attempts = attempts + 1, trying = 0 WHERE hub = ? AND trying = 1"
+    "UPDATE tasks INDEXED BY tasks_tried SET attempts = attempts + 1, trying = 0"
+    " WHERE hub = ? AND trying = 1"
 )
 COUNT_LOST_TURNS: Final = (
-    "UPDATE instances SET attempts = attempts + 1, trying = 0 WHERE hub = ? AND trying = 1"
+    "UPDATE instances INDEXED BY instances_tried SET attempts = attempts + 1, trying = 0"
+    " WHERE hub = ? AND trying = 1"
 )
-CLEAR_TASK_MARKS: Final = "UPDATE tasks SET trying = 0 WHERE hub = ? AND trying = 1"
-CLEAR_INSTANCE_MARKS: Final = "UPDATE instances SET trying = 0 WHERE hub = ? AND trying = 1"
+CLEAR_TASK_MARKS: Final = (
+    "UPDATE tasks INDEXED BY tasks_tried SET trying = 0 WHERE hub = ? AND trying = 1"
+)
+CLEAR_INSTANCE_MARKS: Final = (
+    "UPDATE instances INDEXED BY instances_tried SET trying = 0 WHERE hub = ? AND trying = 1"
+)
 
 LOAD_HUB: Final = "SELECT id, era, is_open FROM hubs WHERE name = ?"
 CREATE_HUB: Final = "INSERT INTO hubs (name, era, is_open) VALUES (?, 0, 0)"
