@@ -176,6 +176,7 @@ class Hub:
         """Step, commit and act until nothing is left to do."""
         while True:
             self.steps.run()
+            self._mark_turns()
             self._dispatch_tasks()
             # Workers begin while the commit waits for the disk.
             self.state.streams.flush()
@@ -184,6 +185,12 @@ class Hub:
                 break
             self.commits.commit()
         self.state.cache.trim()
+
+    def _mark_turns(self) -> None:
+        # All in one transaction, and before any of them leaves with the flush.
+        if self.steps.recovered:
+            self.state.store.mark(Mark.INSTANCE, self.steps.recovered)
+            self.steps.recovered = []
 
     def _dispatch_tasks(self) -> None:
         state = self.state

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from durable_app.errors import StoreUnavailableError
-from durable_app.ports import Mark
 from durable_app.protocol import OrchestratorRequest
 from durable_app.scheduler.hot import Hot, Part
 from durable_app.taskhub import lifecycle
@@ -34,6 +33,8 @@ class Steps:
         self._max_attempts = state.options.max_attempts
         self._ready: deque[str] = deque()
         self._unserved: list[str] = []
+        #: Instances whose turns in this drain follow from what was there before a crash.
+        self.recovered: list[str] = []
         #: Instances with parts that are not committed, the longest waiting first.
         self.riding: dict[str, Hot] = {}
 
@@ -199,7 +200,7 @@ class Steps:
             self._queue(hot)
             return
         if turn.messages and turn.messages[0] <= state.recovered_key:
-            state.store.mark(Mark.INSTANCE, [hot.instance_id])
+            self.recovered.append(hot.instance_id)
         self.send_turn(hot, turn, stream, with_history=False)
 
     def _queue(self, hot: Hot) -> None:
