@@ -89,7 +89,9 @@ if not TYPE_CHECKING:  # A type checker that saw it would take every misspelt na
         from importlib import import_module
 
         if name not in __all__:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+            from durable_app.errors import missing
+
+            raise AttributeError(missing(f"module '{__name__}'", name))
         home = import_module(f"{__name__}.{_HOME.get(name, 'errors')}")
         value = getattr(home, _OTHER_NAME.get(name, name))
         globals()[name] = value

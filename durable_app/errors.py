@@ -186,3 +186,35 @@ class PayloadError(DurableError, TypeError):
         super().__init__(f"{path}: {reason}" if path else reason)
         self.reason = reason
         self.path = path
+
+
+_WITHOUT_ENTITIES = "keep the state in an orchestration that waits for external events"
+_WITHOUT_HTTP = "call an activity that makes the request"
+_WITHOUT_CLASSIC = "decorate the function with @app.orchestration_trigger"
+
+# Names of other Durable Functions libraries that are not here -> what to do instead.
+_INSTEAD = {
+    "DurableEntityContext": _WITHOUT_ENTITIES,
+    "Entity": _WITHOUT_ENTITIES,
+    "EntityId": _WITHOUT_ENTITIES,
+    "EntityStateResponse": _WITHOUT_ENTITIES,
+    "call_entity": _WITHOUT_ENTITIES,
+    "read_entity_state": _WITHOUT_ENTITIES,
+    "signal_entity": _WITHOUT_ENTITIES,
+    "DurableHttpRequest": _WITHOUT_HTTP,
+    "DurableHttpResponse": _WITHOUT_HTTP,
+    "ManagedIdentityTokenSource": _WITHOUT_HTTP,
+    "TokenSource": _WITHOUT_HTTP,
+    "call_http": _WITHOUT_HTTP,
+    "Orchestrator": _WITHOUT_CLASSIC,
+}
+
+
+def missing(owner: str, name: str) -> str:
+    """Text of the AttributeError for a name that ``owner`` lacks.
+
+    A name that other Durable Functions libraries have is told apart from a misspelt one.
+    """
+    text = f"{owner} has no attribute '{name}'"
+    instead = _INSTEAD.get(name)
+    return text if instead is None else f"{text}: not in this version of durable_app; {instead}."

@@ -16,7 +16,7 @@ from durable_app.client.status import (
     OrchestrationRuntimeStatus,
     PurgeHistoryResult,
 )
-from durable_app.errors import DefinitionError, WrongStatusError
+from durable_app.errors import DefinitionError, WrongStatusError, missing
 from durable_app.payload import encode_input, to_text
 from durable_app.ports import InstanceQuery, Orchestrations, PurgeFilter, StartRequest
 from durable_app.protocol import OrchestrationStatus
@@ -67,6 +67,11 @@ class DurableOrchestrationClient:
         self._default_version = default_version
         self._replaceable = replaceable
         self.task_hub_name = task_hub
+
+    if not TYPE_CHECKING:  # A type checker that saw it would take every misspelt name for Any.
+
+        def __getattr__(self, name: str) -> object:
+            raise AttributeError(missing("The client", name), name=name, obj=self)
 
     async def start_new(
         self,

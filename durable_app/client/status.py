@@ -47,8 +47,11 @@ _STATUS_BY_FOLDED_TITLE: Final = {
 
 def output_of(state: OrchestrationState) -> Any:
     """Decoded output; the text of the error where the instance has failed."""
-    if state.failure is not None:
-        return f"Orchestrator function '{state.name}' failed: {state.failure.error_message}"
+    failure = state.failure
+    if failure is not None:
+        # Without its type an error such as KeyError('id') is no more than the text 'id'.
+        error = f"{failure.error_type}: {failure.error_message}"
+        return f"Orchestrator function '{state.name}' failed: {error}"
     return from_text(state.output)
 
 

@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from durable_app.client.orchestration_client import DurableOrchestrationClient
+from durable_app.errors import missing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -43,6 +44,11 @@ class SyncDurableOrchestrationClient:
         self.create_check_status_response = on_loop.create_check_status_response
         self.create_http_management_payload = on_loop.create_http_management_payload
         self.get_client_response_links = on_loop.get_client_response_links
+
+    if not TYPE_CHECKING:  # A type checker that saw it would take every misspelt name for Any.
+
+        def __getattr__(self, name: str) -> object:
+            raise AttributeError(missing("The client", name), name=name, obj=self)
 
     def wait(self, call: Coroutine[Any, Any, _R]) -> _R:
         """Run a call on the loop and wait for it.

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 from uuid import NAMESPACE_OID, NAMESPACE_URL, UUID, uuid5
 
-from durable_app.errors import UnsupportedOnHostError
+from durable_app.errors import UnsupportedOnHostError, missing
 from durable_app.payload import encode_input, from_text, to_text
 from durable_app.protocol import (
     EPOCH,
@@ -94,6 +94,11 @@ class OrchestrationContext:
         self.is_replaying = False
         self.current_utc_datetime = EPOCH
         self.function_context = FunctionContext()
+
+    if not TYPE_CHECKING:  # A type checker that saw it would take every misspelt name for Any.
+
+        def __getattr__(self, name: str) -> object:
+            raise AttributeError(missing("The context", name), name=name, obj=self)
 
     # -- facts -------------------------------------------------------------------------------
 

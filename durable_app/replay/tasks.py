@@ -18,7 +18,7 @@ from collections import deque
 from collections.abc import Iterable
 from datetime import datetime
 from enum import IntEnum
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, NoReturn, TypeVar
 
 from durable_app.errors import OrchestratorError, TaskCancelledError
 from durable_app.protocol import CreateTimer, OrchestratorAction
@@ -107,6 +107,10 @@ class Task(Generic[T]):
         if self.state is RUNNING:
             raise OrchestratorError("The task is not completed yet: yield it first.")
         raise fresh(self.outcome)
+
+    def to_json(self) -> NoReturn:
+        """Refuse to be sent: a task in an input or a result is a forgotten ``yield``."""
+        raise TypeError("it is a task; yield it, and send what that gives")
 
     def get_exception(self) -> BaseException | None:
         """Return the error of a failed task, None for any other."""

@@ -27,6 +27,11 @@ def test_an_unknown_name_is_an_attribute_error():
         durable_app.Nothing  # type: ignore[attr-defined]  # noqa: B018  the access is the test
 
 
+def test_a_name_of_other_libraries_is_told_apart_from_a_misspelt_one():
+    with pytest.raises(AttributeError, match=r"'EntityId': not in this version .* external events"):
+        durable_app.EntityId  # type: ignore[attr-defined]  # noqa: B018  the access is the test
+
+
 def test_public_names_are_listed_before_they_are_loaded():
     listed = dir(durable_app)
     assert set(durable_app.__all__) <= set(listed)

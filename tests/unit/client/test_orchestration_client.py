@@ -201,3 +201,13 @@ def test_the_sync_client_has_every_method_of_the_other():
     missing = {name for name in asynchronous - in_init if not hasattr(built, name)}
     assert missing == {"start_encoded"}
     assert SyncDurableOrchestrationClient.start_new.__doc__
+
+
+def test_a_method_that_the_client_lacks_is_named():
+    async def conversation(client):
+        blocking = SyncDurableOrchestrationClient(client, asyncio.get_running_loop())
+        for each in (client, blocking):
+            with pytest.raises(AttributeError, match=r"The client .* 'signal_entity': not in this"):
+                each.signal_entity  # noqa: B018  the access is the test
+
+    with_client(conversation)

@@ -57,7 +57,7 @@ def test_an_input_that_was_not_asked_for_is_not_shown():
 
 def test_the_output_of_a_failed_instance_is_its_error():
     failed = state(status=OrchestrationStatus.FAILED, failure=FailureDetails("ValueError", "boom"))
-    assert output_of(failed) == "Orchestrator function 'chain' failed: boom"
+    assert output_of(failed) == "Orchestrator function 'chain' failed: ValueError: boom"
 
 
 def test_a_status_reads_the_hosts_json():

@@ -386,3 +386,32 @@ def test_histories_read_between_turns() -> None:
     assert execution.location is None
     execution.advance((), [at(), started()])
     assert contexts[0].histories == [at(), started()]
+
+
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [
+        ("call_entity", "not in this version of durable_app; keep the state in an orchestration"),
+        ("call_http", "not in this version of durable_app; call an activity"),
+        ("call_activty", "'call_activty'"),
+    ],
+)
+def test_a_method_that_the_context_lacks_is_named(name, advice) -> None:
+    def orchestrator(context):
+        assert not hasattr(context, name)
+        return getattr(context, name)
+
+    failure = World(orchestrator).failure
+    assert failure.error_type == "AttributeError"
+    assert "The context has no attribute" in failure.error_message
+    assert advice in failure.error_message
+
+
+def test_a_task_in_an_input_is_a_forgotten_yield() -> None:
+    def orchestrator(context):
+        yield context.call_activity("second", {"first": context.call_activity("first")})
+
+    failure = World(orchestrator).failure
+    assert failure.error_type == "PayloadError"
+    assert failure.error_message.startswith("first: ActivityTask cannot be sent as JSON")
+    assert "yield it" in failure.error_message
