@@ -324,7 +324,8 @@ def _sync_threads() -> int:
 
 
 def _shown_address(address: str) -> str:
-    return "localhost" if address in {"127.0.0.1", "0.0.0.0", "::", "::1"} else address  # noqa: S104
+    here = {"127.0.0.1", "0.0.0.0", "::", "::1"}  # noqa: S104  compared with, not bound to
+    return "localhost" if address in here else address
 
 
 def _announce(console: Console, origin: str, plan: _Plan, index: AppIndex) -> None:

@@ -1,8 +1,7 @@
-"""Simulated clients: random requests, and what the hub has promised them."""
+"""Simulated clients: random requests to the hub."""
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable
 from datetime import timedelta
 from random import Random
@@ -29,7 +28,8 @@ from durable_app.scheduler.inputs import (
     Watch,
 )
 from tests.simulation.invariants import ViolationError
-from tests.simulation.programs import EVENTS, Spec, events_of, random_spec
+from tests.simulation.programs import EVENTS, Spec, random_spec
+from tests.simulation.promises import Promises
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -76,17 +76,8 @@ class SimReply:
         self._world.waiting.discard(self)
 
 
-class _Sent:
-    """One external event. ``state`` is unknown until it is acked or rejected."""
-
-    def __init__(self, payload: str, epoch: int) -> None:
-        self.payload = payload
-        self.epoch = epoch
-        self.state = "unknown"
-
-
 class Clients:
-    """Makes requests at random and remembers what was promised."""
+    """Makes requests at random and notes what was promised."""
 
     def __init__(self, world: World, rng: Random) -> None:
         self.world = world
@@ -94,12 +85,7 @@ class Clients:
         self._serial = 0
         self.roots: list[str] = []
         self.specs: dict[str, Spec] = {}
-        self.acked_starts: set[str] = set()
-        self.sent: dict[tuple[str, str], list[_Sent]] = defaultdict(list)
-        #: Counts replacements of an instance; events of an older epoch may be gone.
-        self.epochs: dict[str, int] = defaultdict(int)
-        self.purged: set[str] = set()
-        self.interfered = False
+        self.promises = Promises(world.checker)
         self._programs = Random(rng.getrandbits(32))
 
     # -- requests ----------------------------------------------------------------------------
@@ -150,17 +136,13 @@ class Clients:
             return
         instance_id = self._rng.choice(self.roots)
         if self._rng.random() < 0.3:
-            self._replaced(instance_id)
+            self.promises.replaced(instance_id)
             running = frozenset(OrchestrationStatus) - {OrchestrationStatus.CONTINUED_AS_NEW}
             self._post_start(instance_id, running, 0)
-        elif instance_id not in self.acked_starts:
+        elif instance_id not in self.promises.acked_starts:
             # Its first start has not been answered, or was refused: try again.
-            self._replaced(instance_id)
+            self.promises.replaced(instance_id)
             self._post_start(instance_id, frozenset(), 0)
-
-    def _replaced(self, instance_id: str) -> None:
-        self.epochs[instance_id] += 1
-        self.interfered = True
 
     def _post_start(
         self, instance_id: str, replaceable: frozenset[OrchestrationStatus] | None, delay: float
@@ -181,15 +163,14 @@ class Clients:
     def _started(self, instance_id: str) -> None:
         if instance_id not in self.world.checker.ever:
             raise ViolationError(f"{instance_id}: its start was acknowledged before its commit")
-        self.acked_starts.add(instance_id)
-        self.purged.discard(instance_id)
+        self.promises.acked_starts.add(instance_id)
+        self.promises.purged.discard(instance_id)
 
     def raise_to(self, instance_id: str, name: str) -> None:
         """An external event."""
         self._serial += 1
         payload = f"{instance_id}|{name}|{self._serial:05d}"
-        sent = _Sent(payload, self.epochs[instance_id])
-        self.sent[instance_id, name].append(sent)
+        sent = self.promises.event(instance_id, name, payload)
         row_then = self.world.checker.rows.get(instance_id)
         execution_then = row_then.execution_id if row_then else None
 
@@ -215,7 +196,7 @@ class Clients:
 
     def _terminate(self) -> None:
         instance_id = self._any()
-        self.interfered = True
+        self.promises.interfered = True
         event = ExecutionTerminated(input='"ended"', recurse=self._rng.random() < 0.7)
         self.world.post(Ask(instance_id, event, "be terminated", self._reply("terminate")))
 
@@ -267,7 +248,7 @@ class Clients:
         instance_id = self._rng.choice(roots)
         fresh = f"root-{len(self.roots)}" if self._rng.random() < 0.5 else None
         if fresh is None:
-            self._replaced(instance_id)
+            self.promises.replaced(instance_id)
         else:
             self.roots.append(fresh)
             self.specs[fresh] = self.specs[instance_id]
@@ -277,18 +258,18 @@ class Clients:
     def _purge(self) -> None:
         ended = [i for i, row in self.world.checker.rows.items() if row.is_terminal]
         instance_id = self._rng.choice(ended) if ended else self._any()
-        self._replaced(instance_id)
-        reply = self._reply("purge", lambda _n: self.purged.add(instance_id))
-        self.purged.add(instance_id)
+        self.promises.replaced(instance_id)
+        reply = self._reply("purge", lambda _n: self.promises.purged.add(instance_id))
+        self.promises.purged.add(instance_id)
         self.world.post(Purge(instance_id, self._rng.random() < 0.5, reply))
 
     def _purge_by(self) -> None:
-        self.interfered = True
+        self.promises.interfered = True
         self.purge_all()
 
     def purge_all(self, on_done: Callable[[Any], None] = lambda _n: None) -> None:
         """Remove everything that has ended."""
-        self.purged.update(self.roots)
+        self.promises.purged.update(self.roots)
         self.world.post(PurgeBy(PurgeFilter(), self._reply("purge_by", on_done)))
 
     def _get(self) -> None:
@@ -309,41 +290,3 @@ class Clients:
                 raise ViolationError(f"{instance_id}: a watcher was told too early")
 
         self.world.post(Watch(instance_id, WaitFor.COMPLETION, self._reply("watch", reached)))
-
-    # -- promises ----------------------------------------------------------------------------
-
-    def check_starts(self) -> None:
-        """Every acknowledged start exists, unless it was purged."""
-        for instance_id in sorted(self.acked_starts - self.purged):
-            if instance_id not in self.world.checker.rows:
-                raise ViolationError(f"{instance_id}: acknowledged, and not there")
-
-    def check_undelivered(self, instance_id: str, acc: list[Any]) -> None:
-        """An instance that is at rest has seen every event that was acknowledged."""
-        delivered = self.world.checker.delivered[instance_id] | {
-            entry[1] for entry in acc if isinstance(entry[1], str)
-        }
-        for name in EVENTS:
-            for sent in self.sent[instance_id, name]:
-                current = sent.epoch == self.epochs[instance_id]
-                if sent.state == "acked" and current and sent.payload not in delivered:
-                    raise ViolationError(f"{sent.payload}: acknowledged, and never delivered")
-
-    def check_consumed(self, instance_id: str, acc: list[Any]) -> None:
-        """Events were consumed once, in order, none left out."""
-        spec = self.specs.get(instance_id)
-        if spec is None or self.world.counts["fault clock backwards"]:
-            # The inbox is ordered by the wall clock: where it went back, so may the order.
-            return
-        for name in EVENTS:
-            consumed = events_of(acc, name, spec)
-            if consumed != sorted(set(consumed)):
-                raise ViolationError(f"{instance_id}: events out of order or twice: {consumed}")
-            if not consumed or self.epochs[instance_id]:
-                continue
-            for sent in self.sent[instance_id, name]:
-                missing = sent.payload not in consumed
-                if sent.state == "acked" and missing and sent.payload < consumed[-1]:
-                    raise ViolationError(f"{sent.payload}: left out in {consumed}")
-                if sent.state == "rejected" and not missing:
-                    raise ViolationError(f"{sent.payload}: rejected, and yet delivered")

@@ -103,10 +103,6 @@ class Execution:
         left = tuple(e for queue in self._events.values() for e in queue)
         return msgspec.structs.replace(action, carryover_events=left)
 
-    def buffered(self, name: str) -> list[EventRaised]:
-        """Events of that name that nobody has waited for yet."""
-        return list(self._events[name])
-
     def _take(self, event: HistoryEvent) -> None:
         match event:
             case OrchestratorStarted():
@@ -267,10 +263,23 @@ class Execution:
 _OPS: dict[str, Callable[..., Wait]] = {
     name: getattr(Execution, name)
     for name in (
-        "call", "fails", "retry", "fan", "gate", "poison", "timer", "event", "race", "child",
-        "status", "leave", "send", "die", "hedge",
+        "call",
+        "fails",
+        "retry",
+        "fan",
+        "gate",
+        "poison",
+        "timer",
+        "event",
+        "race",
+        "child",
+        "status",
+        "leave",
+        "send",
+        "die",
+        "hedge",
     )
-}  # fmt: skip
+}
 
 
 def _failure_type(event: HistoryEvent) -> str:

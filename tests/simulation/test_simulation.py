@@ -11,20 +11,62 @@ from tests.simulation.world import simulate
 
 #: What must have happened, and succeeded, before a batch counts.
 OPERATIONS = (
-    "start", "scheduled start", "start over another", "raise_event", "terminate", "suspend",
-    "resume", "rewind", "restart as new", "restart in place", "purge", "purge_by", "get", "watch",
-)  # fmt: skip
+    "start",
+    "scheduled start",
+    "start over another",
+    "raise_event",
+    "terminate",
+    "suspend",
+    "resume",
+    "rewind",
+    "restart as new",
+    "restart in place",
+    "purge",
+    "purge_by",
+    "get",
+    "watch",
+)
 STEPS = (
-    "call", "fails", "retry", "fan", "gate", "poison", "timer", "event", "race", "child", "status",
-    "leave", "send", "again", "rewind", "warm turn", "hedge",
-)  # fmt: skip
+    "call",
+    "fails",
+    "retry",
+    "fan",
+    "gate",
+    "poison",
+    "timer",
+    "event",
+    "race",
+    "child",
+    "status",
+    "leave",
+    "send",
+    "again",
+    "rewind",
+    "warm turn",
+    "hedge",
+)
 FAULTS = (
-    "abandon", "answer after the end", "answer of an earlier connection", "answer sent twice",
-    "clean restart", "clock backwards", "clock forwards", "crash after a commit",
-    "crash at a dispatch", "crash at an answer", "crash before a read", "crash before a write",
-    "disconnect", "item lost", "late answer", "read refused", "refused step", "tiny budget",
-    "write refused", "rival owner",
-)  # fmt: skip
+    "abandon",
+    "answer after the end",
+    "answer of an earlier connection",
+    "answer sent twice",
+    "clean restart",
+    "clock backwards",
+    "clock forwards",
+    "crash after a commit",
+    "crash at a dispatch",
+    "crash at an answer",
+    "crash before a read",
+    "crash before a write",
+    "disconnect",
+    "item lost",
+    "late answer",
+    "read refused",
+    "refused step",
+    "tiny budget",
+    "write refused",
+    "rival owner",
+)
 ENDS = ("COMPLETED", "FAILED", "TERMINATED")
 
 

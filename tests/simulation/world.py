@@ -34,6 +34,7 @@ from durable_app.storage.sqlite import SqliteStore
 from tests.simulation.clients import Clients, SimReply
 from tests.simulation.faults import CrashError, Faults, FaultyStore, VirtualClock
 from tests.simulation.invariants import Checker, ViolationError
+from tests.simulation.mishaps import Mishaps
 from tests.simulation.programs import Execution, mismatch
 from tests.simulation.workers import SimWorker
 
@@ -234,42 +235,8 @@ class World:
         length = rng.choice((5, 20, 60))
         for _ in range(rng.randint(5, 40)):
             self.later(rng.uniform(0, length), self.clients.act, "client")
-        for _ in range(rng.randint(0, 3)):
-            self.later(rng.uniform(0, length), self._jump, "jump")
-        for _ in range(rng.randint(0, 4)):
-            self.later(rng.uniform(0, length), self._soon_crash, "crash")
-        for _ in range(rng.randint(0, 1)):
-            self.later(rng.uniform(0, length), self.restart, "restart")
-        for _ in range(rng.randint(0, 3)):
-            self.later(rng.uniform(0, length), self._gone, "disconnect")
-        for _ in range(rng.randint(0, 2)):
-            self.later(rng.uniform(0, length), self._outage, "outage")
+        Mishaps(self, rng).plan(length)
         self.later(length + 5, self.faults.stop, "faults stop")
-
-    def _jump(self) -> None:
-        seconds = self._rng.choice((-400, -30, -1, 1, 30, 400))
-        self.faults.count("clock forwards" if seconds > 0 else "clock backwards")
-        self.clock.offset += seconds
-
-    def _soon_crash(self) -> None:
-        if self.faults.is_on:
-            self.faults.crash_in = self._rng.randint(1, 12)
-
-    def _gone(self) -> None:
-        worker = self._rng.choice(self.workers)
-        if worker.stream_id is not None:
-            self.faults.count("disconnect")
-            worker.disconnect()
-
-    def _outage(self) -> None:
-        if not self.faults.is_on:
-            return
-        self.faults.writes_fail = True
-        self.faults.reads_fail = self._rng.random() < 0.5
-        self.later(self._rng.choice((0.05, 1, 8)), self._mend, "mend")
-
-    def _mend(self) -> None:
-        self.faults.writes_fail = self.faults.reads_fail = False
 
     # -- the end -----------------------------------------------------------------------------
 
@@ -303,12 +270,12 @@ class World:
             if not children:
                 raise ViolationError(f"{instance_id}: {row.status.name} and stuck: {row}")
             return
-        self.clients.check_undelivered(instance_id, execution.acc)
+        self.clients.promises.check_undelivered(instance_id, execution.acc)
         self.clients.raise_to(instance_id, execution.waits_for)
 
     def check_end(self) -> None:
         """All has ended: was it right, and is nothing left?"""
-        self.clients.check_starts()
+        self.clients.promises.check_starts()
         for row in self.checker.rows.values():
             self._check_outcome(row)
         everything = ((EPOCH, 0), _FAR, 10)
@@ -325,7 +292,7 @@ class World:
 
     def _check_outcome(self, row: Any) -> None:
         instance_id = row.instance_id
-        interfered = self.clients.interfered
+        interfered = self.clients.promises.interfered
         self.counts[f"end {row.status.name}"] += 1
         if row.status is OrchestrationStatus.TERMINATED:
             if not interfered:
@@ -346,7 +313,9 @@ class World:
         if spec["rounds"]:
             self.counts["step again"] += 1
         self._check_status(row, spec)
-        self.clients.check_consumed(instance_id, acc)
+        # The inbox is ordered by the wall clock: where that went back, so may the order.
+        if instance_id in self.clients.specs and not self.counts["fault clock backwards"]:
+            self.clients.promises.check_consumed(instance_id, acc, spec)
 
     @staticmethod
     def _check_status(row: Any, spec: Any) -> None:

@@ -140,7 +140,7 @@ class Model(pydantic.BaseModel):
             {"2": "a", str(ID): "b", "2026-01-02": "c", "1": "d", "big": "e", "t": "f"},
         ),
     ],
-)  # fmt: skip
+)
 def test_a_value_has_one_plain_form(value: Any, plain: Any) -> None:
     assert to_plain(value) == plain
 
@@ -219,7 +219,7 @@ async def coroutine() -> None: ...
         ([{(10**5000, 1), 2}], "[0]", "no JSON text"),
         ({"a": {datetime(2026, 1, 2): 1}}, "a", "without time zone"),  # noqa: DTZ001 - as above
     ],
-)  # fmt: skip
+)
 def test_what_has_no_form_is_refused_by_its_path(value: Any, path: str, reason: str) -> None:
     with pytest.raises(PayloadError) as caught:
         to_plain(value)

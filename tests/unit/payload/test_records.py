@@ -165,7 +165,7 @@ def envelope(inner: Any) -> dict[str, Any]:
         ({"x": 1}, Line | Point, Point(1)),
         ({"city": "Bonn", "zipCode": 1}, Person | Address, Address(city="Bonn", zipCode=1)),
     ],
-)  # fmt: skip
+)
 def test_an_object_is_read_by_its_fields(plain: Any, expected: Any, value: Any) -> None:
     read = from_plain(plain, expected)
     assert read == value
@@ -199,7 +199,7 @@ def test_an_object_is_read_by_its_fields(plain: Any, expected: Any, value: Any) 
         ({"day": "2026-01-02", "n": "x"}, Strict, "n", "int was expected"),
         ({}, Line | Tree, "sku", "Is missing"),
     ],
-)  # fmt: skip
+)
 def test_a_field_that_does_not_fit_is_named(
     plain: Any, expected: Any, path: str, reason: str
 ) -> None:
