@@ -10,6 +10,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
+
 from durable_app.client.history_view import project
 from durable_app.client.status import (
     DurableOrchestrationStatus,
@@ -27,6 +29,9 @@ if TYPE_CHECKING:
     from azure.functions import HttpRequest, HttpResponse
 
     from durable_app.client.management import ManagementUrls
+
+    _Status = OrchestrationRuntimeStatus | str
+    _Statuses = _Status | Iterable[_Status] | None
 
 #: Statuses of an existing instance that a new start of its id may replace, by host.json's word.
 REPLACEABLE: Final = {
@@ -48,7 +53,8 @@ class DurableOrchestrationClient:
         replaceable: see :class:`durable_app.ports.StartRequest`.
 
     All methods may raise SchedulerUnavailableError and StoreUnavailableError (nothing was
-    changed), those that take a payload PayloadError with the path of the field.
+    changed), TypeError for an argument of a wrong type, those that take a payload PayloadError
+    with the path of the field.
     """
 
     def __init__(
@@ -105,6 +111,7 @@ class DurableOrchestrationClient:
         self, name: str, instance_id: str | None, text: str | None, version: str | None
     ) -> str:
         """As :meth:`start_new`, with the input as JSON text."""
+        name = _text(name, "orchestration_function_name")
         if self._orchestrators is not None and name not in self._orchestrators:
             # Imported here: outside of a host a client needs nothing of azure-functions.
             from durable_app.functions.index import unknown_function_text  # noqa: PLC0415  see above
@@ -115,9 +122,9 @@ class DurableOrchestrationClient:
         return await self._orchestrations.start(
             StartRequest(
                 name=name,
-                instance_id=instance_id,
+                instance_id=_optional_text(instance_id, "instance_id"),
                 input=text,
-                version=self._default_version if version is None else version,
+                version=self._default_version if version is None else _text(version, "version"),
                 replaceable=self._replaceable,
             )
         )
@@ -136,6 +143,7 @@ class DurableOrchestrationClient:
             show_history_output: include results in these events.
             show_input: include the input, also in these events.
         """
+        instance_id = _text(instance_id, "instance_id")
         state = await self._orchestrations.get(instance_id, fetch_payloads=True)
         if state is None:
             return DurableOrchestrationStatus()
@@ -153,28 +161,28 @@ class DurableOrchestrationClient:
         self,
         created_time_from: datetime | None = None,
         created_time_to: datetime | None = None,
-        runtime_status: Iterable[OrchestrationRuntimeStatus] | None = None,
+        runtime_status: _Statuses = None,
         instance_id_prefix: str | None = None,
     ) -> list[DurableOrchestrationStatus]:
         """Status of every instance that meets all conditions, oldest first.
 
         Args:
             created_time_from: inclusive. created_time_to: exclusive. Naive times are UTC.
-            runtime_status: None or empty for any.
+            runtime_status: one or several; None or empty for any.
         """
+        wanted = InstanceQuery(
+            statuses=_statuses(runtime_status),
+            created_from=_moment(created_time_from, "created_time_from"),
+            created_to=_moment(created_time_to, "created_time_to"),
+            instance_id_prefix=_optional_text(instance_id_prefix, "instance_id_prefix"),
+            page_size=_PAGE_SIZE,
+            fetch_payloads=True,
+        )
         found: list[DurableOrchestrationStatus] = []
         token: str | None = None
         while True:
             page = await self._orchestrations.query(
-                InstanceQuery(
-                    statuses=_statuses(runtime_status),
-                    created_from=_aware(created_time_from),
-                    created_to=_aware(created_time_to),
-                    instance_id_prefix=instance_id_prefix,
-                    page_size=_PAGE_SIZE,
-                    continuation_token=token,
-                    fetch_payloads=True,
-                )
+                msgspec.structs.replace(wanted, continuation_token=token)
             )
             found += [DurableOrchestrationStatus.from_state(state) for state in page.items]
             token = page.continuation_token
@@ -204,7 +212,11 @@ class DurableOrchestrationClient:
         if not event_name:
             raise ValueError("event_name must be a non-empty string.")
         self._check_hub(task_hub_name)
-        await self._orchestrations.raise_event(instance_id, event_name, encode_input(event_data))
+        await self._orchestrations.raise_event(
+            _text(instance_id, "instance_id"),
+            _text(event_name, "event_name"),
+            encode_input(event_data),
+        )
 
     async def terminate(self, instance_id: str, reason: str) -> None:
         """End an instance and its children; ``reason`` becomes its output.
@@ -215,7 +227,7 @@ class DurableOrchestrationClient:
             InstanceNotFoundError: there is no such instance.
         """
         try:
-            await self._orchestrations.terminate(instance_id, to_text(reason))
+            await self._orchestrations.terminate(_text(instance_id, "instance_id"), to_text(reason))
         except WrongStatusError:
             return
 
@@ -226,7 +238,9 @@ class DurableOrchestrationClient:
             InstanceNotFoundError: there is no such instance.
         """
         try:
-            await self._orchestrations.suspend(instance_id, reason)
+            await self._orchestrations.suspend(
+                _text(instance_id, "instance_id"), _optional_text(reason, "reason")
+            )
         except WrongStatusError:
             return
 
@@ -237,7 +251,9 @@ class DurableOrchestrationClient:
             InstanceNotFoundError: there is no such instance.
         """
         try:
-            await self._orchestrations.resume(instance_id, reason)
+            await self._orchestrations.resume(
+                _text(instance_id, "instance_id"), _optional_text(reason, "reason")
+            )
         except WrongStatusError:
             return
 
@@ -253,7 +269,7 @@ class DurableOrchestrationClient:
             WrongStatusError: its own id is to be used again, and it still runs.
         """
         return await self._orchestrations.restart(
-            instance_id, new_instance_id=restart_with_new_instance_id
+            _text(instance_id, "instance_id"), new_instance_id=restart_with_new_instance_id
         )
 
     async def rewind(
@@ -271,17 +287,20 @@ class DurableOrchestrationClient:
             WrongStatusError: it has not failed.
         """
         self._check_hub(task_hub_name)
-        await self._orchestrations.rewind(instance_id, reason)
+        await self._orchestrations.rewind(
+            _text(instance_id, "instance_id"), _optional_text(reason, "reason")
+        )
 
     async def purge_instance_history(self, instance_id: str) -> PurgeHistoryResult:
         """Remove one finished instance; 0 where there is none or it has not finished."""
+        instance_id = _text(instance_id, "instance_id")
         return PurgeHistoryResult(await self._orchestrations.purge(instance_id))
 
     async def purge_instance_history_by(
         self,
         created_time_from: datetime | None = None,
         created_time_to: datetime | None = None,
-        runtime_status: Iterable[OrchestrationRuntimeStatus] | None = None,
+        runtime_status: _Statuses = None,
     ) -> PurgeHistoryResult:
         """Remove all finished instances that meet the conditions.
 
@@ -296,8 +315,8 @@ class DurableOrchestrationClient:
         if created_time_from is None:
             raise ValueError("created_time_from is required when purging instance history")
         which = PurgeFilter(
-            created_from=_aware(created_time_from),
-            created_to=_aware(created_time_to),
+            created_from=_moment(created_time_from, "created_time_from"),
+            created_to=_moment(created_time_to, "created_time_to"),
             statuses=_statuses(runtime_status),
         )
         return PurgeHistoryResult(await self._orchestrations.purge_by(which))
@@ -316,6 +335,7 @@ class DurableOrchestrationClient:
         self, request: HttpRequest | None, instance_id: str
     ) -> dict[str, str]:
         """Management URLs of an instance, under the address that ``request`` came to."""
+        instance_id = _text(instance_id, "instance_id")
         url = None if request is None else request.url
         return self._urls.links(instance_id, request_url=url)
 
@@ -346,7 +366,7 @@ class DurableOrchestrationClient:
                 f" timeout {retry_interval_in_milliseconds} (ms)"
             )
         state = await self._orchestrations.wait_for_completion(
-            instance_id, timeout_s=timeout_in_milliseconds / 1000
+            _text(instance_id, "instance_id"), timeout_s=timeout_in_milliseconds / 1000
         )
         if state is None:
             return self.create_check_status_response(request, instance_id)
@@ -378,15 +398,26 @@ def _json_response(
     )
 
 
-def _statuses(
-    wanted: Iterable[OrchestrationRuntimeStatus] | None,
-) -> frozenset[OrchestrationStatus] | None:
-    statuses = frozenset(OrchestrationRuntimeStatus(status).to_status() for status in wanted or ())
-    return statuses or None
+def _statuses(wanted: _Statuses) -> frozenset[OrchestrationStatus] | None:
+    several = [wanted] if isinstance(wanted, str | OrchestrationRuntimeStatus) else wanted or ()
+    return frozenset(OrchestrationRuntimeStatus(each).to_status() for each in several) or None
 
 
-def _aware(moment: datetime | None) -> datetime | None:
-    if moment is None or moment.tzinfo is not None:
-        return moment
+def _text(value: object, what: str) -> str:
+    """The value, which the task hub takes for a text from here on."""
+    if isinstance(value, str):
+        return str.__str__(value)
+    raise TypeError(f"{what} must be a str, not {type(value).__name__}.")
+
+
+def _optional_text(value: object, what: str) -> str | None:
+    return None if value is None else _text(value, what)
+
+
+def _moment(value: object, what: str) -> datetime | None:
+    if value is None:
+        return None
+    if not isinstance(value, datetime):
+        raise TypeError(f"{what} must be a datetime, not {type(value).__name__}.")
     # Durable Functions has always read naive filter times as UTC.
-    return moment.replace(tzinfo=UTC)
+    return value if value.tzinfo is not None else value.replace(tzinfo=UTC)

@@ -211,3 +211,45 @@ def test_a_method_that_the_client_lacks_is_named():
                 each.signal_entity  # noqa: B018  the access is the test
 
     with_client(conversation)
+
+
+@pytest.mark.parametrize(
+    ("call", "complaint"),
+    [
+        (lambda c: c.start_new(None), "orchestration_function_name must be a str, not NoneType"),
+        (lambda c: c.start_new("chain", 5), "instance_id must be a str, not int"),
+        (lambda c: c.start_new("chain", version=2), "version must be a str, not int"),
+        (lambda c: c.get_status(None), "instance_id must be a str, not NoneType"),
+        (lambda c: c.get_status_by(instance_id_prefix=5), "instance_id_prefix must be a str"),
+        (lambda c: c.get_status_by("2026-01-01"), "created_time_from must be a datetime, not str"),
+        (lambda c: c.raise_event(["a"], "go"), "instance_id must be a str, not list"),
+        (lambda c: c.raise_event("a", 5), "event_name must be a str, not int"),
+        (lambda c: c.terminate(None, "x"), "instance_id must be a str"),
+        (lambda c: c.suspend("a", {"why": 1}), "reason must be a str, not dict"),
+        (lambda c: c.resume(b"a", "x"), "instance_id must be a str, not bytes"),
+        (lambda c: c.rewind(None, "x"), "instance_id must be a str"),
+        (lambda c: c.restart(None), "instance_id must be a str"),
+        (lambda c: c.purge_instance_history(None), "instance_id must be a str"),
+        (lambda c: c.purge_instance_history_by(5), "created_time_from must be a datetime"),
+        (
+            lambda c: c.wait_for_completion_or_create_check_status_response(REQUEST, None),
+            "instance_id must be a str",
+        ),
+    ],
+)
+def test_an_argument_of_a_wrong_type_is_refused_before_it_reaches_the_hub(call, complaint):
+    async def conversation(client):
+        with pytest.raises(TypeError, match=complaint):
+            await call(client)
+        assert await client.start_new("chain", "a") == "a"
+
+    with_client(conversation)
+
+
+@pytest.mark.parametrize("wanted", [OrchestrationRuntimeStatus.Pending, "Pending", ["Pending"]])
+def test_a_filter_takes_one_status_or_several(wanted):
+    async def conversation(client):
+        await client.start_new("chain", "a")
+        return [found.instance_id for found in await client.get_status_by(runtime_status=wanted)]
+
+    assert with_client(conversation) == ["a"]
