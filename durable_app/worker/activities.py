@@ -1,6 +1,6 @@
 """Runs activities: sync ones on daemon threads, async ones on the event loop.
 
-Threads are started when all are busy, up to the worker's slots, and take from one queue. They are
+There are as many threads as activities block at the same time, up to the worker's slots. They are
 daemons: at the end of a drain the process does not wait for user code that never returns; the hub
 gives such an activity to somebody else.
 """
@@ -8,9 +8,7 @@ gives such an activity to somebody else.
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import Callable, Mapping
-from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from durable_app.functions.facts import DurableFunction
@@ -23,6 +21,7 @@ from durable_app.protocol import (
     FailureDetails,
 )
 from durable_app.replay.failures import failure_of
+from durable_app.worker.crew import Crew
 
 if TYPE_CHECKING:
     from durable_app.functions.index import AppIndex
@@ -45,18 +44,13 @@ class ActivityPool:
     ) -> None:
         """Nothing runs yet."""
         self._index = index
-        self._most_threads = most_threads
         self._invocations = invocations
         self._bind_extra = bind_extra
-        self._queue: SimpleQueue[tuple[ActivityRequest, DurableFunction] | None] = SimpleQueue()
+        self._crew = Crew(self._run, most_threads, "activity")
         self._stream: WorkStream | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._taken: set[CompletionToken] = set()
-        # The lock guards these three; a thread is there for every sync activity, up to the slots.
-        self._lock = threading.Lock()
-        self._threads = 0
-        self._unended = 0
         self._is_stopped = False
 
     @property
@@ -79,40 +73,21 @@ class ActivityPool:
             failure = FailureDetails("ActivityNotRegisteredError", text)
             self._hand_back(request, _response(request, failure=failure))
         elif not facts.is_async:
-            self._submit_sync(request, facts)
+            self._crew.submit((request, facts))
         else:
             self._submit_async(request, facts)
 
     def stop(self) -> None:
         """Take nothing more: idle threads end, async activities are cancelled. Returns at once."""
-        with self._lock:
-            self._is_stopped = True
-            threads = self._threads
-        for _ in range(threads):
-            self._queue.put(None)
+        self._is_stopped = True
+        self._crew.stop()
         for task in self._tasks:
             task.cancel()
 
     # -- sync --------------------------------------------------------------------------------
 
-    def _submit_sync(self, request: ActivityRequest, facts: DurableFunction) -> None:
-        with self._lock:
-            if self._is_stopped:
-                # The stream is closed: the hub gives it to somebody else.
-                return
-            if self._unended >= self._threads and self._threads < self._most_threads:
-                name = f"activity-{self._threads + 1}"
-                threading.Thread(target=self._run, name=name, daemon=True).start()
-                self._threads += 1
-            self._unended += 1
-            self._queue.put((request, facts))
-
-    def _run(self) -> None:
-        while (item := self._queue.get()) is not None:
-            response = self._call(*item)
-            with self._lock:
-                self._unended -= 1
-            self._hand_back(item[0], response)
+    def _run(self, item: tuple[ActivityRequest, DurableFunction]) -> None:
+        self._hand_back(item[0], self._call(*item))
 
     def _call(self, request: ActivityRequest, facts: DurableFunction) -> ActivityResponse:
         begun = self._invocations.begin(request.name)

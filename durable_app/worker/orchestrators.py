@@ -7,10 +7,12 @@ which line it is.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import sys
 import threading
+from collections import deque
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Final
@@ -75,6 +77,7 @@ class OrchestratorThread:
         self._watchdog = threading.Thread(target=self._watch, name="watchdog", daemon=True)
         self._stopped = threading.Event()
         self._running: tuple[OrchestratorRequest, float] | None = None
+        self._finished: deque[OrchestratorResponse] = deque()
         # A set, since two threads count: adding to a number is not atomic.
         self._taken: set[CompletionToken] = set()
 
@@ -106,39 +109,39 @@ class OrchestratorThread:
     # -- the thread --------------------------------------------------------------------------
 
     def _run(self) -> None:
-        responses: list[OrchestratorResponse] = []
         while True:
             item = self._queue.get()
             while item is not None:
                 if isinstance(item, str):
                     self._sessions.drop(item)
                 else:
-                    self._run_turn(item, responses)
-                    if len(responses) >= _PORTION:
-                        responses = self._hand_back(responses)
+                    self._run_turn(item)
+                    if len(self._finished) >= _PORTION:
+                        self._hand_back()
                 try:
                     item = self._queue.get_nowait()
                 except Empty:
                     break
-            if responses:
-                responses = self._hand_back(responses)
+            self._hand_back()
             if item is None:
                 self._sessions.clear()
                 return
 
-    def _hand_back(self, responses: list[OrchestratorResponse]) -> list[OrchestratorResponse]:
-        if self._stream is not None:
+    def _hand_back(self) -> None:
+        """Give the hub what is finished. Called by this thread, and by the watchdog."""
+        responses: list[OrchestratorResponse] = []
+        with contextlib.suppress(IndexError):
+            while True:
+                responses.append(self._finished.popleft())
+        if responses and self._stream is not None:
             self._stream.complete(responses)
         # Afterwards: while something is pending the stream is not closed.
         self._taken.difference_update([response.token for response in responses])
-        return []
 
-    def _run_turn(
-        self, request: OrchestratorRequest, responses: list[OrchestratorResponse]
-    ) -> None:
+    def _run_turn(self, request: OrchestratorRequest) -> None:
         self._running = (request, self._clock.monotonic())
         try:
-            responses.append(self._turn(request))
+            self._finished.append(self._turn(request))
         except BaseException as error:  # noqa: BLE001  top of a loop: the item is given back, others go on
             _log.exception(
                 "A turn of orchestration '%s' (instance %s) was lost; it will be tried again.",
@@ -204,6 +207,8 @@ class OrchestratorThread:
             if self._clock.monotonic() - began < _SLOW_S:
                 continue
             warned = request
+            # What others have finished in the same batch need not wait for this one.
+            self._hand_back()
             where = self._location()
             _log.warning(
                 "Orchestrator '%s' (instance %s) has been blocking for more than %.0f s%s. All"

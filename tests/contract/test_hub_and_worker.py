@@ -352,3 +352,16 @@ def test_cold_replay_gives_the_same_as_warm(store, app):
             assert all(json.loads(s.output) == [0, 8, 16] for s in states[20:])
 
     asyncio.run(scenario())
+
+
+def test_what_is_finished_does_not_wait_for_a_blocking_neighbour(app):
+    async def scenario():
+        async with World(MemoryStore(), app) as world:
+            # Started together, so that they share a batch of the orchestrators' thread.
+            quick, _ = await asyncio.gather(world.start("fan", 0), world.start("blocker"))
+            clock = SystemClock()
+            began = clock.monotonic()
+            await world.status(quick, COMPLETED)
+            assert clock.monotonic() - began < 1.75
+
+    asyncio.run(scenario())
