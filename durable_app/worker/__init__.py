@@ -3,6 +3,7 @@
 * ``service``        the worker: connects, hands items to the right executor, drains
 * ``orchestrators``  one thread for all orchestrator code, and the watchdog that names a blocker
 * ``sessions``       suspended executions that go on with the new events alone
-* ``activities``     daemon threads for sync activities, the event loop for async ones
+* ``activities``     sync ones on a crew of threads, async ones on the event loop
+* ``crew``           daemon threads that work off a queue, as many as it takes
 * ``invocations``    what an observer is told of all of them
 """
