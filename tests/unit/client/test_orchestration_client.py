@@ -3,6 +3,7 @@
 import asyncio
 import json
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from azure.functions import HttpRequest
@@ -206,6 +207,7 @@ def test_the_sync_client_has_every_method_of_the_other():
 def test_a_method_that_the_client_lacks_is_named():
     async def conversation(client):
         blocking = SyncDurableOrchestrationClient(client, asyncio.get_running_loop())
+        each: Any
         for each in (client, blocking):
             with pytest.raises(AttributeError, match=r"The client .* 'signal_entity': not in this"):
                 each.signal_entity  # noqa: B018  the access is the test

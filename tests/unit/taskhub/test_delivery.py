@@ -27,6 +27,7 @@ from tests.unit.taskhub.builders import (
     OLD_EXECUTION,
     a_failed_row,
     a_message,
+    a_parent,
     a_pending_row,
     a_row,
     a_start,
@@ -128,6 +129,18 @@ def test_control_messages_are_kept_apart(event):
     heaps = sort(message, an_own_message(TaskCompleted(-1, NOW, 1), 11))
     assert heaps.control == [message]
     assert len(heaps.events) == 1
+
+
+@pytest.mark.parametrize(
+    ("row", "is_own"),
+    [(a_row(parent=a_parent()), True), (a_row(), False)],
+    ids=["own child", "somebody else's"],
+)
+def test_a_parent_ends_only_what_its_own_schedule_has_started(row, is_own):
+    message = an_own_message(ExecutionTerminated(-1, NOW), a_parent().key)
+    heaps = sort(message, row=row)
+    assert heaps.control == ([message] if is_own else [])
+    assert heaps.strays == ([] if is_own else [message.id])
 
 
 def test_the_start_comes_before_events_that_arrived_earlier():

@@ -1,0 +1,129 @@
+"""How a host is asked to end, and what ends one that does not."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from durable_app.host.lifecycle import Deadline, Stop, on_signals
+
+TIMEOUT_S = 10
+
+
+@pytest.fixture(autouse=True)
+def _handlers() -> Iterator[None]:
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def timers() -> list[threading.Timer]:
+    return [thread for thread in threading.enumerate() if isinstance(thread, threading.Timer)]
+
+
+@pytest.fixture
+def deadline() -> Iterator[Deadline]:
+    before = timers()
+    yield Deadline()
+    for timer in timers():
+        if timer not in before:
+            timer.cancel()
+            timer.join(TIMEOUT_S)
+
+
+def test_a_request_ends_the_wait_without_an_error() -> None:
+    async def main() -> BaseException | None:
+        stop = Stop()
+        stop.request()
+        await asyncio.wait_for(stop.wait(), TIMEOUT_S)
+        return stop.error
+
+    assert asyncio.run(main()) is None
+
+
+def test_the_first_error_of_any_thread_is_the_reason() -> None:
+    first, second = OSError("disk"), OSError("later")
+
+    async def main() -> BaseException | None:
+        stop = Stop()
+
+        def fail() -> None:
+            stop.fail(first)
+            stop.fail(second)
+
+        thread = threading.Thread(target=fail)
+        thread.start()
+        await asyncio.wait_for(stop.wait(), TIMEOUT_S)
+        thread.join(TIMEOUT_S)
+        await asyncio.sleep(0)
+        return stop.error
+
+    assert asyncio.run(main()) is first
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_first_signal_asks_for_a_clean_end_with_a_deadline(
+    number: signal.Signals, deadline: Deadline
+) -> None:
+    async def main() -> list[threading.Timer]:
+        stop = Stop()
+        on_signals(stop.request, deadline)
+        os.kill(os.getpid(), number)
+        await asyncio.wait_for(stop.wait(), TIMEOUT_S)
+        return timers()
+
+    before = timers()
+    begun = [timer for timer in asyncio.run(main()) if timer not in before]
+    assert len(begun) == 1
+    assert begun[0].daemon
+
+
+def test_a_deadline_begins_once(deadline: Deadline) -> None:
+    before = timers()
+    deadline.begin()
+    deadline.begin()
+    assert len(timers()) == len(before) + 1
+
+
+@pytest.mark.parametrize(
+    ("code", "exit_code"),
+    [
+        # The second signal arrives while the loop is stuck in user code.
+        (
+            "on_signals(lambda: None, Deadline())\n"
+            "    os.kill(os.getpid(), signal.SIGINT)\n"
+            "    os.kill(os.getpid(), signal.SIGINT)",
+            130,
+        ),
+        (
+            "lifecycle.SHUTDOWN_S = lifecycle._SLACK_S = 0.01\n"
+            "    deadline = Deadline()\n"
+            "    deadline.exit_code = 7\n"
+            "    deadline.begin()",
+            7,
+        ),
+    ],
+    ids=["a second signal", "the deadline"],
+)
+def test_a_host_that_does_not_end_is_ended(code: str, exit_code: int) -> None:
+    program = f"""
+import asyncio, os, signal, threading
+from durable_app.host import lifecycle
+from durable_app.host.lifecycle import Deadline, on_signals
+
+async def main():
+    {code}
+    threading.Event().wait({TIMEOUT_S})
+
+asyncio.run(main())
+"""
+    done = subprocess.run([sys.executable, "-c", program], check=False, timeout=TIMEOUT_S * 2)
+    assert done.returncode == exit_code
