@@ -271,7 +271,10 @@ class OrchestrationContext:
     ) -> SubOrchestrationTask[Any]:
         name, expected_type = name_and_type(name, expected_type, api)
         ledger = self._ledger
-        instance_id, version = target
+        instance_id, version = (
+            None if text is None else exact_text(text, f"{api}: {what}")
+            for text, what in zip(target, ("instance_id", "version"), strict=True)
+        )
         task: SubOrchestrationTask[Any] = SubOrchestrationTask(self, expected_type)
         task.action = CreateSubOrchestration(
             ledger.next_id,
@@ -409,7 +412,7 @@ class OrchestrationContext:
                 "This host keeps no tags on tasks. Leave `tags` out, or put the values into the"
                 " input."
             )
-        return dict(tags)
+        return {exact_text(k, "A tag"): exact_text(v, f"Tag {k!r}") for k, v in tags.items()}
 
     # -- the engine's side -------------------------------------------------------------------
 

@@ -415,3 +415,19 @@ def test_a_task_in_an_input_is_a_forgotten_yield() -> None:
     assert failure.error_type == "PayloadError"
     assert failure.error_message.startswith("first: ActivityTask cannot be sent as JSON")
     assert "yield it" in failure.error_message
+
+
+@pytest.mark.parametrize(
+    ("ask", "complaint"),
+    [
+        (lambda c: c.call_sub_orchestrator("child", instance_id=5), "instance_id is a text"),
+        (lambda c: c.call_sub_orchestrator("child", instance_id=""), "instance_id is a text"),
+        (lambda c: c.call_sub_orchestrator("child", version=2), "version is a text"),
+        (lambda c: c.call_activity("charge", tags={1: "a"}), "A tag is a text"),
+        (lambda c: c.call_activity("charge", tags={"a": 1}), "Tag 'a' is a text"),
+    ],
+)
+def test_what_the_hub_takes_for_a_text_is_one(ask, complaint) -> None:
+    failure = failure_of_asking(ask)
+    assert failure.error_type == "DefinitionError"
+    assert complaint in failure.error_message
