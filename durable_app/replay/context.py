@@ -194,7 +194,7 @@ class OrchestrationContext:
         tags: Mapping[str, str] | None,
         policy: RetryPolicy | None,
     ) -> ActivityTask[Any]:
-        if expected_type is None or type(name) is not str or not name:
+        if expected_type is None or type(name) is not str or not name or not name.isascii():
             name, expected_type = name_and_type(name, expected_type, api)
         ledger = self._ledger
         task: ActivityTask[Any] = ActivityTask(self, expected_type)

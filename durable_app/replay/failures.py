@@ -32,7 +32,9 @@ def _describe(error: BaseException, levels: int) -> FailureDetails:
         inner = error.details
     elif error.__cause__ is not None and levels > 1:
         inner = _describe(error.__cause__, levels - 1)
-    return FailureDetails(type_name(type(error)), _message(error), _stack_trace(error), inner)
+    return FailureDetails(
+        type_name(type(error)), _storable(_message(error)), _storable(_stack_trace(error)), inner
+    )
 
 
 def type_name(kind: type[BaseException]) -> str:
@@ -42,6 +44,11 @@ def type_name(kind: type[BaseException]) -> str:
     ):
         return kind.__name__
     return f"{kind.__module__}.{kind.__qualname__}"
+
+
+def _storable(text: str) -> str:
+    """Escape halves of surrogate pairs, as in names of files that are no UTF-8: no row holds them."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _message(error: BaseException) -> str:

@@ -60,10 +60,14 @@ def exact_text(text: Any, what: str) -> str:
     """Return a text as exactly a str; members of text enums are texts too.
 
     Raises:
-        DefinitionError: it is no text, or empty.
+        DefinitionError: it is no text, or empty, or holds half of a surrogate pair.
     """
     if not isinstance(text, str) or not text:
         raise DefinitionError(f"{what} is a text of at least 1 character, not {text!r}.")
+    if not text.isascii() and any("\ud800" <= char <= "\udfff" for char in text):
+        raise DefinitionError(
+            f"{what} holds half of a surrogate pair, which no store takes: {text!r}."
+        )
     return str.__str__(text)
 
 

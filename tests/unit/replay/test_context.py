@@ -424,6 +424,8 @@ def test_a_task_in_an_input_is_a_forgotten_yield() -> None:
         (lambda c: c.call_sub_orchestrator("child", instance_id=""), "instance_id is a text"),
         (lambda c: c.call_sub_orchestrator("child", version=2), "version is a text"),
         (lambda c: c.call_activity("charge", tags={1: "a"}), "A tag is a text"),
+        (lambda c: c.call_activity("charge\udce9"), "half of a surrogate pair"),
+        (lambda c: c.call_activity("charge\udce9", expected_type=int), "half of a surrogate pair"),
         (lambda c: c.call_activity("charge", tags={"a": 1}), "Tag 'a' is a text"),
     ],
 )

@@ -68,3 +68,11 @@ def test_an_exception_that_cannot_be_formatted_keeps_its_name() -> None:
         __notes__ = property(lambda self: 1 / 0)
 
     assert "HostileError" in (failure_of(HostileError("x")).stack_trace or "")
+
+
+def test_a_text_that_no_row_can_hold_is_escaped() -> None:
+    name = b"caf\xe9.txt".decode("utf-8", "surrogateescape")
+    failure = failure_of(caught(PaymentError(f"no bill in {name}")))
+    assert failure.error_message == "no bill in caf\\udce9.txt"
+    assert failure.stack_trace is not None
+    assert failure.stack_trace.endswith("caf\\udce9.txt")
