@@ -47,7 +47,7 @@ def type_name(kind: type[BaseException]) -> str:
 
 
 def _storable(text: str) -> str:
-    """Escape halves of surrogate pairs, as in names of files that are no UTF-8: no row holds them."""
+    """Escape what UTF-8 cannot express, such as a file name in another encoding."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
