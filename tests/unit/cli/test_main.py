@@ -1,5 +1,7 @@
 """Which command is meant."""
 
+import runpy
+import signal
 import subprocess
 import sys
 
@@ -39,6 +41,32 @@ def test_the_version_is_printed_alone(capsys):
 def test_a_folder_that_is_none_is_an_error(tmp_path, capsys):
     assert main(["start", "--script-root", str(tmp_path / "no")]) == 1
     assert "is no folder" in capsys.readouterr().err
+
+
+@pytest.fixture
+def _as_before():
+    before, app = signal.getsignal(signal.SIGINT), sys.modules.pop("function_app", None)
+    yield
+    signal.signal(signal.SIGINT, before)
+    sys.modules.pop("function_app", None)
+    if app is not None:
+        sys.modules["function_app"] = app
+
+
+@pytest.mark.usefixtures("_as_before")
+def test_an_interrupt_before_the_host_is_up_is_no_error(tmp_path, monkeypatch):
+    (tmp_path / "function_app.py").write_text("raise KeyboardInterrupt")
+    (tmp_path / "host.json").write_text('{"version": "2.0"}')
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    assert main(["start", "--script-root", str(tmp_path), "--store", "memory"]) == 0
+
+
+def test_the_package_is_the_command_too(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["durable_app", "--version"])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_module("durable_app", run_name="__main__")
+    assert ended.value.code == 0
+    assert capsys.readouterr().out.strip()
 
 
 def test_importing_the_command_loads_nothing_heavy():

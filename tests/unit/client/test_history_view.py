@@ -2,13 +2,19 @@
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from durable_app.client.history_view import project
 from durable_app.protocol import (
+    ContinueAsNew,
     EventRaised,
+    EventSent,
     ExecutionCompleted,
     ExecutionStarted,
     ExecutionSuspended,
+    ExecutionTerminated,
     FailureDetails,
+    GenericEvent,
     HistoryEvent,
     OrchestrationStatus,
     OrchestratorStarted,
@@ -101,3 +107,33 @@ def test_other_events_keep_what_matters():
     assert (entries[5]["Name"], entries[5]["Input"]) == ("go", "5")
     assert entries[6]["Reason"] == "pause"
     assert entries[8]["OrchestrationStatus"] == "Completed"
+
+
+@pytest.mark.parametrize(
+    ("event", "fields"),
+    [
+        (ExecutionTerminated(timestamp=T0, input='"enough"'), {"Input": '"enough"'}),
+        (ContinueAsNew(timestamp=T0, input="2"), {"Input": "2"}),
+        (EventSent(1, T0, "other", "go", "5"), {"InstanceId": "other", "Name": "go", "Input": "5"}),
+        (GenericEvent(timestamp=T0, data="note"), {"Data": "note"}),
+        (
+            ExecutionCompleted(
+                1, T0, OrchestrationStatus.FAILED, failure=FailureDetails("ValueError", "boom")
+            ),
+            {
+                "OrchestrationStatus": "Failed",
+                "FailureDetails": {
+                    "ErrorType": "ValueError",
+                    "ErrorMessage": "boom",
+                    "StackTrace": None,
+                    "InnerFailure": None,
+                    "IsNonRetriable": False,
+                },
+                "Result": None,
+            },
+        ),
+    ],
+)
+def test_each_kind_of_event_has_its_fields(event, fields):
+    head = {"EventType": type(event).__name__, "Timestamp": "2026-01-02T03:04:05.000000Z"}
+    assert project([event], show_input=True, show_output=True) == [{**head, **fields}]

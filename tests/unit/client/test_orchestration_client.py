@@ -255,3 +255,23 @@ def test_a_filter_takes_one_status_or_several(wanted):
         return [found.instance_id for found in await client.get_status_by(runtime_status=wanted)]
 
     assert with_client(conversation) == ["a"]
+
+
+def test_the_history_of_an_instance_is_shown_on_demand():
+    async def conversation(client):
+        await client.start_new("f", "i", [1])
+        await client.terminate("i", "enough")
+        shown = await client.get_status("i", show_history=True)
+        return shown.history, (await client.get_status("i")).history
+
+    shown, hidden = with_client(conversation)
+    assert isinstance(shown, list)
+    assert hidden is None
+
+
+def test_a_purge_by_time_needs_its_beginning():
+    async def conversation(client):
+        with pytest.raises(ValueError, match="created_time_from is required"):
+            await client.purge_instance_history_by(None)
+
+    with_client(conversation)

@@ -98,3 +98,20 @@ def test_an_unknown_status_is_none():
 
 def test_a_purge_result_reads_the_hosts_json():
     assert PurgeHistoryResult.from_json({"instancesDeleted": 3}).instances_deleted == 3
+
+
+def test_a_time_without_zone_is_utc():
+    status = DurableOrchestrationStatus.from_json({"createdTime": "2026-01-02T03:04:05.678"})
+    assert status.created_time == CREATED
+
+
+def test_the_history_is_there_where_it_was_asked_for():
+    with_history = DurableOrchestrationStatus.from_json({"historyEvents": [{"EventType": "X"}]})
+    assert with_history.history == [{"EventType": "X"}]
+    assert DurableOrchestrationStatus().history is None
+
+
+def test_a_purge_result_keeps_what_a_newer_host_adds():
+    result = PurgeHistoryResult.from_json({"instancesDeleted": 2, "isComplete": True})
+    assert result.instances_deleted == 2
+    assert vars(result)["isComplete"] is True

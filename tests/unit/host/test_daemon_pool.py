@@ -1,0 +1,99 @@
+"""Threads of functions that are not coroutines."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import threading
+
+import pytest
+
+from durable_app.host.daemon_pool import DaemonPool
+
+TIMEOUT_S = 10
+WHO = contextvars.ContextVar("WHO", default="nobody")
+
+
+def function_threads() -> list[threading.Thread]:
+    return [t for t in threading.enumerate() if t.name.startswith("function-")]
+
+
+def test_a_call_sees_the_context_of_its_caller() -> None:
+    async def main() -> str:
+        pool = DaemonPool(1)
+        WHO.set("ann")
+        try:
+            return str(await pool.run(WHO.get))
+        finally:
+            pool.close()
+
+    assert asyncio.run(main()) == "ann"
+
+
+def test_no_more_threads_are_started_than_are_needed() -> None:
+    async def main() -> tuple[set[str], int]:
+        pool, release = DaemonPool(2), threading.Event()
+        names = {await pool.run(lambda: threading.current_thread().name) for _ in range(5)}
+        waiting = [asyncio.ensure_future(pool.run(lambda: release.wait(TIMEOUT_S))) for _ in "abc"]
+        await asyncio.sleep(0)
+        threads = len(function_threads())
+        release.set()
+        await asyncio.gather(*waiting)
+        pool.close()
+        return names, threads
+
+    before = len(function_threads())
+    names, threads = asyncio.run(main())
+    assert names == {"function-1"}
+    assert threads - before == 2
+
+
+@pytest.mark.parametrize(
+    ("raised", "seen"), [(KeyError("k"), KeyError), (StopIteration(1), RuntimeError)]
+)
+def test_whatever_a_function_raises_reaches_the_caller(
+    raised: Exception, seen: type[Exception]
+) -> None:
+    def fail() -> None:
+        raise raised
+
+    async def main() -> None:
+        pool = DaemonPool(1)
+        try:
+            await pool.run(fail)
+        finally:
+            pool.close()
+
+    with pytest.raises(seen):
+        asyncio.run(main())
+
+
+def test_a_call_that_nobody_waits_for_any_more_does_not_stop_the_next() -> None:
+    async def main() -> str:
+        pool, release = DaemonPool(1), threading.Event()
+        given_up = asyncio.ensure_future(pool.run(lambda: release.wait(TIMEOUT_S)))
+        await asyncio.sleep(0)
+        given_up.cancel()
+        release.set()
+        try:
+            return str(await asyncio.wait_for(pool.run(lambda: "next"), TIMEOUT_S))
+        finally:
+            pool.close()
+
+    assert asyncio.run(main()) == "next"
+
+
+def test_a_thread_whose_loop_is_closed_ends() -> None:
+    release = threading.Event()
+    before = set(function_threads())
+
+    async def main() -> None:
+        call = asyncio.ensure_future(DaemonPool(1).run(lambda: release.wait(TIMEOUT_S)))
+        await asyncio.sleep(0)
+        call.cancel()
+
+    asyncio.run(main())
+    (thread,) = set(function_threads()) - before
+    release.set()
+    thread.join(TIMEOUT_S)
+    assert not thread.is_alive()
