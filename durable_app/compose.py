@@ -24,7 +24,7 @@ from durable_app.errors import ConfigError, UnsupportedOnHostError
 from durable_app.functions.handles import Handle, set_runtime_factory
 from durable_app.host.console import Console, ConsoleHandler, Level, LogLevels
 from durable_app.host.daemon_pool import DaemonPool
-from durable_app.host.function_list import function_list, route_of
+from durable_app.host.function_list import function_list, idle_functions, route_of
 from durable_app.host.http import HttpFunction, HttpServer, bind
 from durable_app.host.hub_choice import HubChoice, allowed_hosts, choose_hub
 from durable_app.host.invoke import HTTP_TRIGGER, HttpInvoker
@@ -331,6 +331,8 @@ def _shown_address(address: str) -> str:
 def _announce(console: Console, origin: str, plan: _Plan, index: AppIndex) -> None:
     prefix = plan.settings.extensions.http.route_prefix
     for line in function_list(index.functions, origin, prefix):
+        console.line(line)
+    for line in idle_functions(index.functions):
         console.line(line)
     console.line("For detailed output, run func with --verbose flag.")
     console.always("Worker process started and initialized.", Level.INFORMATION)

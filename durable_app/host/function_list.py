@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from durable_app.host.invoke import HTTP_TRIGGER
 
@@ -10,6 +10,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from durable_app.functions.index import FunctionFacts
+
+
+_RUN: Final = frozenset({HTTP_TRIGGER, "orchestrationTrigger", "activityTrigger"})
+
+
+def idle_functions(functions: Iterable[FunctionFacts]) -> list[str]:
+    """A line per function that is listed and that nothing here will ever call."""
+    return [
+        f"Function '{function.name}' will not run: this version has no {function.trigger_type}."
+        for function in functions
+        if function.trigger_type not in _RUN
+    ]
 
 
 def function_list(functions: Iterable[FunctionFacts], origin: str, prefix: str) -> list[str]:

@@ -29,8 +29,8 @@ _BACKLOG: Final = 512
 _CONNECTION_HEADERS: Final = frozenset({"content-length", "transfer-encoding", "connection"})
 
 
-#: Runs a function with an HTTP trigger and gives its return value, or raises FunctionFailedError.
-HttpFunction = Callable[[HttpRequest], Coroutine[Any, Any, Any]]
+#: Runs a function with an HTTP trigger and gives its answer, or raises FunctionFailedError.
+HttpFunction = Callable[[HttpRequest], Coroutine[Any, Any, web.Response]]
 
 
 class FunctionFailedError(Exception):
@@ -119,7 +119,7 @@ class HttpServer:
             body=body,
         )
         try:
-            return _response(await found.target(bound))
+            return await found.target(bound)
         except FunctionFailedError:
             return web.Response(status=500)
 
@@ -201,11 +201,22 @@ def _query(request: web.BaseRequest) -> dict[str, str]:
     return query
 
 
-def _response(result: Any) -> web.Response:
-    """What a function returned, as the Functions host sends it."""
+def encode(result: Any) -> web.Response:
+    """What a function returned, as the Functions host sends it.
+
+    Raises:
+        TypeError: it is nothing that Azure sends either.
+    """
     if result is None:
         return web.Response(status=204)
-    datum = HttpResponseConverter.encode(result, expected_type=None)
+    try:
+        datum = HttpResponseConverter.encode(result, expected_type=None)
+    except NotImplementedError:
+        raise TypeError(
+            f"An HTTP function returns a str or an azure.functions.HttpResponse, not"
+            f" {type(result).__name__}; for JSON, HttpResponse(json.dumps(...),"
+            " mimetype='application/json')."
+        ) from None
     if datum.type == "string":
         return web.Response(text=datum.value)
     parts: Mapping[str, Any] = datum.value

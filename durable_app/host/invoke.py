@@ -12,13 +12,14 @@ from azure.functions import Context
 
 from durable_app.errors import DefinitionError
 from durable_app.host.console import dashed
-from durable_app.host.http import FunctionFailedError, HttpFunction
+from durable_app.host.http import FunctionFailedError, HttpFunction, encode
 from durable_app.host.tracebacks import user_traceback
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from aiohttp import web
     from azure.functions.http import HttpRequest
 
     from durable_app.functions.index import FunctionFacts
@@ -131,7 +132,8 @@ class HttpInvoker:
         """A call of this function for the HTTP server.
 
         Raises:
-            DefinitionError: it has a binding that is not available locally.
+            DefinitionError: it has a binding that is not available locally, or its parameters are
+                not its bindings, which Azure's worker refuses too.
         """
         trigger = ""
         clients = []
@@ -147,13 +149,15 @@ class HttpInvoker:
                     " this host does not offer."
                 )
         fixed = dict.fromkeys(clients, self._client_binding)
-        bound = {binding["name"] for binding in function.bindings}
+        bound = {trigger, *clients}
+        parameters = set(inspect.signature(function.handle).parameters)
         # A parameter of that name without a binding gets the invocation's context.
-        wants_context = _CONTEXT in set(inspect.signature(function.handle).parameters) - bound
+        wants_context = _CONTEXT in parameters - bound
+        _check_parameters(function.name, parameters - {_CONTEXT}, bound - {_CONTEXT})
         plan = _Plan(function, trigger, fixed, wants_context)
         return functools.partial(self._call, plan)
 
-    async def _call(self, plan: _Plan, request: HttpRequest) -> Any:
+    async def _call(self, plan: _Plan, request: HttpRequest) -> web.Response:
         function = plan.function
         invocation_id = dashed(self._clock.new_id())
         arguments: dict[str, Any] = {plan.trigger: request, **plan.fixed}
@@ -166,7 +170,7 @@ class HttpInvoker:
         error: str | None = None
         try:
             async with asyncio.timeout(self._timeout_s):
-                return await self._run(function, arguments)
+                return encode(await self._run(function, arguments))
         except TimeoutError as raised:
             error = self._timed_out(function.name, invocation_id, started, raised)
             raise FunctionFailedError from raised
@@ -196,4 +200,17 @@ class HttpInvoker:
         return (
             f"Timeout value of {limit_s:g} s exceeded by function 'Functions.{name}'"
             f" (Id: '{invocation_id}')."
+        )
+
+
+def _check_parameters(function: str, parameters: set[str], bound: set[str]) -> None:
+    if unbound := sorted(parameters - bound):
+        raise DefinitionError(
+            f"Function {function} has a parameter '{unbound[0]}' without a binding. Add the"
+            " decorator that gives it a value (a client: durable_client_input), or leave it out."
+        )
+    if absent := sorted(bound - parameters):
+        raise DefinitionError(
+            f"Function {function} has a binding '{absent[0]}' without a parameter. Write"
+            f" `def {function}({absent[0]}, ...)`."
         )

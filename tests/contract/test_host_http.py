@@ -64,6 +64,11 @@ def helper():
     raise RuntimeError("secret detail")
 
 
+@app.route(route="odd")
+async def odd(req: func.HttpRequest):
+    return {"a": 1}
+
+
 @app.route(route="who")
 def who(req: func.HttpRequest, context: func.Context) -> str:
     return f"{context.function_name} {len(context.invocation_id)} {context.function_directory}"
@@ -144,6 +149,20 @@ def test_an_exception_is_500_without_a_body_and_a_traceback_of_the_app(folder):
     assert "durable_app/host" not in console
 
 
+def test_a_result_that_cannot_be_sent_is_the_functions_failure(folder):
+    stream = io.StringIO()
+
+    async def conversation(host, call):
+        answer = await call("GET", "/api/odd")
+        host.console.flush()
+        return answer, stream.getvalue()
+
+    answer, console = talk(folder, conversation, stream=stream)
+    assert (answer.status, answer.body) == (500, b"")
+    assert "Executed 'Functions.odd' (Failed, Id=" in console
+    assert "TypeError: An HTTP function returns a str or an azure.functions.HttpResponse" in console
+
+
 def test_an_unbound_context_parameter_gets_the_invocation(folder):
     async def conversation(host, call):
         return await call("GET", "/api/who")
@@ -221,6 +240,22 @@ def test_the_functions_are_listed_and_the_hub_is_named(folder):
     assert "Worker process started and initialized." in shown
 
 
+def test_a_function_that_nothing_will_call_is_named(tmp_path):
+    stream = io.StringIO()
+    write_app(
+        tmp_path,
+        "from durable_app.functions.app import DFApp\napp = DFApp()\n"
+        "@app.timer_trigger(arg_name='t', schedule='0 * * * * *')\ndef tick(t): pass\n",
+    )
+
+    async def conversation(host, call):
+        host.console.flush()
+
+    talk(tmp_path, conversation, stream=stream)
+    assert "\ttick: timerTrigger\n" in stream.getvalue()
+    assert "Function 'tick' will not run: this version has no timerTrigger." in stream.getvalue()
+
+
 def test_a_taken_port_is_named(folder):
     async def conversation(host, call):
         port = int(host.origin.split(":")[-1])
@@ -253,6 +288,20 @@ def test_a_taken_port_is_named(folder):
             "import azure.functions as f\napp = f.FunctionApp()\n"
             "@app.route('runtime/x')\ndef g(req): pass\n",
             None,
+        ),
+        (
+            "import azure.functions as f\napp = f.FunctionApp()\n"
+            "@app.route('x')\ndef g(req, client): pass\n",
+            "Function g has a parameter 'client' without a binding",
+        ),
+        (
+            "import azure.functions as f\napp = f.FunctionApp()\n"
+            "@app.route('x')\ndef g(request): pass\n",
+            "Function g has a parameter 'request' without a binding",
+        ),
+        (
+            "import azure.functions as f\napp = f.FunctionApp()\n@app.route('x')\ndef g(): pass\n",
+            "Function g has a binding 'req' without a parameter",
         ),
     ],
 )
