@@ -65,6 +65,9 @@ class Answer(NamedTuple):
 
 _NOT_FOUND: Final = Answer(404)
 _GONE: Final = Answer(410)
+_NO_ENTITIES: Final = Answer(
+    501, json.dumps({"Message": "This version indexes entities and does not execute them."})
+)
 _Route = Callable[[ManagementRequest], Coroutine[Any, Any, Answer]]
 
 
@@ -103,9 +106,10 @@ class ManagementApi:
 
     async def answer(self, request: ManagementRequest) -> Answer:
         """Answer one request; errors of the hub become the codes of the API."""
-        if not request.parts:
-            return _NOT_FOUND
-        route = self._routes.get((request.method, request.parts[0].casefold(), len(request.parts)))
+        kind = request.parts[0].casefold() if request.parts else ""
+        if kind == "entities":
+            return _NO_ENTITIES
+        route = self._routes.get((request.method, kind, len(request.parts)))
         if route is None:
             return _NOT_FOUND
         hub = request.query.get("taskhub")
