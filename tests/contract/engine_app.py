@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import time
+import threading
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -13,6 +13,8 @@ app = df.DFApp()
 
 #: How often each activity has run; tests clear it.
 CALLS: dict[str, int] = {}
+#: Ends the wait of `blocker`; tests put one of their own here.
+RELEASE = threading.Event()
 
 
 @dataclass
@@ -135,5 +137,5 @@ def calls_nobody(context):
 
 @app.orchestration_trigger(context_name="context")
 def blocker(context):
-    time.sleep(1.8)  # noqa: TID251  it blocks on purpose
+    RELEASE.wait(10)
     return "done"
