@@ -314,6 +314,7 @@ def _worker_options(options: DurableTaskOptions) -> WorkerOptions:
         or max(_MIN_TURNS, per_machine),
         activities=options.max_concurrent_activity_functions or max(_MIN_ACTIVITIES, per_machine),
         max_actions=options.max_orchestration_actions,
+        default_version=options.default_version,
     )
 
 

@@ -64,6 +64,7 @@ class OrchestrationContext:
     __slots__ = (
         "_capabilities",
         "_custom_status",
+        "_default_version",
         "_input_type",
         "_ledger",
         "_load_history",
@@ -86,6 +87,7 @@ class OrchestrationContext:
         self._ledger = ledger
         self._retries = retries
         self._capabilities = env.capabilities
+        self._default_version = env.default_version
         self._input_type = input_type
         self._load_history = load_history
         self._started = ExecutionStarted()
@@ -280,7 +282,7 @@ class OrchestrationContext:
             ledger.next_id,
             ledger.default_child_id() if instance_id is None else instance_id,
             name,
-            version,
+            self._default_version if version is None else version,
             encode_input(input_),
             None,
             None if tags is None else self._tags(tags),

@@ -58,6 +58,7 @@ class ReplayEnv(msgspec.Struct, frozen=True, kw_only=True):
         capabilities: what the host can express beyond the common ground; see the constants here.
         max_actions: most actions that one turn may ask for.
         name_children: give sub-orchestrations a default instance id; False leaves it to the host.
+        default_version: of a sub-orchestration that is called without one.
     """
 
     schedule_at: ScheduleAt = ScheduleAt.CALL
@@ -68,6 +69,7 @@ class ReplayEnv(msgspec.Struct, frozen=True, kw_only=True):
     capabilities: frozenset[str] = frozenset({TAGS})
     max_actions: int = 100_000
     name_children: bool = True
+    default_version: str | None = None
 
 
 class YieldTrace:

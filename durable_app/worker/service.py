@@ -36,6 +36,7 @@ class WorkerOptions(msgspec.Struct, frozen=True):
         max_actions: of one execution; beyond it the orchestration fails.
         warm_sessions: suspended executions that are kept in memory.
         warm_events: history events that they have seen, together; bounds their memory.
+        default_version: of a sub-orchestration that is called without one.
     """
 
     orchestrations: int = 100
@@ -43,6 +44,7 @@ class WorkerOptions(msgspec.Struct, frozen=True):
     max_actions: int = 100_000
     warm_sessions: int = 5_000
     warm_events: int = 500_000
+    default_version: str | None = None
 
 
 class Worker:
@@ -67,7 +69,7 @@ class Worker:
         self._source = source
         self._options = options
         self._clock = clock
-        env = ReplayEnv(max_actions=options.max_actions)
+        env = ReplayEnv(max_actions=options.max_actions, default_version=options.default_version)
         sessions = Sessions(options.warm_sessions, options.warm_events)
         invocations = Invocations(observer, clock)
         self._orchestrators = OrchestratorThread(index, env, sessions, clock, invocations)

@@ -365,3 +365,29 @@ def test_odd_ids_survive_the_way_through_urls(folder, instance_id):
         return (await call.until_done(url)).json["instanceId"]
 
     assert talk(folder, conversation) == instance_id
+
+
+def test_the_default_version_is_that_of_instances_and_of_their_children(tmp_path):
+    host_json = '{"version": "2.0", "extensions": {"durableTask": {"defaultVersion": "1.5"}}}'
+    source = """
+from durable_app.functions.app import DFApp
+
+app = DFApp()
+
+
+@app.orchestration_trigger(context_name="context")
+def parent(context):
+    children = [context.call_sub_orchestrator("child", version=v) for v in (None, "2.0")]
+    return [context.version, *(yield context.task_all(children))]
+
+
+@app.orchestration_trigger(context_name="context")
+def child(context):
+    return context.version
+"""
+
+    async def conversation(host, call):
+        urls = await started(call, "parent", "p")
+        return (await call.until_done(urls["statusQueryGetUri"])).json["output"]
+
+    assert talk(write_app(tmp_path, source, host_json), conversation) == ["1.5", "1.5", "2.0"]

@@ -171,6 +171,15 @@ def test_a_child_with_all_that_can_be_said() -> None:
     assert actions == (CreateSubOrchestration(1, "mine", "child", "2.0", None, None, {"a": "b"}),)
 
 
+@pytest.mark.parametrize(("given", "expected"), [(None, "1.0"), ("2.0", "2.0")])
+def test_a_child_without_a_version_gets_the_default(given, expected) -> None:
+    (action,) = asked(
+        lambda context: context.call_sub_orchestrator("child", version=given),
+        env=ReplayEnv(default_version="1.0"),
+    )
+    assert action.version == expected
+
+
 def test_a_host_may_name_the_children() -> None:
     (action,) = asked(
         lambda context: context.call_sub_orchestrator("child"), env=ReplayEnv(name_children=False)
