@@ -17,6 +17,7 @@ from durable_app.client.status import output_of, parse_status
 from durable_app.errors import (
     DurableError,
     InstanceNotFoundError,
+    PayloadError,
     SchedulerUnavailableError,
     StoreUnavailableError,
     WrongStatusError,
@@ -145,7 +146,7 @@ class ManagementApi:
         if wait_s is not None:
             state = await self._orchestrations.wait_for_completion(instance_id, timeout_s=wait_s)
             if state is not None and state.status is OrchestrationStatus.COMPLETED:
-                return Answer(200, to_text(output_of(state)))
+                return Answer(200, _output_text(state))
             if state is not None:
                 return self._status_answer(request, state, None)
         links = self._urls.links(instance_id, request_url=request.url)
@@ -171,7 +172,7 @@ class ManagementApi:
         self, request: ManagementRequest, state: OrchestrationState, history: list[Any] | None
     ) -> Answer:
         show_input = _flag(request, "showinput", default=True)
-        body = to_text(status_json(state, show_input=show_input, history=history))
+        body = status_text(state, show_input=show_input, history=history)
         if not state.status.is_terminal:
             return Answer(202, body, {"Location": request.url, "Retry-After": _POLL_S})
         failed = state.status is OrchestrationStatus.FAILED
@@ -250,11 +251,11 @@ class ManagementApi:
             )
         )
         show_input = _flag(request, "showinput", default=True)
-        rows = [status_json(state, show_input=show_input) for state in page.items]
+        rows = [status_text(state, show_input=show_input) for state in page.items]
         headers = {}
         if page.continuation_token is not None:
             headers[CONTINUATION_HEADER] = page.continuation_token
-        return Answer(200, to_text(rows), headers)
+        return Answer(200, f"[{','.join(rows)}]", headers)
 
     async def _purge_by(self, request: ManagementRequest) -> Answer:
         created_from = _time(request, "createdtimefrom")
@@ -265,21 +266,32 @@ class ManagementApi:
         return _purged(await self._orchestrations.purge_by(which))
 
 
-def status_json(
+def status_text(
     state: OrchestrationState, *, show_input: bool = True, history: list[Any] | None = None
-) -> dict[str, Any]:
-    """Status of an instance in the shape of the management API."""
-    return {
-        "name": state.name,
-        "instanceId": state.instance_id,
-        "runtimeStatus": state.status.title,
-        "input": from_text(state.input) if show_input else None,
-        "customStatus": from_text(state.custom_status),
-        "output": output_of(state),
-        "createdTime": _seconds(state.created_at),
-        "lastUpdatedTime": _seconds(state.last_updated_at),
-        "historyEvents": history,
+) -> str:
+    """Status of an instance as JSON text, in the shape of the management API.
+
+    Payloads are JSON text already and are shown as they are: one that a reader here would refuse
+    must not hide all the others of a list.
+    """
+    fields = {
+        "name": to_text(state.name),
+        "instanceId": to_text(state.instance_id),
+        "runtimeStatus": to_text(state.status.title),
+        "input": (state.input if show_input else None) or "null",
+        "customStatus": state.custom_status or "null",
+        "output": _output_text(state),
+        "createdTime": to_text(_seconds(state.created_at)),
+        "lastUpdatedTime": to_text(_seconds(state.last_updated_at)),
+        "historyEvents": to_text(history),
     }
+    return "{" + ",".join(f'"{key}":{text}' for key, text in fields.items()) + "}"
+
+
+def _output_text(state: OrchestrationState) -> str:
+    if state.failure is not None:
+        return to_text(output_of(state))
+    return state.output or "null"
 
 
 def _seconds(moment: datetime) -> str:
@@ -337,14 +349,10 @@ def _json_text(body: bytes) -> str | None:
         return None
     try:
         text = body.decode("utf-8-sig")
-        json.loads(text, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:
+        from_text(text)
+    except (ValueError, PayloadError) as error:
         raise ValueError(f"Invalid JSON content: {error}") from error
     return text
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is no JSON value")
 
 
 def _wait_s(request: ManagementRequest) -> float | None:

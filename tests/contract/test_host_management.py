@@ -391,3 +391,25 @@ def child(context):
         return (await call.until_done(urls["statusQueryGetUri"])).json["output"]
 
     assert talk(write_app(tmp_path, source, host_json), conversation) == ["1.5", "1.5", "2.0"]
+
+
+@pytest.mark.parametrize("body", ["{", "NaN", "1e999", "[" * 100_000, b"\xff", "1" * 5_000])
+def test_a_body_that_nobody_could_read_is_refused(folder, body):
+    async def conversation(host, call):
+        answer = await call("POST", f"{WEBHOOK}/orchestrators/wait/a", data=body)
+        return answer, await call("GET", f"{WEBHOOK}/instances/a")
+
+    refused, nobody = talk(folder, conversation)
+    assert (refused.status, nobody.status) == (400, 404)
+    assert refused.json["ExceptionMessage"].startswith("Invalid JSON content: ")
+
+
+@pytest.mark.parametrize("body", ["[" * 899 + "]" * 899, '"\\ud800"', ' {"a": 1} ', "1" * 400])
+def test_any_payload_is_shown_in_a_status_and_in_a_list(folder, body):
+    async def conversation(host, call):
+        await call("POST", f"{WEBHOOK}/orchestrators/wait/a", data=body)
+        return await shows(call, "a"), await call("GET", f"{WEBHOOK}/instances")
+
+    state, rows = talk(folder, conversation)
+    assert state["input"] == json.loads(body)
+    assert [row["input"] for row in rows.json] == [json.loads(body)]
