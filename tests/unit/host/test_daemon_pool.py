@@ -31,21 +31,20 @@ def test_a_call_sees_the_context_of_its_caller() -> None:
 
 
 def test_no_more_threads_are_started_than_are_needed() -> None:
-    async def main() -> tuple[set[str], int]:
-        pool, release = DaemonPool(2), threading.Event()
-        names = {await pool.run(lambda: threading.current_thread().name) for _ in range(5)}
-        waiting = [asyncio.ensure_future(pool.run(lambda: release.wait(TIMEOUT_S))) for _ in "abc"]
-        await asyncio.sleep(0)
-        threads = len(function_threads())
-        release.set()
-        await asyncio.gather(*waiting)
-        pool.close()
-        return names, threads
+    async def main() -> tuple[set[str], set[str]]:
+        pool, both_busy = DaemonPool(2), threading.Barrier(2, timeout=TIMEOUT_S)
 
-    before = len(function_threads())
-    names, threads = asyncio.run(main())
-    assert names == {"function-1"}
-    assert threads - before == 2
+        def name(barrier: threading.Barrier | None = None) -> str:
+            if barrier is not None:
+                barrier.wait()
+            return threading.current_thread().name
+
+        one_by_one = {await pool.run(name) for _ in range(5)}
+        at_once = await asyncio.gather(*(pool.run(lambda: name(both_busy)) for _ in range(4)))
+        pool.close()
+        return one_by_one, set(at_once)
+
+    assert asyncio.run(main()) == ({"function-1"}, {"function-1", "function-2"})
 
 
 @pytest.mark.parametrize(
