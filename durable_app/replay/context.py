@@ -311,17 +311,17 @@ class OrchestrationContext:
         return task
 
     def _moment(self, fire_at: Any) -> datetime:
-        if isinstance(fire_at, timedelta):
-            try:
+        try:
+            if isinstance(fire_at, timedelta):
                 return self.current_utc_datetime + fire_at
-            except OverflowError:
-                raise ValueError(
-                    f"create_timer: {fire_at} from now lies outside of the years 1 to 9999."
-                ) from None
-        if isinstance(fire_at, datetime):
-            if fire_at.tzinfo is None:
-                return fire_at.replace(tzinfo=UTC)
-            return fire_at.astimezone(UTC)
+            if isinstance(fire_at, datetime):
+                if fire_at.tzinfo is None:
+                    return fire_at.replace(tzinfo=UTC)
+                return fire_at.astimezone(UTC)
+        except OverflowError:
+            raise ValueError(
+                f"create_timer: {fire_at} lies outside of the years 1 to 9999 in UTC."
+            ) from None
         raise TypeError(
             f"create_timer takes a datetime or a timedelta, not {type(fire_at).__name__}."
         )

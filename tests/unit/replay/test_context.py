@@ -247,7 +247,13 @@ def test_timers_of_any_length(moment, fire_at: datetime) -> None:
 
 
 @pytest.mark.parametrize(
-    ("moment", "error"), [(5, "TypeError"), (timedelta.max, "ValueError"), (None, "TypeError")]
+    ("moment", "error"),
+    [
+        (5, "TypeError"),
+        (None, "TypeError"),
+        (timedelta.max, "ValueError"),
+        (datetime.min.replace(tzinfo=timezone(timedelta(hours=9))), "ValueError"),
+    ],
 )
 def test_what_is_no_moment(moment, error: str) -> None:
     assert failure_of_asking(lambda context: context.create_timer(moment)).error_type == error
