@@ -27,6 +27,7 @@ import msgspec
 
 from durable_app.errors import (
     SchedulerUnavailableError,
+    StoreCorruptError,
     StoreUnavailableError,
     UnsupportedOnHostError,
 )
@@ -152,6 +153,14 @@ class Hub:
                     number += 1  # noqa: PLW2901  this one has its answer; the others come later
                 self._deferred += inputs[number:]
                 raise
+            except StoreCorruptError:
+                raise
+            except Exception as error:
+                if not isinstance(item, (*WRITES, *READS)):
+                    raise
+                # No rule foresaw this request. Its client is told; the others' work goes on.
+                _log.exception("A request could not be handled: %s", type(item).__name__)
+                item.reply.reject(error)
 
     @property
     def is_saturated(self) -> bool:

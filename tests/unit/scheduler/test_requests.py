@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from durable_app.errors import InstanceExistsError, InstanceNotFoundError, WrongStatusError
@@ -186,3 +188,14 @@ def test_a_purge_by_filter_goes_on_in_slices(monkeypatch):
     while rig.later:
         rig.send(rig.later.pop())
     assert purged.got == [5]
+
+
+def test_a_request_that_no_rule_foresaw_harms_nobody_else(caplog):
+    rig = Rig()
+    odd, start = Answer(), Answer()
+    unhashable: Any = ["an", "id"]
+    rig.send(Get(unhashable, True, odd), Start(StartRequest("order", "a"), start))
+    (error,) = odd.got
+    assert isinstance(error, TypeError)
+    assert start.got == ["a"]
+    assert "could not be handled: Get" in caplog.text
