@@ -126,7 +126,9 @@ class MemoryStore:
 
     def mark(self, what: Mark, keys: Sequence[int] | Sequence[str]) -> None:
         """See ``Store.mark``."""
-        self._trying.update((what, key) for key in keys)
+        # What is born later under the id of a row that was not there has not been tried.
+        rows = self._tasks if what is Mark.TASK else self._instances
+        self._trying.update((what, key) for key in keys if key in rows)
 
     def postpone(self, task: ActivityTask) -> None:
         """See ``Store.postpone``."""

@@ -175,6 +175,16 @@ def test_marks_go_with_what_is_purged_or_finished(backend):
     assert attempts(backend.open()) == ([0, 0], [0, 0])
 
 
+def test_what_is_born_after_a_mark_of_its_id_is_not_blamed(backend):
+    store = backend.open()
+    fill(store, row("order-1"))
+    store.mark(Mark.INSTANCE, ["order-2"])
+    store.mark(Mark.TASK, [7])
+    store.commit([Decision("order-1", births=(row("order-2"),), tasks=(a_task(key=TaskKey(7)),))])
+    backend.crash()
+    assert attempts(backend.open()) == ([0], [0, 0])
+
+
 def test_numbers_of_an_earlier_run_are_never_used_again(backend):
     seen = []
     for ending in ("close", "crash", "close"):
