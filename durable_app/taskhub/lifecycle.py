@@ -51,7 +51,7 @@ from durable_app.taskhub.orchestration import (
     own_messages,
     start_message,
 )
-from durable_app.taskhub.parents import notify_parent, resolve_parent
+from durable_app.taskhub.parents import notify_parent, pending_child, resolve_parent
 from durable_app.taskhub.rewind import reborn, stay_failed
 
 if TYPE_CHECKING:
@@ -310,20 +310,8 @@ def arrive(known: Known, message: Message, now: datetime, ids: Ids) -> Decision:
     if execution_id in (None, instance.execution_id) or event.parent is None:
         return Decision(instance.instance_id, consumed=(message.id,))
     if instance.is_terminal:
-        row = Instance(
-            instance.instance_id,
-            execution_id,
-            event.name,
-            OrchestrationStatus.PENDING,
-            now,
-            now,
-            version=event.version,
-            input=event.input,
-            parent=event.parent,
-            tags=event.tags,
-            parent_trace_context=event.parent_trace_context,
-            revision=instance.revision + 1,
-        )
+        born = pending_child(instance.instance_id, execution_id, event, event.parent, now)
+        row = msgspec.structs.replace(born, revision=instance.revision + 1)
         return Decision(
             instance.instance_id,
             row,

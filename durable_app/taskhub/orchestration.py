@@ -57,7 +57,7 @@ from durable_app.taskhub.instance import (
     TaskKey,
 )
 from durable_app.taskhub.instance_id import check_instance_id
-from durable_app.taskhub.parents import notify_parent, resolve_parent
+from durable_app.taskhub.parents import notify_parent, pending_child, resolve_parent
 from durable_app.taskhub.rewind import apply_rewind, stay_failed
 
 if TYPE_CHECKING:
@@ -378,19 +378,7 @@ class _Builder:
             refused = SubOrchestrationInstanceFailed(-1, self.now, action.id, failure)
             self.messages.append(resolve_parent(parent, refused, self.now, self.ids))
             return
-        child = Instance(
-            child_id,
-            self.ids.execution_id(),
-            action.name,
-            OrchestrationStatus.PENDING,
-            self.now,
-            self.now,
-            version=action.version,
-            input=action.input,
-            parent=parent,
-            tags=action.tags,
-            parent_trace_context=action.parent_trace_context,
-        )
+        child = pending_child(child_id, self.ids.execution_id(), action, parent, self.now)
         self.births.append(child)
         self.messages.append(start_message(child, self.now, self.ids))
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from durable_app.protocol import (
+    CreateSubOrchestration,
+    ExecutionRewound,
+    ExecutionStarted,
     FailureDetails,
     HistoryEvent,
     OrchestrationStatus,
@@ -16,6 +19,29 @@ from durable_app.taskhub.instance import Ids, Instance, Message, MessageId
 
 if TYPE_CHECKING:
     from datetime import datetime
+
+
+def pending_child(
+    instance_id: str,
+    execution_id: str,
+    asked: CreateSubOrchestration | ExecutionStarted | ExecutionRewound,
+    parent: ParentInstance,
+    now: datetime,
+) -> Instance:
+    """The row of a sub-orchestration that has been asked for and has not begun."""
+    return Instance(
+        instance_id,
+        execution_id,
+        asked.name or "",
+        OrchestrationStatus.PENDING,
+        now,
+        now,
+        version=asked.version,
+        input=asked.input,
+        parent=parent,
+        tags=asked.tags,
+        parent_trace_context=asked.parent_trace_context,
+    )
 
 
 def notify_parent(instance: Instance, now: datetime, ids: Ids) -> tuple[Message, ...]:

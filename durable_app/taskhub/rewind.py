@@ -35,7 +35,7 @@ from durable_app.taskhub.instance import (
     RowChange,
     TaskKey,
 )
-from durable_app.taskhub.parents import notify_parent
+from durable_app.taskhub.parents import notify_parent, pending_child
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -144,19 +144,7 @@ def reborn(event: ExecutionRewound, instance_id: str, now: datetime, ids: Ids) -
     """The row of a child that its rewound parent needs, should it have been purged meanwhile."""
     if event.parent is None or event.name is None:
         return None
-    return Instance(
-        instance_id,
-        ids.execution_id(),
-        event.name,
-        OrchestrationStatus.PENDING,
-        now,
-        now,
-        version=event.version,
-        input=event.input,
-        parent=event.parent,
-        tags=event.tags,
-        parent_trace_context=event.parent_trace_context,
-    )
+    return pending_child(instance_id, ids.execution_id(), event, event.parent, now)
 
 
 def _open_positions(history: Sequence[HistoryEvent]) -> set[int]:
