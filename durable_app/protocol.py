@@ -439,7 +439,7 @@ class CompletionToken(_Value, frozen=True):
     """Names one dispatch of one work item; another dispatch of the same item has another token.
 
     Attributes:
-        target: what the item belongs to, ``i:<instance id>`` or ``t:<task key>``.
+        target: the kind of the item, ``i`` for an instance's turn or ``t`` for a task.
         nonce: unique within the hub's run.
     """
 

@@ -95,11 +95,6 @@ class Backlog:
         # Twice what is left, so that the cost of a look stays in proportion.
         self._sweep_at = max(_SWEEP, 2 * len(self._dead))
 
-    @property
-    def discarded_count(self) -> int:
-        """Discarded tasks that are remembered, since they may be here or run."""
-        return len(self._dead)
-
     def next_due(self) -> datetime | None:
         """When a delayed task becomes ready; None also where nobody could take it."""
         is_awaited = self._delayed and self._streams.is_anybody_there

@@ -314,9 +314,7 @@ class Hub:
         if hot is None or not wanted:
             self.commits.add_loose(Decision(decision.instance_id, finished=decision.finished))
             return
-        hot.apply(decision, self.state.now)
-        hot.parts.append(Part(decision, self.state.clock.monotonic(), None, task))
-        self.state.touch(hot)
+        self.steps.decide(hot, decision, task=task)
 
     def _give_up_task(self, task: ActivityTask, reason: str) -> None:
         hot = self.state.find(task.instance.instance_id)

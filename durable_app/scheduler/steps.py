@@ -16,7 +16,7 @@ from durable_app.protocol import OrchestratorRequest
 from durable_app.scheduler.hot import Hot, Part
 from durable_app.taskhub import lifecycle
 from durable_app.taskhub.delivery import Turn, is_ready, make_turn, sort_inbox
-from durable_app.taskhub.instance import Decision, Message
+from durable_app.taskhub.instance import ActivityTask, Decision, Message
 
 if TYPE_CHECKING:
     from durable_app.scheduler.inputs import Ack
@@ -59,9 +59,15 @@ class Steps:
             else:
                 return
 
-    def decide(self, hot: Hot, decision: Decision, ack: Ack | None = None) -> None:
+    def decide(
+        self,
+        hot: Hot,
+        decision: Decision,
+        ack: Ack | None = None,
+        task: ActivityTask | None = None,
+    ) -> None:
         """Follow a step in memory; it is committed in this drain, or rides with a turn."""
-        self._part(hot, decision, ack)
+        self._part(hot, decision, ack, task)
         self._state.touch(hot)
 
     def workers_changed(self) -> None:
@@ -141,9 +147,15 @@ class Steps:
         # Its last worker may have gone: it must not hold up those behind it.
         return not streams.anybody_takes_orchestration(name)
 
-    def _part(self, hot: Hot, decision: Decision, ack: Ack | None = None) -> None:
+    def _part(
+        self,
+        hot: Hot,
+        decision: Decision,
+        ack: Ack | None = None,
+        task: ActivityTask | None = None,
+    ) -> None:
         hot.apply(decision, self._state.now)
-        hot.parts.append(Part(decision, self._state.clock.monotonic(), ack))
+        hot.parts.append(Part(decision, self._state.clock.monotonic(), ack, task))
 
     def _step(self, hot: Hot) -> None:
         while hot.turn is None and hot.visible:

@@ -21,7 +21,6 @@ import msgspec
 from durable_app.errors import InstanceExistsError, WrongStatusError
 from durable_app.protocol import (
     TERMINAL,
-    EventRaised,
     ExecutionCompleted,
     ExecutionResumed,
     ExecutionRewound,
@@ -147,21 +146,10 @@ def check_rewindable(instance: Instance) -> None:
         )
 
 
-def post(
-    instance_id: str,
-    event: HistoryEvent,
-    now: datetime,
-    ids: Ids,
-    visible_at: datetime | None = None,
-) -> Decision:
+def post(instance_id: str, event: HistoryEvent, now: datetime, ids: Ids) -> Decision:
     """A message for any execution of an instance: an external event or a request."""
-    message = Message(MessageId(ids.next_key()), instance_id, None, event, visible_at or now)
+    message = Message(MessageId(ids.next_key()), instance_id, None, event, now)
     return Decision(instance_id, messages=(message,))
-
-
-def external_event(name: str, data: str | None, now: datetime) -> EventRaised:
-    """The event that carries a payload from outside."""
-    return EventRaised(-1, now, name, data)
 
 
 # ---------------------------------------------------------------------------------------------

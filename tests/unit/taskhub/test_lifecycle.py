@@ -175,14 +175,13 @@ def test_only_failed_ones_can_be_rewound():
         lifecycle.check_rewindable(a_row(status=Status.COMPLETED))
 
 
-@pytest.mark.parametrize(("visible_at", "expected"), [(None, NOW), (later(5), later(5))])
-def test_an_external_event_is_for_any_execution(visible_at, expected):
-    event = lifecycle.external_event("go", '"data"', NOW)
-    decision: Any = lifecycle.post("order-1", event, NOW, CountingIds(), visible_at)
+def test_an_external_event_is_for_any_execution():
+    event = EventRaised(-1, NOW, "go", '"data"')
+    decision: Any = lifecycle.post("order-1", event, NOW, CountingIds())
     [message] = decision.messages
     assert decision.instance is None
-    assert message.event == EventRaised(-1, NOW, "go", '"data"')
-    assert (message.execution_id, message.visible_at) == (None, expected)
+    assert message.event == event
+    assert (message.execution_id, message.visible_at) == (None, NOW)
 
 
 # -- control --------------------------------------------------------------------------------------
