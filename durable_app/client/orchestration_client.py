@@ -7,6 +7,7 @@ instance id in the text), falsy payloads survive, and waiting wakes up instead o
 
 from __future__ import annotations
 
+import contextlib
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -226,10 +227,8 @@ class DurableOrchestrationClient:
         Raises:
             InstanceNotFoundError: there is no such instance.
         """
-        try:
+        with contextlib.suppress(WrongStatusError):
             await self._orchestrations.terminate(_text(instance_id, "instance_id"), to_text(reason))
-        except WrongStatusError:
-            return
 
     async def suspend(self, instance_id: str, reason: str) -> None:
         """Hold an instance until :meth:`resume`; nothing happens where it has finished.
@@ -237,12 +236,10 @@ class DurableOrchestrationClient:
         Raises:
             InstanceNotFoundError: there is no such instance.
         """
-        try:
+        with contextlib.suppress(WrongStatusError):
             await self._orchestrations.suspend(
                 _text(instance_id, "instance_id"), _optional_text(reason, "reason")
             )
-        except WrongStatusError:
-            return
 
     async def resume(self, instance_id: str, reason: str) -> None:
         """End a suspension; nothing happens where there is none or the instance has finished.
@@ -250,12 +247,10 @@ class DurableOrchestrationClient:
         Raises:
             InstanceNotFoundError: there is no such instance.
         """
-        try:
+        with contextlib.suppress(WrongStatusError):
             await self._orchestrations.resume(
                 _text(instance_id, "instance_id"), _optional_text(reason, "reason")
             )
-        except WrongStatusError:
-            return
 
     async def restart(
         self,

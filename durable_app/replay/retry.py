@@ -19,7 +19,35 @@ MAX_DELAY: Final = timedelta(days=36_500)
 _MS: Final = timedelta(milliseconds=1)
 
 
-class RetryPolicy:
+class _Retries:
+    """What both ways to write a policy have in common: the protocol's form of it."""
+
+    __slots__ = ("_policy",)
+
+    _policy: protocol.RetryPolicy
+
+    @property
+    def max_number_of_attempts(self) -> int:
+        """Most attempts, the first one included."""
+        return self._policy.max_number_of_attempts
+
+    @property
+    def backoff_coefficient(self) -> float:
+        """Factor from one pause to the next."""
+        return self._policy.backoff_coefficient
+
+    def to_protocol(self) -> protocol.RetryPolicy:
+        """Return the policy as the task hub knows it."""
+        return self._policy
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, type(self)) and other._policy == self._policy
+
+    def __hash__(self) -> int:
+        return hash(self._policy)
+
+
+class RetryPolicy(_Retries):
     """When a failed task is tried again.
 
     Args:
@@ -35,7 +63,7 @@ class RetryPolicy:
         ValueError: a value out of its bounds.
     """
 
-    __slots__ = ("_policy",)
+    __slots__ = ()
 
     def __init__(
         self,
@@ -60,16 +88,6 @@ class RetryPolicy:
         return self._policy.first_retry_interval
 
     @property
-    def max_number_of_attempts(self) -> int:
-        """Most attempts, the first one included."""
-        return self._policy.max_number_of_attempts
-
-    @property
-    def backoff_coefficient(self) -> float:
-        """Factor from one pause to the next."""
-        return self._policy.backoff_coefficient
-
-    @property
     def max_retry_interval(self) -> timedelta | None:
         """Longest pause, or None."""
         return self._policy.max_retry_interval
@@ -78,16 +96,6 @@ class RetryPolicy:
     def retry_timeout(self) -> timedelta | None:
         """Time after which no further attempt begins, or None."""
         return self._policy.retry_timeout
-
-    def to_protocol(self) -> protocol.RetryPolicy:
-        """Return the policy as the task hub knows it."""
-        return self._policy
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, RetryPolicy) and other._policy == self._policy
-
-    def __hash__(self) -> int:
-        return hash(self._policy)
 
     def __repr__(self) -> str:
         return (
@@ -99,7 +107,7 @@ class RetryPolicy:
         )
 
 
-class RetryOptions:
+class RetryOptions(_Retries):
     """When a failed task is tried again, in milliseconds.
 
     Args:
@@ -115,7 +123,7 @@ class RetryOptions:
         ValueError: a value out of its bounds.
     """
 
-    __slots__ = ("_policy",)
+    __slots__ = ()
 
     def __init__(
         self,
@@ -144,16 +152,6 @@ class RetryOptions:
         return self._policy.first_retry_interval // _MS
 
     @property
-    def max_number_of_attempts(self) -> int:
-        """Most attempts, the first one included."""
-        return self._policy.max_number_of_attempts
-
-    @property
-    def backoff_coefficient(self) -> float:
-        """Factor from one pause to the next."""
-        return self._policy.backoff_coefficient
-
-    @property
     def max_retry_interval_in_milliseconds(self) -> int | None:
         """Longest pause, or None."""
         return _in_milliseconds(self._policy.max_retry_interval)
@@ -176,16 +174,6 @@ class RetryOptions:
         if self.retry_timeout_in_milliseconds is not None:
             plain["retryTimeoutInMilliseconds"] = self.retry_timeout_in_milliseconds
         return plain
-
-    def to_protocol(self) -> protocol.RetryPolicy:
-        """Return the options as the task hub knows them."""
-        return self._policy
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, RetryOptions) and other._policy == self._policy
-
-    def __hash__(self) -> int:
-        return hash(self._policy)
 
     def __repr__(self) -> str:
         return (
