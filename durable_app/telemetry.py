@@ -1,8 +1,16 @@
-"""What the shells tell about their work: one observer of function invocations."""
+"""What the shells tell about their work: one observer of function invocations.
+
+``current_invocation`` says for which invocation the running code works, so that what user code
+logs or prints can be shown with it.
+"""
 
 from __future__ import annotations
 
-from typing import Protocol
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class InvocationObserver(Protocol):
@@ -17,3 +25,24 @@ class InvocationObserver(Protocol):
     ) -> None:
         """It has ended; ``error`` is the text of the failure, None after a success."""
         ...
+
+
+class Invocation(NamedTuple):
+    """A call of a user's function that is going on.
+
+    Attributes:
+        function: its name.
+        invocation_id: 32 hex digits, as the observer was told.
+        is_replaying: for an orchestrator, whether its code runs once more over recorded steps:
+            what it logs then was shown before. None for other functions.
+    """
+
+    function: str
+    invocation_id: str
+    is_replaying: Callable[[], bool] | None = None
+
+
+#: The invocation that the running thread or task works for; None outside of functions.
+current_invocation: Final[ContextVar[Invocation | None]] = ContextVar(
+    "current_invocation", default=None
+)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from durable_app.compose import HostOptions
+    from durable_app.compose.host import HostOptions
 
 _MAX_PORT = 65535
 
@@ -28,7 +28,7 @@ def start(argv: Sequence[str]) -> int:
 def _run(args: argparse.Namespace) -> int:
     import asyncio
 
-    from durable_app.compose import HostOptions
+    from durable_app.compose.host import HostOptions
     from durable_app.errors import DurableError
 
     options = HostOptions(
@@ -47,7 +47,7 @@ def _run(args: argparse.Namespace) -> int:
 
 
 async def _serve(options: HostOptions) -> int:
-    from durable_app.compose import run_host
+    from durable_app.compose.host import run_host
     from durable_app.host.lifecycle import Deadline, on_signals
 
     # asyncio would hold the first Ctrl+C back until the app's imports are over.

@@ -15,12 +15,16 @@ from multidict import CIMultiDict
 
 from durable_app.client.management import WEBHOOK_PATH
 from durable_app.errors import ConfigError
+from durable_app.host.exchange import ApiRequest
 from durable_app.host.hub_choice import is_loopback
-from durable_app.host.management import ManagementApi, ManagementRequest
+from durable_app.host.invoke import HTTP_REASON, FunctionFailedError
 from durable_app.host.routing import RouteTable, split_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
+    from durable_app.host.invoke import Call
+    from durable_app.host.management import ManagementApi
 
 #: Limit of the Functions host for a request's body.
 MAX_BODY_BYTES: Final = 100 * 1024 * 1024
@@ -33,8 +37,13 @@ _CONNECTION_HEADERS: Final = frozenset({"content-length", "transfer-encoding", "
 HttpFunction = Callable[[HttpRequest], Coroutine[Any, Any, web.Response]]
 
 
-class FunctionFailedError(Exception):
-    """A function raised or took too long; it was reported already."""
+def http_function(call: Call) -> HttpFunction:
+    """What a route leads to: the function's call, with its result as a response."""
+
+    async def answer(request: HttpRequest) -> web.Response:
+        return await call(request, reason=HTTP_REASON, headers=request.headers, finish=encode)
+
+    return answer
 
 
 def bind(address: str, port: int) -> socket.socket:
@@ -131,7 +140,7 @@ class HttpServer:
         if body is None:
             return web.Response(status=413)
         answer = await self._management.answer(
-            ManagementRequest(
+            ApiRequest(
                 method=request.method,
                 parts=tuple(unquote(part) for part in split_path(path) if part),
                 query={key.casefold(): value for key, value in _query(request).items()},

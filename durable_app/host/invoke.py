@@ -6,21 +6,19 @@ import asyncio
 import functools
 import inspect
 import threading
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from azure.functions import Context
 
 from durable_app.errors import DefinitionError
 from durable_app.host.console import dashed
-from durable_app.host.http import FunctionFailedError, HttpFunction, encode
 from durable_app.host.tracebacks import user_traceback
+from durable_app.telemetry import Invocation, current_invocation
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
-
-    from aiohttp import web
-    from azure.functions.http import HttpRequest
 
     from durable_app.functions.index import FunctionFacts
     from durable_app.host.daemon_pool import DaemonPool
@@ -32,6 +30,16 @@ HTTP_TRIGGER: Final = "httpTrigger"
 _CLIENT: Final = "durableClient"
 _RESULTS: Final = frozenset({"http"})
 _CONTEXT: Final = "context"
+_NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
+_R = TypeVar("_R")
+
+
+class FunctionFailedError(Exception):
+    """A function raised or took too long; it was reported already."""
+
+
+def _as_it_is(result: Any) -> Any:
+    return result
 
 
 class _Plan(NamedTuple):
@@ -103,8 +111,43 @@ class InvocationContext(Context):
         return None
 
 
-class HttpInvoker:
-    """Calls HTTP functions.
+class Call:
+    """One function, ready to be called with values of its trigger. Made by :class:`Invoker`."""
+
+    def __init__(self, invoker: Invoker, plan: _Plan) -> None:
+        self._invoker = invoker
+        self._plan = plan
+
+    @property
+    def facts(self) -> FunctionFacts:
+        """The function."""
+        return self._plan.function
+
+    async def __call__(
+        self,
+        value: Any,
+        *,
+        reason: str = "",
+        headers: Mapping[str, str] = _NO_HEADERS,
+        finish: Callable[[Any], _R] = _as_it_is,
+    ) -> _R:
+        """Run the function once and report it to the observer.
+
+        Args:
+            value: of the trigger's parameter, as Azure's worker would pass it.
+            reason: why it runs, in the Functions host's words; "" is shown as ``(null)``.
+            headers: of the HTTP request that led here, for the trace context.
+            finish: makes of the function's result what the caller wants; an error that it raises
+                is the function's.
+
+        Raises:
+            FunctionFailedError: the function raised or took too long; it was reported.
+        """
+        return await self._invoker.call(self._plan, value, reason, headers, finish)
+
+
+class Invoker:
+    """Calls functions with their bindings, one :class:`Call` per function.
 
     Args:
         client_binding: JSON text that a durable client parameter gets, as Azure passes it.
@@ -128,8 +171,8 @@ class HttpInvoker:
         self._timeout_s = timeout_s
         self._storage = threading.local()
 
-    def bind(self, function: FunctionFacts) -> HttpFunction:
-        """A call of this function for the HTTP server.
+    def bind(self, function: FunctionFacts) -> Call:
+        """Prepare the calls of a function.
 
         Raises:
             DefinitionError: it has a binding that is not available locally, or its parameters are
@@ -139,7 +182,7 @@ class HttpInvoker:
         clients = []
         for binding in function.bindings:
             kind, name = binding["type"], binding["name"]
-            if kind == HTTP_TRIGGER:
+            if kind == function.trigger_type:
                 trigger = name
             elif kind == _CLIENT:
                 clients.append(name)
@@ -154,23 +197,33 @@ class HttpInvoker:
         # A parameter of that name without a binding gets the invocation's context.
         wants_context = _CONTEXT in parameters - bound
         _check_parameters(function.name, parameters - {_CONTEXT}, bound - {_CONTEXT})
-        plan = _Plan(function, trigger, fixed, wants_context)
-        return functools.partial(self._call, plan)
+        return Call(self, _Plan(function, trigger, fixed, wants_context))
 
-    async def _call(self, plan: _Plan, request: HttpRequest) -> web.Response:
+    async def call(
+        self,
+        plan: _Plan,
+        value: Any,
+        reason: str,
+        headers: Mapping[str, str],
+        finish: Callable[[Any], _R],
+    ) -> _R:
+        """See :class:`Call`."""
         function = plan.function
-        invocation_id = dashed(self._clock.new_id())
-        arguments: dict[str, Any] = {plan.trigger: request, **plan.fixed}
+        new_id = self._clock.new_id()
+        invocation_id = dashed(new_id)
+        arguments: dict[str, Any] = {plan.trigger: value, **plan.fixed}
         if plan.wants_context:
             arguments[_CONTEXT] = InvocationContext(
-                function.name, self._folder, invocation_id, request.headers, self._storage
+                function.name, self._folder, invocation_id, headers, self._storage
             )
         started = self._clock.monotonic()
-        self._observer.executing(function.name, invocation_id, HTTP_REASON)
+        # Never reset: the variable belongs to this task and to the threads that it calls.
+        current_invocation.set(Invocation(function.name, new_id))
+        self._observer.executing(function.name, invocation_id, reason)
         error: str | None = None
         try:
             async with asyncio.timeout(self._timeout_s):
-                return encode(await self._run(function, arguments))
+                return finish(await self._run(function, arguments))
         except TimeoutError as raised:
             error = self._timed_out(function.name, invocation_id, started, raised)
             raise FunctionFailedError from raised

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Coroutine, Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 from durable_app.client.history_view import project
 from durable_app.client.status import output_of, parse_status
@@ -22,6 +22,7 @@ from durable_app.errors import (
     StoreUnavailableError,
     WrongStatusError,
 )
+from durable_app.host.exchange import Answer, ApiRequest
 from durable_app.payload import from_text, to_text
 from durable_app.ports import InstanceQuery, Orchestrations, PurgeFilter
 from durable_app.protocol import OrchestrationState, OrchestrationStatus
@@ -38,38 +39,12 @@ _POLL_S: Final = "5"
 _JSON: Final = "application/json"
 
 
-class ManagementRequest(NamedTuple):
-    """One request below the webhook's path.
-
-    Attributes:
-        parts: decoded segments of the path, without empty ones.
-        query: by lower-case name.
-        headers: by lower-case name.
-        url: as the caller sees it; its origin goes into the URLs of the answer.
-    """
-
-    method: str
-    parts: tuple[str, ...]
-    query: Mapping[str, str]
-    headers: Mapping[str, str]
-    body: bytes
-    url: str
-
-
-class Answer(NamedTuple):
-    """Status, JSON text (None for an empty body) and headers."""
-
-    status: int
-    body: str | None = None
-    headers: Mapping[str, str] = {}
-
-
 _NOT_FOUND: Final = Answer(404)
 _GONE: Final = Answer(410)
 _NO_ENTITIES: Final = Answer(
     501, json.dumps({"Message": "This version indexes entities and does not execute them."})
 )
-_Route = Callable[[ManagementRequest], Coroutine[Any, Any, Answer]]
+_Route = Callable[[ApiRequest], Coroutine[Any, Any, Answer]]
 
 
 class ManagementApi:
@@ -105,7 +80,7 @@ class ManagementApi:
             "restart": self._restart,
         }
 
-    async def answer(self, request: ManagementRequest) -> Answer:
+    async def answer(self, request: ApiRequest) -> Answer:
         """Answer one request; errors of the hub become the codes of the API."""
         kind = request.parts[0].casefold() if request.parts else ""
         if kind == "entities":
@@ -131,7 +106,7 @@ class ManagementApi:
 
     # -- one instance -------------------------------------------------------------------------
 
-    async def _start(self, request: ManagementRequest) -> Answer:
+    async def _start(self, request: ApiRequest) -> Answer:
         text = _json_text(request.body)
         instance_id = request.parts[2] if len(request.parts) > 2 else None  # noqa: PLR2004  route
         wait_s = _wait_s(request)
@@ -140,9 +115,7 @@ class ManagementApi:
         )
         return await self._started(request, started, wait_s)
 
-    async def _started(
-        self, request: ManagementRequest, instance_id: str, wait_s: float | None
-    ) -> Answer:
+    async def _started(self, request: ApiRequest, instance_id: str, wait_s: float | None) -> Answer:
         if wait_s is not None:
             state = await self._orchestrations.wait_for_completion(instance_id, timeout_s=wait_s)
             if state is not None and state.status is OrchestrationStatus.COMPLETED:
@@ -154,7 +127,7 @@ class ManagementApi:
         headers = {"Location": links["statusQueryGetUri"], "Retry-After": "10"}
         return Answer(202, json.dumps(links), headers)
 
-    async def _status(self, request: ManagementRequest) -> Answer:
+    async def _status(self, request: ApiRequest) -> Answer:
         state = await self._orchestrations.get(request.parts[1], fetch_payloads=True)
         if state is None:
             return _NOT_FOUND
@@ -169,7 +142,7 @@ class ManagementApi:
         return self._status_answer(request, state, history)
 
     def _status_answer(
-        self, request: ManagementRequest, state: OrchestrationState, history: list[Any] | None
+        self, request: ApiRequest, state: OrchestrationState, history: list[Any] | None
     ) -> Answer:
         show_input = _flag(request, "showinput", default=True)
         body = status_text(state, show_input=show_input, history=history)
@@ -179,11 +152,11 @@ class ManagementApi:
         as_500 = failed and _flag(request, "returninternalservererroronfailure", default=False)
         return Answer(500 if as_500 else 200, body)
 
-    async def _purge(self, request: ManagementRequest) -> Answer:
+    async def _purge(self, request: ApiRequest) -> Answer:
         purged = await self._orchestrations.purge(request.parts[1])
         return _purged(purged)
 
-    async def _raise_event(self, request: ManagementRequest) -> Answer:
+    async def _raise_event(self, request: ApiRequest) -> Answer:
         if request.parts[2].casefold() != "raiseevent":
             return _NOT_FOUND
         kind = request.headers.get("content-type", _JSON).split(";", 1)[0].strip().casefold()
@@ -198,11 +171,11 @@ class ManagementApi:
             return _GONE
         return Answer(202)
 
-    async def _operate(self, request: ManagementRequest) -> Answer:
+    async def _operate(self, request: ApiRequest) -> Answer:
         operation = self._operations.get(request.parts[2].casefold())
         return _NOT_FOUND if operation is None else await operation(request)
 
-    async def _terminate(self, request: ManagementRequest) -> Answer:
+    async def _terminate(self, request: ApiRequest) -> Answer:
         reason = request.query.get("reason")
         return await _unless_finished(
             self._orchestrations.terminate(
@@ -210,24 +183,24 @@ class ManagementApi:
             )
         )
 
-    async def _suspend(self, request: ManagementRequest) -> Answer:
+    async def _suspend(self, request: ApiRequest) -> Answer:
         return await _unless_finished(
             self._orchestrations.suspend(request.parts[1], request.query.get("reason"))
         )
 
-    async def _resume(self, request: ManagementRequest) -> Answer:
+    async def _resume(self, request: ApiRequest) -> Answer:
         return await _unless_finished(
             self._orchestrations.resume(request.parts[1], request.query.get("reason"))
         )
 
-    async def _rewind(self, request: ManagementRequest) -> Answer:
+    async def _rewind(self, request: ApiRequest) -> Answer:
         try:
             await self._orchestrations.rewind(request.parts[1], request.query.get("reason"))
         except WrongStatusError as error:
             return _GONE if error.status.is_terminal else _refusal(str(error))
         return Answer(202)
 
-    async def _restart(self, request: ManagementRequest) -> Answer:
+    async def _restart(self, request: ApiRequest) -> Answer:
         wait_s = _wait_s(request)
         new_id = _flag(request, "restartwithnewinstanceid", default=True)
         try:
@@ -238,7 +211,7 @@ class ManagementApi:
 
     # -- many instances -----------------------------------------------------------------------
 
-    async def _list(self, request: ManagementRequest) -> Answer:
+    async def _list(self, request: ApiRequest) -> Answer:
         page = await self._orchestrations.query(
             InstanceQuery(
                 statuses=_statuses(request),
@@ -257,7 +230,7 @@ class ManagementApi:
             headers[CONTINUATION_HEADER] = page.continuation_token
         return Answer(200, f"[{','.join(rows)}]", headers)
 
-    async def _purge_by(self, request: ManagementRequest) -> Answer:
+    async def _purge_by(self, request: ApiRequest) -> Answer:
         created_from = _time(request, "createdtimefrom")
         if created_from is None:
             return _refusal("Please provide value for 'createdTimeFrom' parameter.")
@@ -355,7 +328,7 @@ def _json_text(body: bytes) -> str | None:
     return text
 
 
-def _wait_s(request: ManagementRequest) -> float | None:
+def _wait_s(request: ApiRequest) -> float | None:
     """Seconds to wait for completion: only where timeout and pollingInterval are both given."""
     timeout = _number(request, "timeout")
     interval = _number(request, "pollinginterval")
@@ -368,7 +341,7 @@ def _wait_s(request: ManagementRequest) -> float | None:
     return timeout
 
 
-def _number(request: ManagementRequest, name: str) -> float | None:
+def _number(request: ApiRequest, name: str) -> float | None:
     try:
         value = float(request.query.get(name, ""))
     except ValueError:
@@ -376,17 +349,17 @@ def _number(request: ManagementRequest, name: str) -> float | None:
     return value if 0 <= value < float("inf") else None
 
 
-def _page_size(request: ManagementRequest) -> int:
+def _page_size(request: ApiRequest) -> int:
     top = _number(request, "top")
     return _DEFAULT_PAGE if top is None else int(min(max(top, 1), _MAX_PAGE))
 
 
-def _flag(request: ManagementRequest, name: str, *, default: bool) -> bool:
+def _flag(request: ApiRequest, name: str, *, default: bool) -> bool:
     text = request.query.get(name, "").strip().casefold()
     return text == "true" if text in {"true", "false"} else default
 
 
-def _time(request: ManagementRequest, name: str) -> datetime | None:
+def _time(request: ApiRequest, name: str) -> datetime | None:
     # A "+" that was not percent-encoded arrives as a blank: it was an offset's sign.
     text = request.query.get(name, "").strip()
     date, blank, offset = text.rpartition(" ")
@@ -400,7 +373,7 @@ def _time(request: ManagementRequest, name: str) -> datetime | None:
     return None
 
 
-def _statuses(request: ManagementRequest) -> frozenset[OrchestrationStatus] | None:
+def _statuses(request: ApiRequest) -> frozenset[OrchestrationStatus] | None:
     names = request.query.get("runtimestatus", "").split(",")
     found = frozenset(status for status in map(parse_status, names) if status is not None)
     return found or None

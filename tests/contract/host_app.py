@@ -13,7 +13,7 @@ from typing import Any
 
 import aiohttp
 
-from durable_app.compose import HostOptions, RunningHost, run_host
+from durable_app.compose.host import HostOptions, RunningHost, run_host
 
 APP = """
 import azure.functions as func

@@ -25,9 +25,9 @@ from durable_app.functions.handles import Handle, set_runtime_factory
 from durable_app.host.console import Console, ConsoleHandler, Level, LogLevels
 from durable_app.host.daemon_pool import DaemonPool
 from durable_app.host.function_list import function_list, idle_functions, route_of
-from durable_app.host.http import HttpFunction, HttpServer, bind
+from durable_app.host.http import HttpFunction, HttpServer, bind, http_function
 from durable_app.host.hub_choice import HubChoice, allowed_hosts, choose_hub
-from durable_app.host.invoke import HTTP_TRIGGER, HttpInvoker
+from durable_app.host.invoke import HTTP_TRIGGER, Invoker
 from durable_app.host.lifecycle import SHUTDOWN_S, Stop
 from durable_app.host.loader import load_app
 from durable_app.host.management import ManagementApi
@@ -72,13 +72,21 @@ _SWITCH_INTERVAL_S: Final = 0.0005
 
 
 class HostOptions(NamedTuple):
-    """The command line; None for what it does not say.
+    """The command line; None or empty for what it does not say.
 
     Attributes:
         script_root: the folder of the app.
         port: 0 for any free one.
         hub: ``auto``, ``embedded`` or ``remote``.
         store: ``sqlite:PATH`` or ``memory``.
+        cors: origins that browsers may call from; ``*`` for all.
+        enable_auth: demand keys as Azure does; without it every request is let through.
+        functions: names of the only functions that shall run; empty for all.
+        user_log_level: lowest level of what user code logs.
+        json_output_file: where the JSON lines of ``enable_json_output`` go, too.
+        watch: load the app again when one of its files is saved.
+        https: serve TLS; with a certificate of its own where ``cert`` is None.
+        cert: path of a PFX or PEM file; ``password`` opens it.
     """
 
     script_root: Path
@@ -87,6 +95,17 @@ class HostOptions(NamedTuple):
     verbose: bool = False
     hub: str | None = None
     store: str | None = None
+    cors: tuple[str, ...] = ()
+    cors_credentials: bool = False
+    enable_auth: bool = False
+    functions: tuple[str, ...] = ()
+    user_log_level: str | None = None
+    enable_json_output: bool = False
+    json_output_file: Path | None = None
+    watch: bool = False
+    https: bool = False
+    cert: Path | None = None
+    password: str | None = None
 
 
 class RunningHost(NamedTuple):
@@ -254,7 +273,7 @@ class _Parts:
 
     def _routes(self, binding: str) -> RouteTable[HttpFunction]:
         timeout = self._plan.settings.function_timeout
-        invoker = HttpInvoker(
+        invoker = Invoker(
             self._plan.folder,
             binding,
             self._pool,
@@ -266,7 +285,7 @@ class _Parts:
         for function in self._index.functions:
             if function.trigger_type == HTTP_TRIGGER:
                 template = route_of(function, self._plan.settings.extensions.http.route_prefix)
-                routes.add(template, function.methods, invoker.bind(function))
+                routes.add(template, function.methods, http_function(invoker.bind(function)))
         return routes
 
 
