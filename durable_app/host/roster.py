@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-if TYPE_CHECKING:
-    from durable_app.functions.index import AppIndex, FunctionFacts
+from durable_app.functions.index import AppIndex, FunctionFacts
 
 
 class HostedFunction(NamedTuple):
