@@ -17,11 +17,15 @@ from durable_app.errors import ConfigError
 from durable_app.host.settings import DurableTaskOptions, expand_setting
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, MutableMapping
+    from collections.abc import Collection, Mapping, MutableMapping
 
 MODES: Final = ("auto", "embedded", "remote")
 #: Setting that names the scheduler where host.json does not say which one does.
 DEFAULT_CONNECTION: Final = "DURABLE_TASK_SCHEDULER_CONNECTION_STRING"
+#: Setting with further names, comma separated, under which management routes may be asked for.
+ALLOWED_HOSTS_SETTING: Final = "DURABLE_APP_ALLOWED_HOSTS"
+# Docker gives this name to the machine that a container runs on. The domain is a reserved one.
+_DOCKER_HOST: Final = "host.docker.internal"
 _PROBE_TIMEOUT_S: Final = 1.0
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
@@ -185,8 +189,53 @@ def _store_path(wanted: str | None, folder: Path, hub: str) -> Path | None:
 
 
 def allowed_hosts(address: str, environ: Mapping[str, str]) -> frozenset[str]:
-    """Names under which management routes may be asked for, beside loopback ones."""
-    names = {address.casefold(), environ.get("WEBSITE_HOSTNAME", "").casefold()}
+    """Names of this host that :func:`is_allowed_host` cannot know by itself.
+
+    They are the address, WEBSITE_HOSTNAME, the comma separated names of DURABLE_APP_ALLOWED_HOSTS
+    and, for an address that others can reach, the name of the machine; lower case, without port.
+    """
+    given = [address, environ.get("WEBSITE_HOSTNAME", "")]
+    given += environ.get(ALLOWED_HOSTS_SETTING, "").split(",")
     if not is_loopback(address):
-        names.add(socket.gethostname().casefold())
-    return frozenset(names - {""})
+        given.append(socket.gethostname())
+    return frozenset({_host_name(name) for name in given} - {""})
+
+
+def is_allowed_host(name: str, address: str, extra: Collection[str]) -> bool:
+    """Whether a request that was sent to ``name`` may use management and admin routes.
+
+    A page of a stranger reaches this host through a public name of the stranger's that resolves
+    to a local address; such a request carries that name. It can carry neither an address nor a
+    name that no public name server gives out.
+
+    Args:
+        name: of the Host header, in any case; a port and the brackets of IPv6 do no harm.
+        address: that the host listens on.
+        extra: what :func:`allowed_hosts` gives.
+    """
+    name = _host_name(name)
+    if is_loopback(name) or name == _DOCKER_HOST or name in extra:
+        return True
+    if is_loopback(address) or not name:
+        return False
+    # A service of a container network has a name without a dot; and behind a published port this
+    # host cannot know the addresses that it has for others.
+    return "." not in name or _is_address(name)
+
+
+def _host_name(text: str) -> str:
+    text = text.strip().casefold()
+    if _is_address(text):
+        return text
+    try:
+        return (urlsplit(f"//{text}").hostname or "").removesuffix(".")
+    except ValueError:
+        return ""
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True

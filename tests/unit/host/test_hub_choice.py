@@ -9,6 +9,7 @@ from durable_app.host.hub_choice import (
     allowed_hosts,
     choose_hub,
     default_store,
+    is_allowed_host,
     is_loopback,
     parse_connection_string,
 )
@@ -123,3 +124,33 @@ def test_only_an_open_address_allows_the_machines_name():
     assert allowed_hosts("127.0.0.1", {}) == {"127.0.0.1"}
     assert name in allowed_hosts("0.0.0.0", {"WEBSITE_HOSTNAME": "App.Example"})
     assert "app.example" in allowed_hosts("0.0.0.0", {"WEBSITE_HOSTNAME": "App.Example"})
+
+
+def test_more_names_come_from_settings():
+    environ = {
+        "DURABLE_APP_ALLOWED_HOSTS": "Api.Example:8080, other.example.",
+        "WEBSITE_HOSTNAME": "",
+    }
+    assert allowed_hosts("::1", environ) == {"::1", "api.example", "other.example"}
+
+
+@pytest.mark.parametrize(
+    ("name", "address", "expected"),
+    [
+        ("localhost:7071", "127.0.0.1", True),
+        ("[::1]:7071", "127.0.0.1", True),
+        ("host.docker.internal", "127.0.0.1", True),
+        ("known.example", "127.0.0.1", True),
+        ("KNOWN.example.:80", "0.0.0.0", True),
+        ("durable-host:7071", "0.0.0.0", True),
+        ("10.1.2.3:7071", "0.0.0.0", True),
+        ("fd00::1", "::", True),
+        ("durable-host", "127.0.0.1", False),
+        ("10.1.2.3", "127.0.0.1", False),
+        ("evil.example", "0.0.0.0", False),
+        ("", "0.0.0.0", False),
+        ("[", "0.0.0.0", False),
+    ],
+)
+def test_who_may_be_asked_for_management(name, address, expected):
+    assert is_allowed_host(name, address, {"known.example"}) is expected
