@@ -77,6 +77,11 @@ class Execution(Fold):
         """True when the execution has ended and needs no further turn."""
         return self._outcome is not None or self._ended
 
+    @property
+    def is_replaying(self) -> bool:
+        """True while the code runs over steps that it has run before."""
+        return self._context.is_replaying
+
     def advance(self, past: Sequence[HistoryEvent], new: Sequence[HistoryEvent]) -> ReplayResult:
         """Run one turn.
 

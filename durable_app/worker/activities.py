@@ -8,8 +8,10 @@ gives such an activity to somebody else.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
 
 from durable_app.functions.facts import DurableFunction
 from durable_app.functions.handles import call_activity_function, call_async_activity_function
@@ -25,9 +27,12 @@ from durable_app.worker.crew import Crew
 
 if TYPE_CHECKING:
     from durable_app.functions.index import AppIndex
-    from durable_app.ports import WorkStream
+    from durable_app.ports import Clock, WorkStream
     from durable_app.worker.invocations import Invocations
 
+_log = logging.getLogger(__name__)
+
+_TIME_CHECK_S: Final = 1.0
 #: Gives the values of an activity's further bindings (a durable client, say) by name.
 BindExtra = Callable[[DurableFunction], Mapping[str, Any]]
 
@@ -40,7 +45,9 @@ class ActivityPool:
         index: AppIndex,
         most_threads: int,
         invocations: Invocations,
+        clock: Clock,
         bind_extra: BindExtra | None,
+        timeout_s: float | None = None,
     ) -> None:
         """Nothing runs yet."""
         self._index = index
@@ -51,6 +58,11 @@ class ActivityPool:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._taken: set[CompletionToken] = set()
+        self._clock = clock
+        self._timeout_s = timeout_s
+        # Sync activities that run, in the order in which they began. Whoever takes one out, its
+        # thread or the watch over the time limit, hands back its outcome.
+        self._begun: dict[CompletionToken, tuple[ActivityRequest, float]] = {}
         self._is_stopped = False
 
     @property
@@ -62,6 +74,8 @@ class ActivityPool:
         """Results go to ``stream``; async activities run on ``loop``."""
         self._stream = stream
         self._loop = loop
+        if self._timeout_s is not None:
+            self._watch_time(loop, self._timeout_s)
 
     def submit(self, request: ActivityRequest) -> None:
         """Run one activity. Called on the hub's thread: returns at once."""
@@ -87,7 +101,33 @@ class ActivityPool:
     # -- sync --------------------------------------------------------------------------------
 
     def _run(self, item: tuple[ActivityRequest, DurableFunction]) -> None:
-        self._hand_back(item[0], self._call(*item))
+        request = item[0]
+        if self._timeout_s is None:
+            self._hand_back(request, self._call(*item))
+            return
+        self._begun[request.token] = (request, self._clock.monotonic())
+        response = self._call(*item)
+        if self._begun.pop(request.token, None) is not None:
+            self._hand_back(request, response)
+        else:
+            self._crew.welcome_back()
+
+    def _watch_time(self, loop: asyncio.AbstractEventLoop, timeout_s: float) -> None:
+        """Fail sync activities that run for too long, now and then until the end."""
+        if self._is_stopped:
+            return
+        until = self._clock.monotonic() - timeout_s
+        for token, (request, began) in list(self._begun.items()):
+            if began > until:
+                break
+            if self._begun.pop(token, None) is not None:
+                _log.error(
+                    "%s Its thread goes on; its result will be dropped.", _late(request, timeout_s)
+                )
+                self._hand_back(request, _timed_out(request, timeout_s))
+                # A thread cannot be stopped: it is left behind, and another one takes its place.
+                self._crew.replace_one()
+        loop.call_later(min(timeout_s, _TIME_CHECK_S), self._watch_time, loop, timeout_s)
 
     def _call(self, request: ActivityRequest, facts: DurableFunction) -> ActivityResponse:
         begun = self._invocations.begin(request.name)
@@ -127,8 +167,16 @@ class ActivityPool:
         begun = self._invocations.begin(request.name)
         try:
             plain = from_text(request.input)
-            outcome = await call_async_activity_function(facts, plain, self._extra(facts))
+            async with asyncio.timeout(self._timeout_s) as limit:
+                outcome = await call_async_activity_function(facts, plain, self._extra(facts))
             response = _response(request, to_text(outcome))
+        except TimeoutError as error:
+            own = self._timeout_s is None or not limit.expired()
+            response = (
+                _response(request, failure=failure_of(error))
+                if own
+                else _timed_out(request, self._timeout_s or 0)
+            )
         except (GeneratorExit, KeyboardInterrupt):
             raise
         except BaseException as error:
@@ -159,6 +207,18 @@ def _response(
     return ActivityResponse(
         request.instance.instance_id, request.task_id, request.token, result, failure
     )
+
+
+def _late(request: ActivityRequest, timeout_s: float) -> str:
+    return (
+        f"Timeout value of {timedelta(seconds=timeout_s)} exceeded by activity '{request.name}' of"
+        f" instance {request.instance.instance_id} (functionTimeout of host.json)."
+    )
+
+
+def _timed_out(request: ActivityRequest, timeout_s: float) -> ActivityResponse:
+    failure = FailureDetails("TimeoutError", _late(request, timeout_s))
+    return _response(request, failure=failure)
 
 
 def _is_being_cancelled(error: BaseException) -> bool:

@@ -65,6 +65,18 @@ class Crew(Generic[T]):
         for _ in range(sleeping):
             self._wake.put(None)
 
+    def replace_one(self) -> None:
+        """Allow one thread more, in the place of one that does not come back."""
+        with self._lock:
+            self._most += 1
+        if self._items:
+            self._summon()
+
+    def welcome_back(self) -> None:
+        """A thread that was replaced has come back after all: one less is allowed."""
+        with self._lock:
+            self._most -= 1
+
     def _summon(self) -> None:
         """Wake a thread, or start one where all are at work and more are allowed."""
         with self._lock:

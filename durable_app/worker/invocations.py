@@ -5,7 +5,11 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from durable_app.telemetry import Invocation, current_invocation
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from durable_app.ports import Clock
     from durable_app.protocol import FailureDetails
     from durable_app.telemetry import InvocationObserver
@@ -23,11 +27,18 @@ class Invocations:
         self._observer = observer
         self._clock = clock
 
-    def begin(self, name: str) -> Begun | None:
-        """A function is about to run; give what this returns to :meth:`end`."""
+    def begin(self, name: str, is_replaying: Callable[[], bool] | None = None) -> Begun | None:
+        """A function is about to run; give what this returns to :meth:`end`.
+
+        What it logs from now on, on this thread or task, belongs to it.
+
+        Args:
+            is_replaying: see ``telemetry.Invocation``.
+        """
         if self._observer is None:
             return None
         invocation_id = self._clock.new_id()
+        current_invocation.set(Invocation(name, invocation_id, is_replaying))
         try:
             self._observer.executing(name, invocation_id, "(null)")
         except Exception:  # noqa: BLE001  the console may be closed; the function runs all the same

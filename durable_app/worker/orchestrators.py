@@ -77,6 +77,7 @@ class OrchestratorThread:
         self._watchdog = threading.Thread(target=self._watch, name="watchdog", daemon=True)
         self._stopped = threading.Event()
         self._running: tuple[OrchestratorRequest, float] | None = None
+        self._execution: Execution | None = None
         self._finished: deque[OrchestratorResponse] = deque()
         # A set, since two threads count: adding to a number is not atomic.
         self._taken: set[CompletionToken] = set()
@@ -157,7 +158,7 @@ class OrchestratorThread:
             self._running = None
 
     def _turn(self, request: OrchestratorRequest) -> OrchestratorResponse:
-        begun = self._invocations.begin(request.name)
+        begun = self._invocations.begin(request.name, self._is_replaying)
         response = self._replay(request)
         self._invocations.end(request.name, begun, _failure_of(response))
         return response
@@ -180,7 +181,11 @@ class OrchestratorThread:
             except DurableError as error:
                 return _failed(request, type(error).__name__, str(error))
             execution = Execution(fn, self._env, input_type)
-        result = execution.advance(past, request.new_events)
+        self._execution = execution
+        try:
+            result = execution.advance(past, request.new_events)
+        finally:
+            self._execution = None
         for warning in result.warnings:
             _log.warning(
                 "Orchestration '%s' (instance %s): %s", request.name, request.instance_id, warning
@@ -189,6 +194,14 @@ class OrchestratorThread:
         return OrchestratorResponse(
             request.instance_id, request.token, result.actions, result.custom_status
         )
+
+    def _is_replaying(self) -> bool:
+        """Whether orchestrator code that logs now did so before.
+
+        Code that runs on this thread outside of a turn cleans up after an execution that was put
+        out of memory, and will come to the same place again.
+        """
+        return self._execution is None or self._execution.is_replaying
 
     def _past(self, request: OrchestratorRequest) -> list[HistoryEvent]:
         if not request.requires_history_streaming or self._stream is None:

@@ -37,6 +37,7 @@ class WorkerOptions(msgspec.Struct, frozen=True):
         warm_sessions: suspended executions that are kept in memory.
         warm_events: history events that they have seen, together; bounds their memory.
         default_version: of a sub-orchestration that is called without one.
+        timeout_s: an activity that runs for longer fails; None for no limit.
     """
 
     orchestrations: int = 100
@@ -45,6 +46,7 @@ class WorkerOptions(msgspec.Struct, frozen=True):
     warm_sessions: int = 5_000
     warm_events: int = 500_000
     default_version: str | None = None
+    timeout_s: float | None = None
 
 
 class Worker:
@@ -73,7 +75,9 @@ class Worker:
         sessions = Sessions(options.warm_sessions, options.warm_events)
         invocations = Invocations(observer, clock)
         self._orchestrators = OrchestratorThread(index, env, sessions, clock, invocations)
-        self._activities = ActivityPool(index, options.activities, invocations, bind_extra)
+        self._activities = ActivityPool(
+            index, options.activities, invocations, clock, bind_extra, options.timeout_s
+        )
         self._stream: WorkStream | None = None
         self._started = threading.Event()
 

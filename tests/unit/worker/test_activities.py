@@ -53,6 +53,11 @@ async def aleaves(x: int) -> None:
     raise SystemExit("bye")
 
 
+@app.activity_trigger(input_name="x")
+async def own_timeout(x: int) -> None:
+    raise TimeoutError("of its own")
+
+
 class OddError(BaseException):
     """No Exception, as those of some frameworks."""
 
@@ -88,8 +93,9 @@ def _gate():
     gate.set()
 
 
-def a_pool(threads: int = 4, invocations: Invocations | None = None, bind_extra=None):
-    return ActivityPool(index_app(app), threads, invocations or unobserved(), bind_extra)
+def a_pool(threads: int = 4, invocations=None, bind_extra=None, timeout_s=None):
+    invocations = invocations or unobserved()
+    return ActivityPool(index_app(app), threads, invocations, SystemClock(), bind_extra, timeout_s)
 
 
 async def run(name: str, text: str = "21", **options) -> tuple[Desk, ActivityPool]:
@@ -257,3 +263,49 @@ def test_where_the_loop_is_closed_an_activity_is_given_back():
     pool.submit(activity)
     assert desk.abandoned.get(timeout=TIMEOUT_S)[0] == activity.token
     assert pool.pending == 0
+
+
+@pytest.mark.parametrize("name", ["double", "adouble"])
+def test_a_time_limit_changes_nothing_for_what_keeps_it(name):
+    desk, _ = asyncio.run(run(name, timeout_s=60.0))
+    assert json.loads(desk.next_result().result) == 42
+
+
+@pytest.mark.parametrize("name", ["waits", "asleep"])
+def test_an_activity_that_takes_too_long_fails(name):
+    desk, _ = asyncio.run(run(name, timeout_s=0.05))
+    assert arrived.acquire(timeout=TIMEOUT_S)
+    failure = desk.next_result().failure
+    assert failure.error_type == "TimeoutError"
+    assert f"Timeout value of 0:00:00.050000 exceeded by activity '{name}'" in failure.error_message
+
+
+def test_a_timeout_that_an_activity_raises_is_its_own_failure():
+    desk, _ = asyncio.run(run("own_timeout", timeout_s=60.0))
+    assert desk.next_result().failure.error_message == "of its own"
+
+
+def test_a_thread_that_does_not_come_back_is_replaced_and_its_late_result_dropped(caplog):
+    async def two() -> tuple[Desk, int]:
+        desk, pool = Desk(), a_pool(threads=1, timeout_s=0.05)
+        pool.start(desk, asyncio.get_running_loop())
+        pool.submit(an_activity("waits", "1"))
+        pool.submit(an_activity("double", "21"))
+        async with asyncio.timeout(TIMEOUT_S):
+            while pool.pending:  # noqa: ASYNC110  threads end by themselves, they set no event
+                await asyncio.sleep(0.001)
+        gate.set()
+        pool.submit(an_activity("double", "1"))
+        async with asyncio.timeout(TIMEOUT_S):
+            while pool.pending:  # noqa: ASYNC110  as above
+                await asyncio.sleep(0.001)
+        pool.stop()
+        return desk, pool._crew.size
+
+    desk, threads = asyncio.run(two())
+    assert arrived.acquire(timeout=TIMEOUT_S)
+    results = [desk.next_result() for _ in range(3)]
+    assert [result.failure is None for result in results] == [False, True, True]
+    assert desk.results.empty()
+    assert threads == 2
+    assert "Its thread goes on" in caplog.text

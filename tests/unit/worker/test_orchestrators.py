@@ -20,6 +20,7 @@ from durable_app.protocol import (
     TaskScheduled,
 )
 from durable_app.replay.environment import ReplayEnv
+from durable_app.telemetry import current_invocation
 from durable_app.worker import orchestrators
 from durable_app.worker.invocations import Invocations
 from durable_app.worker.orchestrators import OrchestratorThread
@@ -47,6 +48,24 @@ def chain(context):
     runs.append(context.instance_id)
     yield context.call_activity("pack")
     yield context.call_activity("ship")
+
+
+@app.orchestration_trigger(context_name="context")
+def notes(context):
+    try:
+        note("first")
+        yield context.call_activity("pack")
+        note("second")
+        yield context.call_activity("ship")
+    finally:
+        note("cleaned up")
+
+
+def note(text: str) -> None:
+    invocation = current_invocation.get()
+    assert invocation is not None
+    assert invocation.is_replaying is not None
+    runs.append(f"{invocation.function} {text} {invocation.is_replaying()}")
 
 
 @app.orchestration_trigger(context_name="context")
@@ -258,3 +277,21 @@ def test_without_a_stream_nothing_is_handed_back():
     office.thread._thread.join(TIMEOUT_S)
     assert office.desk.results.empty()
     assert office.thread.pending == 0
+
+
+def test_what_the_code_logs_is_told_apart_from_what_it_logs_once_more():
+    with Office(Invocations(Console(), SystemClock())) as office:
+        past = [*beginning("notes"), TaskScheduled(1, NOW, "pack")]
+        office.desk.histories["order-1"] = past
+        office.run(a_turn("notes"))
+        office.thread.forget("order-1")
+        new = (OrchestratorStarted(timestamp=NOW), TaskCompleted(-1, NOW, 1, None))
+        office.run(a_turn("notes", past_count=3, requires_history_streaming=True, new_events=new))
+        office.settled()
+    assert runs == [
+        "notes first False",
+        "notes cleaned up True",
+        "notes first True",
+        "notes second False",
+        "ends cleaned up True",
+    ]
