@@ -6,18 +6,19 @@ import asyncio
 import functools
 import inspect
 import threading
+from collections.abc import Awaitable, Callable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
-from azure.functions import Context
+from azure.functions import Out
 
 from durable_app.errors import DefinitionError
 from durable_app.host.console import dashed
+from durable_app.host.invocation_context import InvocationContext
 from durable_app.host.tracebacks import user_traceback
 from durable_app.telemetry import Invocation, current_invocation
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from durable_app.functions.index import FunctionFacts
@@ -25,12 +26,17 @@ if TYPE_CHECKING:
     from durable_app.ports import Clock
     from durable_app.telemetry import InvocationObserver
 
+#: What sends the values of an output binding to where they go, given the binding as JSON.
+Sink = Callable[[Mapping[str, Any], Any], Awaitable[None]]
+
 HTTP_REASON: Final = "This function was programmatically called via the host APIs."
 HTTP_TRIGGER: Final = "httpTrigger"
 _CLIENT: Final = "durableClient"
-_RESULTS: Final = frozenset({"http"})
+_HTTP: Final = "http"
+_RETURN: Final = "$return"
 _CONTEXT: Final = "context"
 _NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
+_NO_SINKS: Final[Mapping[str, Sink]] = MappingProxyType({})
 _R = TypeVar("_R")
 
 
@@ -42,73 +48,37 @@ def _as_it_is(result: Any) -> Any:
     return result
 
 
+class UnavailableBindingError(DefinitionError):
+    """A function needs a value that this host cannot get; the others can run."""
+
+
 class _Plan(NamedTuple):
-    """How to call one function; ``fixed``: arguments that are the same at every call."""
+    """How to call one function.
+
+    Attributes:
+        trigger: name of the parameter that takes the trigger's value.
+        fixed: arguments that are the same at every call.
+        outputs: output bindings by name, ``$return`` among them.
+    """
 
     function: FunctionFacts
     trigger: str
     fixed: Mapping[str, str]
+    outputs: Mapping[str, Mapping[str, Any]]
     wants_context: bool
 
 
-class _TraceContext:
-    """W3C trace headers of the request that led here; all optional."""
+class _Output(Out[Any]):
+    """Takes what a function sets for an output binding."""
 
-    def __init__(self, headers: Mapping[str, str]) -> None:
-        self.trace_parent = headers.get("traceparent")
-        self.Traceparent = self.trace_parent
-        self.trace_state = headers.get("tracestate")
-        self.Tracestate = self.trace_state
-        self.attributes: dict[str, str] = {}
-        self.Attributes = self.attributes
+    def __init__(self) -> None:
+        self._value: Any = None
 
+    def set(self, val: Any) -> None:
+        self._value = val
 
-class InvocationContext(Context):
-    """What a function gets as its parameter ``context``."""
-
-    def __init__(
-        self,
-        function: str,
-        directory: Path,
-        invocation_id: str,
-        headers: Mapping[str, str],
-        storage: threading.local,
-    ) -> None:
-        self._function = function
-        self._directory = directory
-        self._invocation_id = invocation_id
-        self._trace_context = _TraceContext(headers)
-        self._storage = storage
-
-    @property
-    def invocation_id(self) -> str:
-        """Id of this invocation."""
-        return self._invocation_id
-
-    @property
-    def thread_local_storage(self) -> Any:
-        """A place where user threads may note the invocation they work for."""
-        return self._storage
-
-    @property
-    def function_name(self) -> str:
-        """Name of the function."""
-        return self._function
-
-    @property
-    def function_directory(self) -> str:
-        """Folder of the app."""
-        return str(self._directory)
-
-    @property
-    def trace_context(self) -> Any:
-        """Trace headers of the request."""
-        return self._trace_context
-
-    @property
-    def retry_context(self) -> Any:
-        """None: HTTP functions are not retried."""
-        return None
+    def get(self) -> Any:
+        return self._value
 
 
 class Call:
@@ -152,6 +122,7 @@ class Invoker:
     Args:
         client_binding: JSON text that a durable client parameter gets, as Azure passes it.
         timeout_s: ``functionTimeout``; None for no limit.
+        sinks: what takes the values of output bindings, by type of the binding.
     """
 
     def __init__(
@@ -162,7 +133,9 @@ class Invoker:
         observer: InvocationObserver,
         clock: Clock,
         timeout_s: float | None,
+        sinks: Mapping[str, Sink] = _NO_SINKS,
     ) -> None:
+        self._sinks = sinks
         self._folder = folder
         self._client_binding = client_binding
         self._pool = pool
@@ -175,29 +148,31 @@ class Invoker:
         """Prepare the calls of a function.
 
         Raises:
-            DefinitionError: it has a binding that is not available locally, or its parameters are
-                not its bindings, which Azure's worker refuses too.
+            UnavailableBindingError: it has an input that is not available locally.
+            DefinitionError: its parameters are not its bindings, which Azure's worker refuses too.
         """
         trigger = ""
-        clients = []
+        clients: list[str] = []
+        outputs: dict[str, Mapping[str, Any]] = {}
         for binding in function.bindings:
             kind, name = binding["type"], binding["name"]
             if kind == function.trigger_type:
                 trigger = name
             elif kind == _CLIENT:
                 clients.append(name)
-            elif kind not in _RESULTS:
-                raise DefinitionError(
-                    f"Function {function.name} has a binding of type {kind} ('{name}'), which"
-                    " this host does not offer."
+            elif binding["direction"] == "OUT":
+                outputs[name] = binding
+            else:
+                raise UnavailableBindingError(
+                    f"its input '{name}' of type '{kind}' is not available locally"
                 )
         fixed = dict.fromkeys(clients, self._client_binding)
-        bound = {trigger, *clients}
+        bound = {trigger, *clients, *(outputs.keys() - {_RETURN})}
         parameters = set(inspect.signature(function.handle).parameters)
         # A parameter of that name without a binding gets the invocation's context.
         wants_context = _CONTEXT in parameters - bound
         _check_parameters(function.name, parameters - {_CONTEXT}, bound - {_CONTEXT})
-        return Call(self, _Plan(function, trigger, fixed, wants_context))
+        return Call(self, _Plan(function, trigger, fixed, outputs, wants_context))
 
     async def call(
         self,
@@ -211,7 +186,8 @@ class Invoker:
         function = plan.function
         new_id = self._clock.new_id()
         invocation_id = dashed(new_id)
-        arguments: dict[str, Any] = {plan.trigger: value, **plan.fixed}
+        outputs = {name: _Output() for name in plan.outputs if name != _RETURN}
+        arguments: dict[str, Any] = {plan.trigger: value, **plan.fixed, **outputs}
         if plan.wants_context:
             arguments[_CONTEXT] = InvocationContext(
                 function.name, self._folder, invocation_id, headers, self._storage
@@ -223,7 +199,10 @@ class Invoker:
         error: str | None = None
         try:
             async with asyncio.timeout(self._timeout_s):
-                return finish(await self._run(function, arguments))
+                result = await self._run(function, arguments)
+                if plan.outputs or result is not None:
+                    result = await self._deliver(plan, outputs, result)
+                return finish(result)
         except TimeoutError as raised:
             error = self._timed_out(function.name, invocation_id, started, raised)
             raise FunctionFailedError from raised
@@ -243,6 +222,33 @@ class Invoker:
         if function.is_async:
             return await function.handle(**arguments)
         return await self._pool.run(functools.partial(function.handle, **arguments))
+
+    async def _deliver(self, plan: _Plan, outputs: Mapping[str, _Output], result: Any) -> Any:
+        """Send the values of output bindings; the value of an HTTP output comes back."""
+        values = {name: output.get() for name, output in outputs.items()}
+        if _RETURN in plan.outputs:
+            values[_RETURN] = result
+        elif result is not None:
+            raise RuntimeError(
+                f"function '{plan.function.name}' without a $return binding returned a non-None"
+                " value"
+            )
+        response = None
+        for name, binding in plan.outputs.items():
+            if binding["type"] == _HTTP:
+                response = values[name]
+            elif values[name] is not None:
+                await self._sink(name, binding)(binding, values[name])
+        return response
+
+    def _sink(self, name: str, binding: Mapping[str, Any]) -> Sink:
+        sink = self._sinks.get(binding["type"])
+        if sink is None:
+            raise RuntimeError(
+                f"The output '{name}' of type '{binding['type']}' is not available locally: its"
+                " value was not written."
+            )
+        return sink
 
     def _timed_out(
         self, name: str, invocation_id: str, started: float, raised: BaseException

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import logging
 from concurrent.futures import ThreadPoolExecutor
@@ -61,6 +62,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+#: What is left to a wait that begins while the host shuts down.
+_HURRIED_WAIT_S = 0.2
 #: How long a rewind waits for the instance to leave its failed state before it returns.
 _REWIND_WAIT_S = 5.0
 
@@ -121,16 +124,19 @@ def _settle(answers: Settled) -> None:
 class _FutureReply:
     """Answers an asyncio future from the owner's thread."""
 
-    __slots__ = ("_outbox", "future")
+    __slots__ = ("_outbox", "future", "is_answered")
 
     def __init__(self, outbox: _Outbox) -> None:
         self.future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._outbox = outbox
+        self.is_answered = False
 
     def resolve(self, value: Any) -> None:
+        self.is_answered = True
         self._outbox.add(self.future, value, None)
 
     def reject(self, error: Exception) -> None:
+        self.is_answered = True
         self._outbox.add(self.future, None, error)
 
 
@@ -184,6 +190,8 @@ class TaskHub:
         self._loop = OwnerLoop(hub, outbox.flush, outbox.close, on_fatal or _ignore)
         requests.continue_with(self._loop.post)
         self._stream_ids = itertools.count(1)
+        self._waits: set[asyncio.Future[Any]] = set()
+        self._hurries = False
         # Long reads happen beside the owner; two threads are what one database reader can feed.
         self._readers = ThreadPoolExecutor(2, thread_name_prefix="task-hub-reader")
         self._is_running = False
@@ -205,6 +213,18 @@ class TaskHub:
             await asyncio.to_thread(self._loop.stop, grace_s)
             # Reads that wait for a thread are not cancelled: the closed store refuses them.
             self._readers.shutdown(wait=False)
+
+    def end_waits(self) -> None:
+        """Tell everybody who waits for an instance that the time is up, now and from now on.
+
+        The host is about to end, and an answer that says "not yet" is better than none.
+        """
+        self._hurries = True
+        waits: Settled = [(future, None, None) for future in self._waits]
+        for wait in waits:
+            # A loop that is closed has nobody left who waits.
+            with contextlib.suppress(RuntimeError):
+                wait[0].get_loop().call_soon_threadsafe(_settle, [wait])
 
     # -- workers -----------------------------------------------------------------------------
 
@@ -262,6 +282,9 @@ class TaskHub:
         self, instance_id: str, until: WaitFor, timeout_s: float | None
     ) -> OrchestrationState | None:
         reply = _FutureReply(self._outbox)
+        if self._hurries:
+            timeout_s = _HURRIED_WAIT_S if timeout_s is None else min(timeout_s, _HURRIED_WAIT_S)
+        self._waits.add(reply.future)
         try:
             async with asyncio.timeout(timeout_s):
                 state: OrchestrationState | None = await self._answer(
@@ -271,7 +294,8 @@ class TaskHub:
         except TimeoutError:
             return None
         finally:
-            if not reply.future.done() or reply.future.cancelled():
+            self._waits.discard(reply.future)
+            if not reply.is_answered:
                 self._loop.post(Unwatch(instance_id, reply))
 
     async def raise_event(self, instance_id: str, name: str, data: str | None) -> None:

@@ -209,3 +209,22 @@ def test_a_closed_event_loop_harms_nobody():
         await hub.stop()
 
     within(scenario)
+
+
+def test_waits_end_when_the_host_is_about_to():
+    async def scenario():
+        hub = a_hub()
+        await hub.start(StartRequest("order", "a"))
+        waits = [
+            asyncio.ensure_future(hub.wait_for_completion("a")),
+            asyncio.ensure_future(hub.wait_for_start("nobody", timeout_s=TIMEOUT_S)),
+        ]
+        await hub.get("a")
+        hub.end_waits()
+        assert await asyncio.gather(*waits) == [None, None]
+        assert await hub.wait_for_completion("a") is None
+        await hub.get("a")
+        assert hub._loop._hub.state.watchers._waiting == {}
+        await hub.stop()
+
+    within(scenario)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
-from durable_app.host.invoke import InvocationContext
+from durable_app.host.invocation_context import InvocationContext
 
 
 def test_the_context_knows_the_invocation() -> None:

@@ -1,0 +1,72 @@
+"""What a function gets as its parameter ``context``."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+from azure.functions import Context
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+
+class _TraceContext:
+    """W3C trace headers of the request that led here; all optional."""
+
+    def __init__(self, headers: Mapping[str, str]) -> None:
+        self.trace_parent = headers.get("traceparent")
+        self.Traceparent = self.trace_parent
+        self.trace_state = headers.get("tracestate")
+        self.Tracestate = self.trace_state
+        self.attributes: dict[str, str] = {}
+        self.Attributes = self.attributes
+
+
+class InvocationContext(Context):
+    """What a function gets as its parameter ``context``."""
+
+    def __init__(
+        self,
+        function: str,
+        directory: Path,
+        invocation_id: str,
+        headers: Mapping[str, str],
+        storage: threading.local,
+    ) -> None:
+        self._function = function
+        self._directory = directory
+        self._invocation_id = invocation_id
+        self._trace_context = _TraceContext(headers)
+        self._storage = storage
+
+    @property
+    def invocation_id(self) -> str:
+        """Id of this invocation."""
+        return self._invocation_id
+
+    @property
+    def thread_local_storage(self) -> Any:
+        """A place where user threads may note the invocation they work for."""
+        return self._storage
+
+    @property
+    def function_name(self) -> str:
+        """Name of the function."""
+        return self._function
+
+    @property
+    def function_directory(self) -> str:
+        """Folder of the app."""
+        return str(self._directory)
+
+    @property
+    def trace_context(self) -> Any:
+        """Trace headers of the request."""
+        return self._trace_context
+
+    @property
+    def retry_context(self) -> Any:
+        """None: HTTP functions are not retried."""
+        return None
