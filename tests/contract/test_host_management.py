@@ -275,7 +275,9 @@ def test_rewind_and_restart(folder):
         "wrong method": 404,
     }
     assert answers["restart"].json["id"] != "f1"
-    assert "does not match a valid" in answers["restart nobody"].json["ExceptionMessage"]
+    assert answers["restart nobody"].json["Message"] == (
+        "InstanceId does not match a valid orchestration instance."
+    )
 
 
 def test_lists_are_filtered_and_paged(folder):
@@ -328,7 +330,7 @@ def test_purge(folder):
     assert [answer.status for answer in answers] == [200, 404, 404, 400, 404, 200, 202]
     assert answers[0].json == {"instancesDeleted": 1}
     assert answers[5].json == {"instancesDeleted": 2}
-    assert "'createdTimeFrom'" in answers[3].json["ExceptionMessage"]
+    assert answers[3].json == {"Message": "Please provide value for 'createdTimeFrom' parameter."}
 
 
 def test_entities_say_that_they_are_not_executed(folder):
