@@ -6,19 +6,33 @@ import argparse
 import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+from durable_app.cli.options import CommandParser, command_parser, fail
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from durable_app.compose.host import HostOptions
+    from durable_app.compose.plan import HostOptions
 
 _MAX_PORT = 65535
+_LOG_LEVELS: Final = ("Trace", "Debug", "Information", "Warning", "Error", "Critical", "None")
+# Options of Core Tools that scripts pass -> why nothing follows from them here.
+_IDLE_OPTIONS: Final = {
+    "no_build": "Python apps are not built.",
+    "language_worker": "functions run in this process; attach a debugger to it.",
+    "runtime": "there is one host here.",
+    "dotnet_isolated_debug": "it is about .NET apps.",
+    "timeout": "no language worker has to be waited for.",
+}
 
 
 def start(argv: Sequence[str]) -> int:
     """Run until SIGINT or SIGTERM; return the exit code."""
     args = _parser().parse_args(argv)
+    for option, reason in _IDLE_OPTIONS.items():
+        if getattr(args, option):
+            print(f"--{option.replace('_', '-')} has no effect: {reason}", file=sys.stderr)
     try:
         return _run(args)
     except KeyboardInterrupt:
@@ -28,22 +42,38 @@ def start(argv: Sequence[str]) -> int:
 def _run(args: argparse.Namespace) -> int:
     import asyncio
 
-    from durable_app.compose.host import HostOptions
     from durable_app.errors import DurableError
 
-    options = HostOptions(
+    try:
+        return asyncio.run(_serve(_options(args)))
+    except DurableError as error:
+        if args.debug:
+            raise
+        return fail(error)
+
+
+def _options(args: argparse.Namespace) -> HostOptions:
+    from durable_app.compose.plan import HostOptions
+
+    return HostOptions(
         script_root=Path(args.script_root),
         port=args.port,
         address=args.address,
         verbose=args.verbose,
         hub=args.hub,
         store=args.store,
+        cors=args.cors,
+        cors_credentials=args.cors_credentials,
+        enable_auth=args.enable_auth,
+        functions=tuple(args.functions),
+        user_log_level=args.user_log_level,
+        enable_json_output=args.enable_json_output,
+        json_output_file=args.json_output_file,
+        watch=args.watch,
+        https=args.use_https,
+        cert=args.cert,
+        password=args.password,
     )
-    try:
-        return asyncio.run(_serve(options))
-    except DurableError as error:
-        print(error, file=sys.stderr)
-        return 1
 
 
 async def _serve(options: HostOptions) -> int:
@@ -64,39 +94,86 @@ async def _serve(options: HostOptions) -> int:
     return deadline.exit_code
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="func start", description="Run the app of a folder on this machine."
+def _parser() -> CommandParser:
+    parser = command_parser("func start", "Run the app of a folder on this machine.")
+    add = parser.add_argument
+    add("-p", "--port", type=_port, metavar="N", help="port of the HTTP server (7071)")
+    add("--address", metavar="IP", help="address to listen on (127.0.0.1)")
+    add(
+        "--functions",
+        nargs="+",
+        default=[],
+        metavar="NAME",
+        help="run only these functions (blanks between the names)",
     )
-    parser.add_argument(
-        "-p", "--port", type=_port, metavar="N", help="port of the HTTP server (7071)"
-    )
-    parser.add_argument("--address", metavar="IP", help="address to listen on (127.0.0.1)")
-    parser.add_argument("--verbose", action="store_true", help="show what the host itself does")
-    parser.add_argument(
-        "--script-root", "--prefix", default=".", metavar="DIR", help="folder of the app (.)"
-    )
-    parser.add_argument(
-        "--hub",
-        metavar="WHERE",
-        help="task hub: auto, embedded or remote (env DURABLE_APP_HUB; auto)",
-    )
-    parser.add_argument(
+    add("--watch", action="store_true", help="load the app again when one of its files is saved")
+    add("--hub", metavar="WHERE", help="task hub: auto, embedded or remote (env DURABLE_APP_HUB)")
+    add(
         "--store",
         metavar="WHAT",
         help="sqlite:PATH or memory (env DURABLE_APP_STORE; .durable/<hub>.db)",
     )
-    parser.add_argument(
-        "-t",
-        "--timeout",
-        type=int,
-        metavar="S",
-        help="accepted for the sake of Core Tools' command lines; starting waits for nothing",
-    )
+    _add_web_options(parser)
+    _add_log_options(parser)
+    _add_idle_options(parser)
     return parser
+
+
+def _add_web_options(parser: CommandParser) -> None:
+    add = parser.add_argument_group("HTTP").add_argument
+    add(
+        "--cors",
+        type=_origins,
+        default=(),
+        metavar="ORIGINS",
+        help="origins whose pages may call the app, with commas between them; * for all",
+    )
+    add("--cors-credentials", action="store_true", help="let such calls carry credentials")
+    add(
+        "--enableAuth",
+        "--enable-auth",
+        action="store_true",
+        dest="enable_auth",
+        help="demand keys, as Azure does",
+    )
+    add("--useHttps", "--use-https", action="store_true", dest="use_https", help="serve TLS")
+    add("--cert", type=Path, metavar="FILE", help="certificate: PFX or PEM (one of its own)")
+    add("--password", metavar="TEXT", help="opens the certificate's file")
+
+
+def _add_log_options(parser: CommandParser) -> None:
+    add = parser.add_argument_group("output").add_argument
+    add(
+        "--user-log-level",
+        type=_log_level,
+        metavar="LEVEL",
+        help=f"lowest level of what the app logs: {', '.join(_LOG_LEVELS)}",
+    )
+    add("--enable-json-output", action="store_true", help="write the log as JSON lines")
+    add("--json-output-file", type=Path, metavar="FILE", help="write them to this file, too")
+
+
+def _add_idle_options(parser: CommandParser) -> None:
+    add = parser.add_argument_group("accepted for the sake of Core Tools, no effect").add_argument
+    add("--no-build", action="store_true", help=_IDLE_OPTIONS["no_build"])
+    add("--language-worker", metavar="ARGS", help=_IDLE_OPTIONS["language_worker"])
+    add("--runtime", metavar="NAME", help=_IDLE_OPTIONS["runtime"])
+    add("--dotnet-isolated-debug", action="store_true", help=_IDLE_OPTIONS["dotnet_isolated_debug"])
+    add("-t", "--timeout", type=int, metavar="S", help=_IDLE_OPTIONS["timeout"])
 
 
 def _port(text: str) -> int:
     if text.isdigit() and int(text) <= _MAX_PORT:
         return int(text)
     raise argparse.ArgumentTypeError(f"'{text}' is no port: 0 to {_MAX_PORT}, 0 for a free one")
+
+
+def _origins(text: str) -> tuple[str, ...]:
+    return tuple(filter(None, (origin.strip() for origin in text.split(","))))
+
+
+def _log_level(text: str) -> str:
+    for level in _LOG_LEVELS:
+        if level.casefold() == text.casefold():
+            return level
+    raise argparse.ArgumentTypeError(f"'{text}' is none of {', '.join(_LOG_LEVELS)}")

@@ -9,12 +9,47 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from durable_app.errors import ConfigError, StoreUnavailableError
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+_MAX_TEXT: Final = 4096
+
+
+class Owner(NamedTuple):
+    """The process that uses a database file; None for what it has not told."""
+
+    pid: int | None
+    url: str | None
+
+
+def owner_of(database: Path) -> Owner | None:
+    """Who uses a database file at the moment; None for nobody. Takes nothing."""
+    try:
+        fd = os.open(lock_path(database), os.O_RDWR)
+    except OSError:
+        return None
+    try:
+        # A clean end leaves no text. Only a text needs the question whether its writer lives:
+        # to ask takes the lock for a moment, in which no host could start.
+        text = os.read(fd, _MAX_TEXT)
+        if not text:
+            return None
+        try:
+            _lock(fd)
+        except OSError:
+            return _owner_in(text)
+        return None
+    finally:
+        os.close(fd)
+
+
+def lock_path(database: Path) -> Path:
+    """The file that says who uses the database."""
+    return database.with_name(database.name + ".lock")
 
 
 class FileOwnership:
@@ -22,7 +57,7 @@ class FileOwnership:
 
     def __init__(self, database: Path) -> None:
         """Nothing is taken yet."""
-        self.path = database.with_name(database.name + ".lock")
+        self.path = lock_path(database)
         self._fd: int | None = None
 
     def take(self) -> None:
@@ -71,11 +106,20 @@ class FileOwnership:
 
 def _describe_owner(fd: int) -> str:
     try:
-        owner = json.loads(os.read(fd, 4096))
-        where = f" ({owner['url']})" if owner.get("url") else ""
-        return f"process {owner['pid']}{where}"
-    except (OSError, ValueError, KeyError, AttributeError):
+        owner = _owner_in(os.read(fd, _MAX_TEXT))
+    except OSError:
         return "another process"
+    if owner.pid is None:
+        return "another process"
+    return f"process {owner.pid}" + (f" ({owner.url})" if owner.url else "")
+
+
+def _owner_in(text: bytes) -> Owner:
+    try:
+        told = json.loads(text)
+        return Owner(told["pid"], told.get("url"))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return Owner(None, None)
 
 
 def _lock(fd: int) -> None:

@@ -1,0 +1,60 @@
+"""``func durable ...``: start, query and steer orchestrations from the command line."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from durable_app.cli.options import GENERAL_ERROR, PARSE_ERROR
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+
+
+def durable(argv: Sequence[str]) -> int:
+    """Run one command; return the exit code."""
+    from durable_app.cli.durable.parsing import durable_parser
+
+    parser = durable_parser()
+    args = parser.parse_args(argv)
+    if args.command is None:
+        parser.print_help()
+        return 0 if not argv else PARSE_ERROR
+    from durable_app.errors import DurableError
+
+    try:
+        return _run(args)
+    except DurableError as error:
+        if args.debug:
+            raise
+        return report(str(error), as_json=args.json)
+    except KeyboardInterrupt:
+        return GENERAL_ERROR
+
+
+def _run(args: argparse.Namespace) -> int:
+    import asyncio
+
+    from durable_app.cli.durable.commands import ask, delete_hub
+    from durable_app.compose.management import locate_hub
+
+    place = locate_hub(
+        Path(args.script_root).resolve(),
+        os.environ,
+        store=args.store,
+        hub=args.task_hub_name,
+        connection=args.connection_string_setting,
+    )
+    if args.command == "delete-task-hub":
+        return delete_hub(args, place)
+    return asyncio.run(ask(args, place))
+
+
+def report(message: str, *, as_json: bool) -> int:
+    """Write an error to stderr; return the exit code."""
+    print(json.dumps({"error": message}) if as_json else message, file=sys.stderr)
+    return GENERAL_ERROR

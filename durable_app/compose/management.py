@@ -1,0 +1,343 @@
+"""The management API of a task hub for commands: of the host that runs, or of its database file.
+
+Where a host works on the database, requests go to it over HTTP: a file has one owner. Where none
+does, the hub is opened here for the time of the command, without a worker: what is started or
+raised is stored and goes on when the host starts. Both ways end in the same ``ManagementApi``, so
+answers are the same by construction.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import http.client
+import json
+import ssl
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+from urllib.parse import quote, urlencode, urlsplit
+
+from durable_app.client.connection import Connection
+from durable_app.client.management import WEBHOOK_PATH, ManagementUrls
+from durable_app.client.orchestration_client import REPLACEABLE, DurableOrchestrationClient
+from durable_app.clock import SystemClock
+from durable_app.errors import ConfigError, SchedulerUnavailableError
+from durable_app.host.exchange import Answer, ApiRequest
+from durable_app.host.hub_choice import choose_hub, is_loopback
+from durable_app.host.management import ManagementApi
+from durable_app.host.settings import apply_values, read_host_settings, read_local_settings
+from durable_app.scheduler.service import TaskHub
+from durable_app.scheduler.state import HubOptions
+from durable_app.storage.ownership import Owner, owner_of
+from durable_app.storage.sqlite import SqliteStore
+from durable_app.storage.upkeep import delete_hub, hub_names
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+    from pathlib import Path
+
+    from durable_app.host.settings import DurableTaskOptions
+
+#: A host that runs answers within this; one that starts or ends is waited for as long.
+PATIENCE_S: Final = 5.0
+# A purge of many instances takes its time.
+_REQUEST_TIMEOUT_S: Final = 120.0
+_RETRY_S: Final = 0.1
+# Of management URLs in answers when no host runs: where one will be.
+_DEFAULT_ORIGIN: Final = "http://localhost:7071"
+_JSON: Final = {"content-type": "application/json"}
+
+
+class Caller(Protocol):
+    """A management API that answers.
+
+    Attributes:
+        host: address of the host that answers; None where the database file does.
+    """
+
+    host: str | None
+
+    async def __call__(
+        self,
+        method: str,
+        parts: tuple[str, ...],
+        query: Mapping[str, str] | None = None,
+        body: bytes = b"",
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """One request.
+
+        Args:
+            parts: segments below the API's path, not encoded.
+            headers: names in lower case.
+
+        Returns:
+            Names of its headers are in lower case.
+
+        Raises:
+            SchedulerUnavailableError: the host does not answer any more.
+        """
+
+
+class HubPlace(NamedTuple):
+    """Where a task hub is stored.
+
+    Attributes:
+        connection: name of the setting with its connection string.
+        folder: of the app.
+    """
+
+    name: str
+    connection: str
+    database: Path
+    folder: Path
+    options: DurableTaskOptions
+
+
+def locate_hub(
+    folder: Path,
+    environ: Mapping[str, str],
+    *,
+    store: str | None = None,
+    hub: str | None = None,
+    connection: str | None = None,
+) -> HubPlace:
+    """Find the hub of an app by the rules of ``func start``.
+
+    Args:
+        environ: left as it is; the app's settings count, too.
+        store: ``sqlite:PATH``; None as ``func start`` takes it.
+        hub: name of the hub; None for the app's.
+        connection: name of the setting with the connection string; None for host.json's.
+
+    Raises:
+        ConfigError: a setting is wrong, or the hub lives in the memory of a host.
+    """
+    if not folder.is_dir():
+        raise ConfigError(f"{folder} is no folder. Name the app's folder with --script-root.")
+    environ = dict(environ)
+    apply_values(read_local_settings(folder), environ)
+    options = read_host_settings(folder, environ).extensions.durable_task
+    if connection:
+        changed = {"connection_string_name": connection}
+        provider = options.storage_provider.model_copy(update=changed)
+        options = options.model_copy(update={"storage_provider": provider})
+    if hub:
+        options = options.model_copy(update={"hub_name": hub})
+    # Whether something listens at the scheduler's address says nothing about our database.
+    mode = "remote" if environ.get("DURABLE_APP_HUB") == "remote" else "embedded"
+    choice = choose_hub(options, environ, folder, mode=mode, store=store)
+    if choice.store is None:
+        raise ConfigError(
+            "A memory store lives within the process of its host and ends with it. Ask that host"
+            f" over HTTP (http://localhost:7071{WEBHOOK_PATH}/instances), or start it with a file"
+            " (--store sqlite:PATH)."
+        )
+    return HubPlace(choice.name, choice.connection, choice.store, folder, options)
+
+
+@contextlib.asynccontextmanager
+async def open_management(place: HubPlace) -> AsyncIterator[Caller]:
+    """Reach a hub's management API until the block ends.
+
+    Raises:
+        ConfigError: there is no such database, or it does not hold that hub.
+        SchedulerUnavailableError: the process that uses the database does not answer.
+        StoreCorruptError, StoreUnavailableError: the file cannot be used.
+    """
+    clock = SystemClock()
+    end = clock.monotonic() + PATIENCE_S
+    async with contextlib.AsyncExitStack() as stack:
+        while True:
+            caller = await _reach(place, stack)
+            if caller is not None:
+                break
+            if clock.monotonic() > end:
+                raise SchedulerUnavailableError(_silent(place, owner_of(place.database)))
+            await asyncio.sleep(_RETRY_S)
+        yield caller
+
+
+async def _reach(place: HubPlace, stack: contextlib.AsyncExitStack) -> Caller | None:
+    """A caller; None where the owner of the file is about to begin or to end."""
+    owner = owner_of(place.database)
+    if owner is None:
+        return _open(place, stack)
+    if owner.url is None:
+        return None
+    host = _Host(place, owner.url)
+    try:
+        await host.ping()
+    except TimeoutError as error:
+        raise SchedulerUnavailableError(_silent(place, owner)) from error
+    except (OSError, http.client.HTTPException):
+        return None
+    return host
+
+
+def delete_task_hub(place: HubPlace) -> None:
+    """Remove a hub with all of its instances; the file, too, if it was the only one in it.
+
+    Raises:
+        ConfigError: a host uses it, or there is none.
+        StoreCorruptError, StoreUnavailableError: the file cannot be used.
+    """
+    owner = owner_of(place.database)
+    if owner is not None:
+        raise ConfigError(
+            f"Task hub '{place.name}' is in use by {_described(owner)}. Stop that host first."
+        )
+    _check_hub(place)
+    delete_hub(place.database, place.name)
+
+
+def _check_hub(place: HubPlace) -> None:
+    if not place.database.is_file():
+        raise ConfigError(
+            f"There is no task hub '{place.name}': {place.database} does not exist. Run"
+            " `func start` once, or name another with --task-hub-name, --store or --script-root."
+        )
+    names = hub_names(place.database)
+    if place.name not in names:
+        raise ConfigError(
+            f"{place.database} holds no task hub '{place.name}'; it holds"
+            f" {', '.join(map(repr, names)) or 'none'}. Name it with --task-hub-name."
+        )
+
+
+def _described(owner: Owner) -> str:
+    process = "another process" if owner.pid is None else f"process {owner.pid}"
+    return f"{process} ({owner.url})" if owner.url else process
+
+
+def _silent(place: HubPlace, owner: Owner | None) -> str:
+    who = "another process" if owner is None else _described(owner)
+    return (
+        f"{place.database} is in use by {who}, which does not answer within {PATIENCE_S:g} s."
+        " If it hangs, end it and try again."
+    )
+
+
+def _open(place: HubPlace, stack: contextlib.AsyncExitStack) -> Caller | None:
+    try:
+        _check_hub(place)
+        hub = TaskHub(
+            SqliteStore(place.database, place.name), HubOptions(name=place.name), SystemClock()
+        )
+        hub.open()
+    except ConfigError:
+        if owner_of(place.database) is not None:
+            return None  # somebody was faster
+        raise
+    stack.push_async_callback(hub.stop)
+    return _File(place, hub)
+
+
+class _File:
+    """Answers by itself, on the database file. Implements ``Caller``."""
+
+    def __init__(self, place: HubPlace, hub: TaskHub) -> None:
+        self.host: str | None = None
+        urls = ManagementUrls(_DEFAULT_ORIGIN, place.name, place.connection)
+        connection = Connection(
+            hub,
+            urls,
+            place.name,
+            asyncio.get_running_loop(),
+            default_version=place.options.default_version,
+            replaceable=REPLACEABLE[place.options.overridable_existing_instance_states],
+        )
+        client = DurableOrchestrationClient(connection)
+        self._api = ManagementApi(client, hub, urls, SystemClock())
+
+    async def __call__(
+        self,
+        method: str,
+        parts: tuple[str, ...],
+        query: Mapping[str, str] | None = None,
+        body: bytes = b"",
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        answer = await self._api.answer(
+            ApiRequest(
+                method=method,
+                parts=parts,
+                query={name.casefold(): value for name, value in (query or {}).items()},
+                headers={**_JSON, **(headers or {})},
+                body=body,
+                url=f"{_DEFAULT_ORIGIN}{_path(parts, query or {})}",
+            )
+        )
+        lowered = {name.casefold(): value for name, value in answer.headers.items()}
+        return answer._replace(headers=lowered)
+
+
+class _Host:
+    """Asks a host that runs. Implements ``Caller``."""
+
+    def __init__(self, place: HubPlace, url: str) -> None:
+        self.host: str | None = url
+        self._place = place
+        self._url = url
+
+    async def ping(self) -> None:
+        """Raise TimeoutError, OSError or HTTPException where no host answers."""
+        await asyncio.to_thread(self._exchange, "GET", f"{WEBHOOK_PATH}/", b"", {}, PATIENCE_S)
+
+    async def __call__(
+        self,
+        method: str,
+        parts: tuple[str, ...],
+        query: Mapping[str, str] | None = None,
+        body: bytes = b"",
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        full = {**(query or {}), "taskHub": self._place.name}
+        sent = {**_JSON, **(headers or {})}
+        try:
+            return await asyncio.to_thread(
+                self._exchange, method, _path(parts, full), body, sent, _REQUEST_TIMEOUT_S
+            )
+        except (OSError, http.client.HTTPException) as error:
+            raise SchedulerUnavailableError(
+                f"The host at {self._url} does not answer any more ({error!r})."
+            ) from error
+
+    def _exchange(
+        self, method: str, path: str, body: bytes, headers: Mapping[str, str], timeout_s: float
+    ) -> Answer:
+        url = urlsplit(self._url)
+        connection = _connection(url.scheme, url.hostname or "", url.port, timeout_s)
+        with contextlib.closing(connection):
+            connection.request(method, path, body or None, dict(headers))
+            response = connection.getresponse()
+            text = response.read().decode()
+            found = {name.casefold(): value for name, value in response.getheaders()}
+        return Answer(response.status, text or None, found)
+
+
+def _connection(
+    scheme: str, host: str, port: int | None, timeout_s: float
+) -> http.client.HTTPConnection:
+    # Plain connections: a proxy of the environment must not see requests to this machine.
+    if scheme != "https":
+        return http.client.HTTPConnection(host, port, timeout=timeout_s)
+    context = ssl.create_default_context()
+    if is_loopback(host):
+        # A host signs its own certificate; on this machine the lock file has told who it is.
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return http.client.HTTPSConnection(host, port, timeout=timeout_s, context=context)
+
+
+def _path(parts: tuple[str, ...], query: Mapping[str, str]) -> str:
+    path = "/".join(quote(part, safe="") for part in parts)
+    return f"{WEBHOOK_PATH}/{path}" + (f"?{urlencode(query)}" if query else "")
+
+
+def reason_of(answer: Answer) -> str:
+    """Why a request was refused, in a sentence."""
+    try:
+        body = json.loads(answer.body or "")
+        return str(body.get("ExceptionMessage") or body["Message"])
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return f"The task hub's answer is {answer.status}: {answer.body or 'nothing more'}"
