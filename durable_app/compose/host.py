@@ -1,4 +1,4 @@
-"""From host.json and the command line to running objects: the only module that names them.
+"""An app with its hub, worker, triggers and HTTP server.
 
 ``run_host`` starts, in this order: settings, console, the port (reserved, not yet served), the
 app, the task hub, the worker, the HTTP server; it stops them in the opposite order. Whatever
@@ -16,96 +16,50 @@ import sys
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, NamedTuple, TextIO
 
+from durable_app.client.connection import Connection
+from durable_app.client.functions_client import DurableFunctionsClient
 from durable_app.client.management import ManagementUrls
-from durable_app.client.orchestration_client import REPLACEABLE, DurableOrchestrationClient
-from durable_app.client.sync_client import SyncDurableOrchestrationClient
+from durable_app.client.orchestration_client import REPLACEABLE
 from durable_app.clock import SystemClock
-from durable_app.errors import ConfigError, UnsupportedOnHostError
-from durable_app.functions.handles import Handle, set_runtime_factory
+from durable_app.compose.generation import Generation, Tools
+from durable_app.compose.plan import HostOptions, Plan, make_plan
+from durable_app.compose.runtime import HostRuntime
+from durable_app.functions.handles import set_runtime_factory
 from durable_app.host.console import Console, ConsoleHandler, Level, LogLevels
 from durable_app.host.daemon_pool import DaemonPool
-from durable_app.host.function_list import function_list, idle_functions, route_of
-from durable_app.host.http import HttpFunction, HttpServer, bind, http_function
-from durable_app.host.hub_choice import HubChoice, allowed_hosts, choose_hub
-from durable_app.host.invoke import HTTP_TRIGGER, Invoker
+from durable_app.host.function_list import function_list, idle_functions
+from durable_app.host.http import HttpServer, bind
+from durable_app.host.hub_choice import HubChoice, allowed_hosts
+from durable_app.host.invoke import Invoker
 from durable_app.host.lifecycle import SHUTDOWN_S, Stop
 from durable_app.host.loader import load_app
 from durable_app.host.management import ManagementApi
-from durable_app.host.routing import RouteTable
-from durable_app.host.settings import (
-    DurableTaskOptions,
-    HostSettings,
-    apply_values,
-    environment,
-    read_host_settings,
-    read_local_settings,
-)
+from durable_app.host.roster import HostedApp, HostedFunction
+from durable_app.host.settings import environment
 from durable_app.scheduler.service import TaskHub
 from durable_app.scheduler.state import HubOptions
 from durable_app.storage.memory import MemoryStore
 from durable_app.storage.sqlite import SqliteStore
-from durable_app.worker.service import Worker, WorkerOptions
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import AsyncIterator, Iterator, MutableMapping
-    from pathlib import Path
+    from collections.abc import AsyncIterator, Collection, Iterator, MutableMapping
 
-    from durable_app.functions.facts import DurableFunction
     from durable_app.functions.index import AppIndex
     from durable_app.ports import Clock, Store
 
-DEFAULT_PORT: Final = 7071
-DEFAULT_ADDRESS: Final = "127.0.0.1"
 # Requests get this part of the time to shut down; they may wait for orchestrations, so the worker
 # goes on until they have ended.
 _HTTP_SHARE: Final = 0.4
+# Requests that wait for an orchestration get this part, and then an answer that says "not yet".
+_WAIT_SHARE: Final = 0.2
 _WORKER_SHARE: Final = 0.8
-# Slots as the durable extension has them, ten per core, but not fewer than these. A turn takes
-# microseconds here, and more turns at a time mean fewer commits.
-_MIN_TURNS: Final = 100
-_MIN_ACTIVITIES: Final = 20
+#: What a generation that was replaced gets to finish what it runs.
+_RETIRE_S: Final = 300.0
 # A thread that computes holds the interpreter for this long before others get it. The default of
 # 5 ms is paid by the hub at each call into SQLite: with one busy sync activity a chain then takes
 # 110 ms per step, with 0.5 ms it takes 9 ms. Shorter intervals cost throughput.
 _SWITCH_INTERVAL_S: Final = 0.0005
-
-
-class HostOptions(NamedTuple):
-    """The command line; None or empty for what it does not say.
-
-    Attributes:
-        script_root: the folder of the app.
-        port: 0 for any free one.
-        hub: ``auto``, ``embedded`` or ``remote``.
-        store: ``sqlite:PATH`` or ``memory``.
-        cors: origins that browsers may call from; ``*`` for all.
-        enable_auth: demand keys as Azure does; without it every request is let through.
-        functions: names of the only functions that shall run; empty for all.
-        user_log_level: lowest level of what user code logs.
-        json_output_file: where the JSON lines of ``enable_json_output`` go, too.
-        watch: load the app again when one of its files is saved.
-        https: serve TLS; with a certificate of its own where ``cert`` is None.
-        cert: path of a PFX or PEM file; ``password`` opens it.
-    """
-
-    script_root: Path
-    port: int | None = None
-    address: str | None = None
-    verbose: bool = False
-    hub: str | None = None
-    store: str | None = None
-    cors: tuple[str, ...] = ()
-    cors_credentials: bool = False
-    enable_auth: bool = False
-    functions: tuple[str, ...] = ()
-    user_log_level: str | None = None
-    enable_json_output: bool = False
-    json_output_file: Path | None = None
-    watch: bool = False
-    https: bool = False
-    cert: Path | None = None
-    password: str | None = None
 
 
 class RunningHost(NamedTuple):
@@ -118,21 +72,10 @@ class RunningHost(NamedTuple):
 
     origin: str
     hub: TaskHub
-    client: DurableOrchestrationClient
+    client: DurableFunctionsClient
     app: AppIndex
     console: Console
     stop: Stop
-
-
-class _Plan(NamedTuple):
-    """What the files, the environment and the command line add up to."""
-
-    folder: Path
-    settings: HostSettings
-    choice: HubChoice
-    address: str
-    port: int
-    notes: list[str]
 
 
 @contextlib.asynccontextmanager
@@ -153,7 +96,7 @@ async def run_host(
     """
     environ = environment() if environ is None else environ
     clock = SystemClock()
-    plan = _plan(options, environ)
+    plan = make_plan(options, environ)
     levels = LogLevels(plan.settings.logging.log_level, verbose=options.verbose)
     async with contextlib.AsyncExitStack() as stack:
         stack.enter_context(_switch_interval(_SWITCH_INTERVAL_S))
@@ -162,90 +105,85 @@ async def run_host(
         stack.enter_context(_logging_to(console))
         listener = bind(plan.address, plan.port)
         stack.callback(listener.close)
-        index = load_app(plan.folder, environ)
+        app = _load(plan, environ)
         for note in (*plan.notes, *plan.choice.warnings, plan.choice.start_line):
             console.line(note)
-        parts = _Parts(plan, index, console, clock)
-        await parts.start(listener, environ)
+        parts = _Parts(plan, console, clock)
+        await parts.start(app, listener, environ)
         stack.push_async_callback(parts.stop)
-        _announce(console, parts.origin, plan, index)
-        yield RunningHost(parts.origin, parts.hub, parts.client, index, console, parts.shutdown)
+        _announce(console, parts.origin, plan, app.index)
+        yield RunningHost(parts.origin, parts.hub, parts.client, app.index, console, parts.shutdown)
 
 
-def _plan(options: HostOptions, environ: MutableMapping[str, str]) -> _Plan:
-    folder = options.script_root.resolve()
-    if not folder.is_dir():
-        raise ConfigError(f"{folder} is no folder. Name the app's folder with --script-root.")
-    local = read_local_settings(folder)
-    notes = apply_values(local, environ)
-    settings = read_host_settings(folder, environ)
-    choice = choose_hub(
-        settings.extensions.durable_task,
-        environ,
-        folder,
-        mode=options.hub,
-        store=options.store,
-    )
-    port = options.port if options.port is not None else local.host.local_http_port
-    return _Plan(
-        folder,
-        settings,
-        choice,
-        options.address or local.host.local_http_address or DEFAULT_ADDRESS,
-        DEFAULT_PORT if port is None else port,
-        notes,
-    )
+def _load(plan: Plan, environ: MutableMapping[str, str]) -> HostedApp:
+    index = load_app(plan.folder, environ)
+    return HostedApp("function_app.py", tuple(map(HostedFunction, index.functions)), index)
 
 
 class _Parts:
-    """Hub, worker and server of one host, with the order of their beginning and end."""
+    """Hub, app and server of one host, with the order of their beginning and end."""
 
-    def __init__(self, plan: _Plan, index: AppIndex, console: Console, clock: Clock) -> None:
-        durable = plan.settings.extensions.durable_task
+    def __init__(self, plan: Plan, console: Console, clock: Clock) -> None:
         self._plan = plan
-        self._index = index
         self._console = console
         self._clock = clock
         self.shutdown = Stop()
+        self._store = _store(plan.choice)
         self.hub = TaskHub(
-            _store(plan.choice),
+            self._store,
             HubOptions(name=plan.choice.name),
             clock,
             on_fatal=self.shutdown.fail,
         )
-        self._worker = Worker(
-            self.hub, index, _worker_options(durable), clock, console, self._activity_clients
-        )
         self._pool = DaemonPool(_sync_threads())
+        self._generation: Generation | None = None
+        self._retiring: set[asyncio.Task[None]] = set()
+        self._reloading = asyncio.Lock()
 
-    def _activity_clients(self, facts: DurableFunction) -> dict[str, object]:
-        client = self._runtime.client(self._binding, sync=not facts.is_async)
-        return dict.fromkeys(facts.clients, client)
-
-    async def start(self, listener: socket.socket, environ: MutableMapping[str, str]) -> None:
-        """Start hub, worker and server; undo it all where one of them fails."""
+    async def start(
+        self, app: HostedApp, listener: socket.socket, environ: MutableMapping[str, str]
+    ) -> None:
+        """Start hub, app and server; undo it all where one of them fails."""
         plan = self._plan
         port = listener.getsockname()[1]
         self.origin = f"http://{_shown_address(plan.address)}:{port}"
         urls = ManagementUrls(self.origin, plan.choice.name, plan.choice.connection)
-        self.client = self._client(urls)
-        self._binding = binding = json.dumps(urls.binding())
-        self._runtime = _HostRuntime(self.client, binding, asyncio.get_running_loop())
+        connection = self._connection(urls)
+        self.client = DurableFunctionsClient(connection)
+        self._tools = self._make_tools(connection)
         management = ManagementApi(self.client, self.hub, urls, self._clock)
+        generation = Generation(app, self._tools)
         self._server = HttpServer(
-            listener,
-            self._routes(binding),
-            management,
-            allowed_hosts(plan.address, environ),
+            listener, generation.routes, management, allowed_hosts(plan.address, environ)
         )
         self.hub.open()
         try:
-            set_runtime_factory(lambda: self._runtime)
-            self._worker.start()
+            set_runtime_factory(lambda: self._tools.runtime)
+            self._generation = generation
+            await generation.start()
             await self._server.start()
+            if isinstance(self._store, SqliteStore):
+                self._store.file.ownership.announce(self.origin)
         except BaseException:
             await self.stop()
             raise
+
+    async def replace(self, app: HostedApp) -> Generation:
+        """Let another load of the app take over; the present one finishes what it runs.
+
+        Raises:
+            DurableError: the app cannot run; the present one goes on.
+        """
+        async with self._reloading:
+            generation, before = Generation(app, self._tools), self._generation
+            await generation.start()
+            self._server.serve(generation.routes)
+            self._generation = generation
+            if before is not None:
+                retiring = asyncio.create_task(before.retire(_RETIRE_S))
+                self._retiring.add(retiring)
+                retiring.add_done_callback(self._retiring.discard)
+            return generation
 
     async def stop(self) -> None:
         """End everything within SHUTDOWN_S, requests first and the hub last."""
@@ -254,24 +192,35 @@ class _Parts:
         def left(share: float) -> float:
             return max(0.0, began + SHUTDOWN_S * share - self._clock.monotonic())
 
+        loop = asyncio.get_running_loop()
+        loop.call_later(SHUTDOWN_S * _WAIT_SHARE, self.hub.end_waits)
         await self._server.stop(left(_HTTP_SHARE))
-        await self._worker.stop(left(_WORKER_SHARE))
+        for retiring in list(self._retiring):
+            retiring.cancel()
+        await asyncio.gather(*self._retiring, return_exceptions=True)
+        if self._generation is not None:
+            await self._generation.retire(left(_WORKER_SHARE))
         await self.hub.stop(left(1.0))
         set_runtime_factory(None)
         self._pool.close()
 
-    def _client(self, urls: ManagementUrls) -> DurableOrchestrationClient:
+    def _connection(self, urls: ManagementUrls) -> Connection:
         durable = self._plan.settings.extensions.durable_task
-        return DurableOrchestrationClient(
+        return Connection(
             self.hub,
             urls,
             self._plan.choice.name,
-            orchestrators=self._index.orchestrations.keys(),
+            asyncio.get_running_loop(),
+            orchestrators=self._orchestrators,
             default_version=durable.default_version,
             replaceable=REPLACEABLE[durable.overridable_existing_instance_states],
         )
 
-    def _routes(self, binding: str) -> RouteTable[HttpFunction]:
+    def _orchestrators(self) -> Collection[str]:
+        return () if self._generation is None else self._generation.app.index.orchestrations.keys()
+
+    def _make_tools(self, connection: Connection) -> Tools:
+        binding = json.dumps(connection.urls.binding())
         timeout = self._plan.settings.function_timeout
         invoker = Invoker(
             self._plan.folder,
@@ -281,60 +230,14 @@ class _Parts:
             self._clock,
             None if timeout is None else timeout / timedelta(seconds=1),
         )
-        routes: RouteTable[HttpFunction] = RouteTable()
-        for function in self._index.functions:
-            if function.trigger_type == HTTP_TRIGGER:
-                template = route_of(function, self._plan.settings.extensions.http.route_prefix)
-                routes.add(template, function.methods, http_function(invoker.bind(function)))
-        return routes
-
-
-class _HostRuntime:
-    """What handles need of this host: clients. Turns reach orchestrators through the worker."""
-
-    def __init__(
-        self, client: DurableOrchestrationClient, binding: str, loop: asyncio.AbstractEventLoop
-    ) -> None:
-        self._client = client
-        self._sync_client = SyncDurableOrchestrationClient(client, loop)
-        self._binding = binding
-
-    def orchestrate(self, handle: Handle, context_json: str) -> str:
-        """Refuse: no request of the classic protocol comes from this host."""
-        raise UnsupportedOnHostError(
-            f"Orchestration '{handle.durable.name}' was called with {len(context_json)} characters"
-            " of the classic protocol; start it through a durable client instead."
-        )
-
-    def client(self, binding: str, *, sync: bool) -> object:
-        """The one client of this host.
-
-        Raises:
-            UnsupportedOnHostError: the binding is of another host.
-        """
-        if binding != self._binding:
-            raise UnsupportedOnHostError(
-                "This durable client binding was not made by this host, which serves task hub"
-                f" '{self._client.task_hub_name}' only."
-            )
-        return self._sync_client if sync else self._client
+        runtime = HostRuntime(connection, binding)
+        return Tools(self.hub, self._plan.settings, invoker, runtime, self._console, self._clock)
 
 
 def _store(choice: HubChoice) -> Store:
     if choice.store is None:
         return MemoryStore(choice.name)
     return SqliteStore(choice.store, choice.name)
-
-
-def _worker_options(options: DurableTaskOptions) -> WorkerOptions:
-    per_machine = 10 * (os.cpu_count() or 1)
-    return WorkerOptions(
-        orchestrations=options.max_concurrent_orchestrator_functions
-        or max(_MIN_TURNS, per_machine),
-        activities=options.max_concurrent_activity_functions or max(_MIN_ACTIVITIES, per_machine),
-        max_actions=options.max_orchestration_actions,
-        default_version=options.default_version,
-    )
 
 
 def _sync_threads() -> int:
@@ -348,7 +251,7 @@ def _shown_address(address: str) -> str:
     return "localhost" if address in here else address
 
 
-def _announce(console: Console, origin: str, plan: _Plan, index: AppIndex) -> None:
+def _announce(console: Console, origin: str, plan: Plan, index: AppIndex) -> None:
     prefix = plan.settings.extensions.http.route_prefix
     for line in function_list(index.functions, origin, prefix):
         console.line(line)

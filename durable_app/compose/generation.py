@@ -1,0 +1,116 @@
+"""One load of the app, at work.
+
+``func start --watch`` and the admin API's restart load the app again while the hub, the server and
+the instances go on: the new generation takes over, the old one finishes what it runs.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from durable_app.functions.bindings import (
+    ACTIVITY_TRIGGER,
+    ENTITY_TRIGGER,
+    ORCHESTRATION_TRIGGER,
+)
+from durable_app.host.function_list import route_of
+from durable_app.host.http import HttpFunction, http_function
+from durable_app.host.invoke import HTTP_TRIGGER, Call, Invoker, UnavailableBindingError
+from durable_app.host.routing import RouteTable
+from durable_app.worker.service import Worker, WorkerOptions
+
+if TYPE_CHECKING:
+    from durable_app.compose.runtime import HostRuntime
+    from durable_app.functions.facts import DurableFunction
+    from durable_app.host.console import Console
+    from durable_app.host.roster import HostedApp, HostedFunction
+    from durable_app.host.settings import HostSettings
+    from durable_app.ports import Clock, WorkSource
+
+_DURABLE_TRIGGERS: Final = frozenset({ORCHESTRATION_TRIGGER, ACTIVITY_TRIGGER, ENTITY_TRIGGER})
+# Slots as the durable extension has them, ten per core, but not fewer than these. A turn takes
+# microseconds here, and more turns at a time mean fewer commits.
+_MIN_TURNS: Final = 100
+_MIN_ACTIVITIES: Final = 20
+
+
+class Tools(NamedTuple):
+    """What every generation of an app works with."""
+
+    source: WorkSource
+    settings: HostSettings
+    invoker: Invoker
+    runtime: HostRuntime
+    console: Console
+    clock: Clock
+
+
+class Generation:
+    """An app with its worker, routes and triggers.
+
+    Raises:
+        DefinitionError: Azure's worker would refuse a function, or two routes are in each
+            other's way.
+    """
+
+    def __init__(self, app: HostedApp, tools: Tools) -> None:
+        self.calls: dict[str, Call] = {}
+        functions = tuple(self._bound(function, tools.invoker) for function in app.functions)
+        self.app = dataclasses.replace(app, functions=functions)
+        self.routes = self._routes(tools.settings.extensions.http.route_prefix)
+        self._runtime = tools.runtime
+        self._worker = Worker(
+            tools.source,
+            app.index,
+            _worker_options(tools.settings),
+            tools.clock,
+            tools.console,
+            self._clients,
+        )
+
+    async def start(self) -> None:
+        """Take work from now on."""
+        self._worker.start()
+
+    async def retire(self, grace_s: float) -> None:
+        """Take nothing more, and end within so many seconds. Idempotent."""
+        await self._worker.stop(grace_s)
+
+    def _bound(self, function: HostedFunction, invoker: Invoker) -> HostedFunction:
+        if not function.runs or function.facts.trigger_type in _DURABLE_TRIGGERS:
+            return function
+        try:
+            self.calls[function.facts.name] = invoker.bind(function.facts)
+        except UnavailableBindingError as error:
+            return function._replace(error=str(error))
+        return function
+
+    def _routes(self, prefix: str) -> RouteTable[HttpFunction]:
+        routes: RouteTable[HttpFunction] = RouteTable()
+        for call in self.calls.values():
+            if call.facts.trigger_type == HTTP_TRIGGER:
+                template = route_of(call.facts, prefix)
+                routes.add(template, call.facts.methods, http_function(call))
+        return routes
+
+    def _clients(self, facts: DurableFunction) -> Mapping[str, Any]:
+        client = self._runtime.own_client(sync=not facts.is_async)
+        return dict.fromkeys(facts.clients, client)
+
+
+def _worker_options(settings: HostSettings) -> WorkerOptions:
+    durable = settings.extensions.durable_task
+    timeout = settings.function_timeout
+    per_machine = 10 * (os.cpu_count() or 1)
+    return WorkerOptions(
+        orchestrations=durable.max_concurrent_orchestrator_functions
+        or max(_MIN_TURNS, per_machine),
+        activities=durable.max_concurrent_activity_functions or max(_MIN_ACTIVITIES, per_machine),
+        max_actions=durable.max_orchestration_actions,
+        default_version=durable.default_version,
+        timeout_s=None if timeout is None else timeout / timedelta(seconds=1),
+    )

@@ -1,0 +1,99 @@
+"""What the command line, the files and the environment add up to, before anything runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from durable_app.errors import ConfigError
+from durable_app.host.hub_choice import HubChoice, choose_hub
+from durable_app.host.settings import (
+    HostSettings,
+    apply_values,
+    read_host_settings,
+    read_local_settings,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import MutableMapping
+    from pathlib import Path
+
+DEFAULT_PORT: Final = 7071
+DEFAULT_ADDRESS: Final = "127.0.0.1"
+
+
+class HostOptions(NamedTuple):
+    """The command line; None or empty for what it does not say.
+
+    Attributes:
+        script_root: the folder of the app.
+        port: 0 for any free one.
+        hub: ``auto``, ``embedded`` or ``remote``.
+        store: ``sqlite:PATH`` or ``memory``.
+        cors: origins that browsers may call from; ``*`` for all.
+        enable_auth: demand keys as Azure does; without it every request is let through.
+        functions: names of the only functions that shall run; empty for all.
+        user_log_level: lowest level of what user code logs.
+        json_output_file: where the JSON lines of ``enable_json_output`` go, too.
+        watch: load the app again when one of its files is saved.
+        https: serve TLS; with a certificate of its own where ``cert`` is None.
+        cert: path of a PFX or PEM file; ``password`` opens it.
+    """
+
+    script_root: Path
+    port: int | None = None
+    address: str | None = None
+    verbose: bool = False
+    hub: str | None = None
+    store: str | None = None
+    cors: tuple[str, ...] = ()
+    cors_credentials: bool = False
+    enable_auth: bool = False
+    functions: tuple[str, ...] = ()
+    user_log_level: str | None = None
+    enable_json_output: bool = False
+    json_output_file: Path | None = None
+    watch: bool = False
+    https: bool = False
+    cert: Path | None = None
+    password: str | None = None
+
+
+class Plan(NamedTuple):
+    """What the files, the environment and the command line add up to."""
+
+    folder: Path
+    settings: HostSettings
+    choice: HubChoice
+    address: str
+    port: int
+    notes: list[str]
+
+
+def make_plan(options: HostOptions, environ: MutableMapping[str, str]) -> Plan:
+    """Read host.json and local.settings.json of the app; puts Values into ``environ``.
+
+    Raises:
+        ConfigError: something in them or on the command line is wrong.
+    """
+    folder = options.script_root.resolve()
+    if not folder.is_dir():
+        raise ConfigError(f"{folder} is no folder. Name the app's folder with --script-root.")
+    local = read_local_settings(folder)
+    notes = apply_values(local, environ)
+    settings = read_host_settings(folder, environ)
+    choice = choose_hub(
+        settings.extensions.durable_task,
+        environ,
+        folder,
+        mode=options.hub,
+        store=options.store,
+    )
+    port = options.port if options.port is not None else local.host.local_http_port
+    return Plan(
+        folder,
+        settings,
+        choice,
+        options.address or local.host.local_http_address or DEFAULT_ADDRESS,
+        DEFAULT_PORT if port is None else port,
+        notes,
+    )

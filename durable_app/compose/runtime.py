@@ -1,0 +1,65 @@
+"""What handles need of a host that runs in the same process."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from durable_app.client.functions_client import DurableFunctionsClient
+from durable_app.client.sync_client import SyncDurableFunctionsClient
+from durable_app.errors import UnsupportedOnHostError
+
+if TYPE_CHECKING:
+    from durable_app.client.connection import Connection
+    from durable_app.functions.handles import Handle
+
+
+class HostRuntime:
+    """What handles need of this host: clients. Turns reach orchestrators through the worker.
+
+    Args:
+        binding: JSON text that stands for ``connection``.
+    """
+
+    def __init__(self, connection: Connection, binding: str) -> None:
+        self._connection = connection
+        self._binding = binding
+        self.functions_client = DurableFunctionsClient(connection)
+        self._sync_client = SyncDurableFunctionsClient(connection)
+
+    def orchestrate(self, handle: Handle, context_json: str) -> str:
+        """Refuse: no request of the classic protocol comes from this host."""
+        raise UnsupportedOnHostError(
+            f"Orchestration '{handle.durable.name}' was called with {len(context_json)} characters"
+            " of the classic protocol; start it through a durable client instead."
+        )
+
+    def connection(self, binding: str) -> Connection:
+        """What a client made of this text talks to.
+
+        Raises:
+            UnsupportedOnHostError: the binding is of another host.
+        """
+        if binding != self._binding:
+            raise UnsupportedOnHostError(
+                "This durable client binding was not made by this host, which serves task hub"
+                f" '{self._connection.task_hub}' only."
+            )
+        return self._connection
+
+    def client(self, binding: str, *, sync: bool) -> object:
+        """The one client of this host; raises as :meth:`connection`."""
+        self.connection(binding)
+        return self._sync_client if sync else self.functions_client
+
+    def connection(self, binding: str) -> Connection:
+        """What all clients of this host talk to.
+
+        Raises:
+            UnsupportedOnHostError: the binding is of another host.
+        """
+        if binding != self._binding:
+            raise UnsupportedOnHostError(
+                "This durable client binding was not made by this host, which serves task hub"
+                f" '{self._connection.task_hub}' only."
+            )
+        return self._connection
