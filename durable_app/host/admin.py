@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from durable_app.client.forwarded import public_origin
-from durable_app.host.admin_keys import KeyRoutes, Keys
+from durable_app.host.admin_keys import KeyRoutes
 from durable_app.host.exchange import Answer, ApiRequest
 from durable_app.host.function_detail import detail
 from durable_app.host.invoke import FunctionFailedError
@@ -23,6 +23,7 @@ from durable_app.host.invoke import FunctionFailedError
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from durable_app.host.keys import Keys
     from durable_app.host.roster import HostedApp, HostedFunction
     from durable_app.ports import Clock
 

@@ -3,41 +3,29 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
+from durable_app.errors import ConfigError
 from durable_app.host.exchange import Answer, ApiRequest
+from durable_app.host.keys import DURABLE_EXTENSION, function_scope
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from durable_app.host.keys import Keys
 
 _NOT_FOUND: Final = Answer(404)
-_BAD_REQUEST: Final = Answer(400, json.dumps({"Message": "A key value is a text without blanks."}))
+_BAD_VALUE: Final = Answer(400, json.dumps({"Message": "A key is a text without blanks."}))
+_KEEPS_MASTER: Final = Answer(403, json.dumps({"Message": "The master key cannot be removed."}))
 _NO_CONTENT: Final = Answer(204)
-MASTER: Final = "_master"
-HOST_SCOPE: Final = "host"
-SYSTEM_SCOPE: Final = "system"
-# Path below host/ -> where these keys are kept.
-_SCOPES: Final = {"keys": HOST_SCOPE, "functionkeys": HOST_SCOPE, "systemkeys": SYSTEM_SCOPE}
-
-
-class Keys(Protocol):
-    """Where keys are kept: by scope (``host``, ``system``, ``function:NAME``) and name."""
-
-    def list(self, scope: str) -> Mapping[str, str]:
-        """Values by name."""
-        ...
-
-    def set(self, scope: str, name: str, value: str | None) -> str:
-        """Give a key a value, None for a random one; what it is now."""
-        ...
-
-    def delete(self, scope: str, name: str) -> bool:
-        """Remove a key; whether there was one."""
-        ...
+_MASTER_NAME: Final = "_master"  # in URLs and lists
+_MASTER: Final = "master"
+_HOST: Final = "host"
+_SYSTEM: Final = "system"
+# Path below host/ -> scope of these keys.
+_SCOPES: Final = {"keys": _HOST, "functionkeys": _HOST, "systemkeys": _SYSTEM}
 
 
 class KeyRoutes:
-    """Answers requests for the keys of one scope."""
+    """Answers requests for keys."""
 
     def __init__(self, keys: Keys) -> None:
         self._keys = keys
@@ -48,38 +36,61 @@ class KeyRoutes:
 
     def of_host(self, request: ApiRequest, segment: str, rest: tuple[str, ...]) -> Answer:
         """Answer for ``host/SEGMENT`` and what follows."""
-        name = rest[0] if rest else None
-        master = name is not None and name.casefold() == MASTER
-        return self._answer(request, SYSTEM_SCOPE if master else _SCOPES[segment], rest)
+        scope = _SCOPES[segment]
+        self._keys.host()
+        self._keys.system(DURABLE_EXTENSION)
+        if tuple(part.casefold() for part in rest) == (_MASTER_NAME,):
+            return self._of_master(request)
+        shown = {_MASTER_NAME: self._keys.master()} if scope == _SYSTEM else {}
+        return self._answer(request, scope, rest, shown)
 
     def of_function(self, request: ApiRequest, function: str, rest: tuple[str, ...]) -> Answer:
         """Answer for ``functions/NAME/keys`` and what follows."""
-        return self._answer(request, f"function:{function}", rest)
+        self._keys.function(function)
+        return self._answer(request, function_scope(function), rest, {})
 
-    def _answer(self, request: ApiRequest, scope: str, rest: tuple[str, ...]) -> Answer:
+    def _of_master(self, request: ApiRequest) -> Answer:
+        match request.method:
+            case "GET":
+                return _shown(200, _MASTER_NAME, self._keys.master())
+            case "PUT" | "POST":
+                return self._set(request, _MASTER, _MASTER, shown_as=_MASTER_NAME)
+            case "DELETE":
+                return _KEEPS_MASTER
+            case _:
+                return _NOT_FOUND
+
+    def _answer(
+        self, request: ApiRequest, scope: str, rest: tuple[str, ...], shown: dict[str, str]
+    ) -> Answer:
+        found = shown | self._keys.list(scope)
         match request.method, rest:
             case "GET", ():
-                keys = [_key(name, value) for name, value in self._keys.list(scope).items()]
+                keys = [_key(name, value) for name, value in found.items()]
                 return _json(200, {"keys": keys, "links": []})
             case "GET", (name,):
-                found = self._keys.list(scope).get(name)
-                return _NOT_FOUND if found is None else _shown(200, name, found)
+                value = found.get(name.casefold())
+                return _NOT_FOUND if value is None else _shown(200, name, value)
             case "PUT" | "POST", (name,):
                 return self._set(request, scope, name)
             case "DELETE", (name,):
-                if name == MASTER:
-                    return _json(403, {"Message": "The master key cannot be removed."})
                 return _NO_CONTENT if self._keys.delete(scope, name) else _NOT_FOUND
             case _:
                 return _NOT_FOUND
 
-    def _set(self, request: ApiRequest, scope: str, name: str) -> Answer:
+    def _set(
+        self, request: ApiRequest, scope: str, name: str, shown_as: str | None = None
+    ) -> Answer:
         # POST makes a new random value, PUT takes the one of its body.
         value = _value(request.body) if request.method == "PUT" else None
         if request.method == "PUT" and value is None:
-            return _BAD_REQUEST
-        is_new = name not in self._keys.list(scope)
-        return _shown(201 if is_new else 200, name, self._keys.set(scope, name, value))
+            return _BAD_VALUE
+        is_new = name.casefold() not in self._keys.list(scope)
+        try:
+            made = self._keys.set(scope, name, value)
+        except ConfigError as error:
+            return _json(400, {"Message": str(error)})
+        return _shown(201 if is_new else 200, shown_as or name, made)
 
 
 def _value(body: bytes) -> str | None:

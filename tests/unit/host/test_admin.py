@@ -15,7 +15,9 @@ from durable_app.functions.index import index_app
 from durable_app.host.admin import AdminApi, HostFacts
 from durable_app.host.exchange import Answer, ApiRequest
 from durable_app.host.invoke import FunctionFailedError
+from durable_app.host.keys import Keys
 from durable_app.host.roster import HostedApp, HostedFunction
+from durable_app.host.state import HostState
 
 
 class VirtualClock:
@@ -32,20 +34,6 @@ class VirtualClock:
 
     def new_id(self):
         return "0" * 32
-
-
-class KeysInMemory:
-    def __init__(self):
-        self.scopes = {"host": {"default": "H"}, "system": {"_master": "M"}}
-
-    def list(self, scope):
-        return self.scopes.get(scope, {})
-
-    def set(self, scope, name, value):
-        return self.scopes.setdefault(scope, {}).setdefault(name, value or "random")
-
-    def delete(self, scope, name):
-        return self.scopes.get(scope, {}).pop(name, None) is not None
 
 
 def functions():
@@ -92,7 +80,7 @@ class Rig:
         self.error = None
         self.go = asyncio.Event()
         self.go.set()
-        self.keys = KeysInMemory()
+        self.keys = Keys(HostState(None))
         about = HostFacts("machine", "1.2.3", Path("/app"), **facts)
         self.api = AdminApi(
             hosted, about, self.keys, self.clock, trigger=self.trigger, restart=self.restart
@@ -379,39 +367,62 @@ def test_closing_does_not_wait_for_ever():
 
 
 @pytest.mark.parametrize(
-    ("line", "keys"),
+    ("line", "names"),
     [
-        ("GET host/keys", [{"name": "default", "value": "H"}]),
-        ("GET host/functionkeys", [{"name": "default", "value": "H"}]),
-        ("GET host/systemkeys", [{"name": "_master", "value": "M"}]),
-        ("GET functions/chain/keys", []),
+        ("GET host/keys", ["default"]),
+        ("GET host/functionkeys", ["default"]),
+        ("GET host/systemkeys", ["_master", "durabletask_extension"]),
+        ("GET functions/chain/keys", ["default"]),
     ],
 )
-def test_lists_of_keys(line, keys):
-    assert json.loads(asked(line).body) == {"keys": keys, "links": []}
+def test_lists_of_keys(line, names):
+    found = json.loads(asked(line).body)
+    assert found["links"] == []
+    assert [key["name"] for key in found["keys"]] == names
+    assert all(len(key["value"]) > 40 for key in found["keys"])
 
 
 def test_the_life_of_a_key():
     async def conversation(rig):
         steps = [
-            await rig.ask("PUT functions/Chain/keys/mine", {"name": "mine", "value": "V"}),
+            await rig.ask("PUT functions/Chain/keys/Mine", {"name": "mine", "value": "V"}),
             await rig.ask("GET functions/chain/keys/mine"),
             await rig.ask("POST functions/chain/keys/mine"),
             await rig.ask("DELETE functions/chain/keys/mine"),
             await rig.ask("DELETE functions/chain/keys/mine"),
             await rig.ask("GET functions/chain/keys/mine"),
             await rig.ask("POST host/keys/fresh"),
-            await rig.ask("GET host/keys/_master"),
-            await rig.ask("DELETE host/keys/_master"),
+            await rig.ask("PUT host/systemkeys/other", {"value": "S"}),
         ]
-        return [step.status for step in steps], json.loads(steps[1].body), steps[7].body
+        return [step.status for step in steps], [json.loads(step.body) for step in steps[:3]]
 
-    statuses, shown, master = with_rig(conversation)
-    assert statuses == [201, 200, 200, 204, 404, 404, 201, 200, 403]
-    assert shown == {"name": "mine", "value": "V", "links": []}
-    assert '"M"' in master
+    statuses, (made, shown, renewed) = with_rig(conversation)
+    assert statuses == [201, 200, 200, 204, 404, 404, 201, 201]
+    assert made == {"name": "Mine", "value": "V", "links": []}
+    assert shown["value"] == "V" != renewed["value"]
+
+
+def test_the_master_key_can_be_replaced_but_not_removed():
+    async def conversation(rig):
+        lines = ("GET", "PUT", "POST", "DELETE", "PATCH")
+        answers = [await rig.ask(f"{m} host/keys/_master", {"value": "M"}) for m in lines]
+        return rig.keys.master(), [(answer.status, answer.body) for answer in answers]
+
+    master, answers = with_rig(conversation)
+    assert [status for status, _ in answers] == [200, 200, 200, 403, 404]
+    assert json.loads(answers[1][1]) == {"name": "_master", "value": "M", "links": []}
+    assert json.loads(answers[2][1])["value"] == master
 
 
 @pytest.mark.parametrize("body", [b"", {}, {"value": ""}, {"value": "a b"}, {"value": 1}, [1]])
 def test_a_key_needs_a_usable_value(body):
     assert asked("PUT host/keys/x", body).status == 400
+
+
+def test_a_key_needs_a_name_that_can_be_kept():
+    async def conversation(rig):
+        parts = ("host", "keys", "a/b")
+        return await rig.api.answer(ApiRequest("POST", parts, {}, {}, b"", "http://h/"))
+
+    answer = with_rig(conversation)
+    assert (answer.status, "without slashes" in answer.body) == (400, True)
