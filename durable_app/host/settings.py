@@ -1,7 +1,7 @@
-"""host.json and local.settings.json: what they may say, and what this host makes of it.
+"""Reads host.json and local.settings.json, and says what in them is wrong or without effect.
 
-Keys are matched without regard to case, as .NET's configuration does. Options without a meaning
-here are ignored. Environment variables ``AzureFunctionsJobHost__a__b`` override ``{"a": {"b"}}``.
+Environment variables ``AzureFunctionsJobHost__a__b`` override ``{"a": {"b"}}`` of host.json; a
+number as a part of the name is the index of a list.
 """
 
 from __future__ import annotations
@@ -9,143 +9,82 @@ from __future__ import annotations
 import json
 import os
 import re
-from datetime import timedelta
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
-from pydantic.alias_generators import to_camel
+from pydantic import ValidationError
 
 from durable_app.errors import ConfigError
+from durable_app.functions.names import did_you_mean
+from durable_app.host.json_file import json_word, read_json_object
+from durable_app.host.options import (
+    DurableTaskOptions,
+    Extensions,
+    HostSettings,
+    HttpOptions,
+    LocalSettings,
+    Options,
+    StorageProvider,
+)
+from durable_app.host.unknown_options import unknown_options
 
 if TYPE_CHECKING:
-    from collections.abc import MutableMapping
+    from collections.abc import Iterable, MutableMapping
     from pathlib import Path
 
-_OVERRIDE_PREFIX: Final = "azurefunctionsjobhost__"
-_M = TypeVar("_M", bound="_Options")
+__all__ = [
+    "DurableTaskOptions",
+    "Extensions",
+    "HostSettings",
+    "HttpOptions",
+    "LocalSettings",
+    "StorageProvider",
+    "apply_values",
+    "environment",
+    "expand_setting",
+    "read_host_settings",
+    "read_local_settings",
+]
+
+_OVERRIDE_PREFIX: Final = re.compile(r"azurefunctionsjobhost(?:__|:)(?=.)", re.IGNORECASE)
+_SEPARATOR: Final = re.compile(r"__|:")
+_VERSION: Final = "2.0"
+_M = TypeVar("_M", bound=Options)
+_LEVELS: Final = ("Trace", "Debug", "Information", "Warning", "Error", "Critical", "None")
 
 
-class _Options(BaseModel):
-    """A JSON object with camelCase keys in any case."""
+class _Override(NamedTuple):
+    """An environment variable that sets an option of host.json."""
 
-    model_config = ConfigDict(alias_generator=to_camel, frozen=True, populate_by_name=True)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _fold_keys(cls, raw: Any) -> Any:
-        if not isinstance(raw, dict):
-            return raw
-        known = {
-            (field.alias or name).casefold(): field.alias or name
-            for name, field in cls.model_fields.items()
-        }
-        return {known.get(str(key).casefold(), key): value for key, value in raw.items()}
-
-
-def _parse_timeout(raw: Any) -> Any:
-    """``[d.]hh:mm:ss`` as .NET writes it; -1 for no limit."""
-    if raw in {"-1", -1}:
-        return None
-    if not isinstance(raw, str):
-        return raw
-    match = re.fullmatch(r"(?:(\d+)\.)?(\d+):(\d{1,2}):(\d{1,2})(?:\.\d+)?", raw.strip())
-    if match is None:
-        raise ValueError("is no time span such as 00:30:00 (hours, minutes, seconds)")
-    days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
-    return timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
-
-
-TimeSpan = Annotated[timedelta | None, BeforeValidator(_parse_timeout)]
-Slots = Annotated[int, Field(ge=1)]
-
-
-class StorageProvider(_Options):
-    """Where Azure keeps the hub; here it only names the connection string."""
-
-    type: str = "AzureStorage"
-    connection_name: str | None = None
-    connection_string_name: str | None = None
-
-
-class DurableTaskOptions(_Options):
-    """``extensions.durableTask``."""
-
-    hub_name: str | None = None
-    storage_provider: StorageProvider = StorageProvider()
-    max_concurrent_activity_functions: Slots | None = None
-    max_concurrent_orchestrator_functions: Slots | None = None
-    max_concurrent_entity_functions: Slots | None = None
-    max_orchestration_actions: Slots = 100_000
-    overridable_existing_instance_states: Literal["NonRunningStates", "AnyState"] = (
-        "NonRunningStates"
-    )
-    default_version: str | None = None
-
-
-class HttpOptions(_Options):
-    """``extensions.http``."""
-
-    route_prefix: str = "api"
-
-
-class Extensions(_Options):
-    """``extensions``."""
-
-    http: HttpOptions = HttpOptions()
-    durable_task: DurableTaskOptions = DurableTaskOptions()
-
-
-class Logging(_Options):
-    """``logging``; levels by category, as in .NET (``Information``, ``Warning``, ...)."""
-
-    log_level: dict[str, str] = {}
-
-
-class HostSettings(_Options):
-    """host.json."""
-
-    version: str = "2.0"
-    function_timeout: TimeSpan = timedelta(minutes=30)
-    extensions: Extensions = Extensions()
-    logging: Logging = Logging()
-
-
-class LocalHostOptions(_Options):
-    """``Host`` of local.settings.json."""
-
-    local_http_port: Annotated[int, Field(ge=0, le=65535)] | None = None
-    local_http_address: str | None = None
-
-
-class LocalSettings(_Options):
-    """local.settings.json."""
-
-    model_config = ConfigDict(
-        alias_generator=lambda name: to_camel(name)[:1].upper() + to_camel(name)[1:]
-    )
-
-    is_encrypted: bool = False
-    values: dict[str, str | int | float | bool | None] = {}
-    host: LocalHostOptions = LocalHostOptions()
+    variable: str
+    path: tuple[str, ...]
+    value: str
 
 
 def read_host_settings(folder: Path, environ: MutableMapping[str, str]) -> HostSettings:
     """Read ``folder/host.json`` and the overrides in ``environ``; defaults where it is absent.
 
+    Returns:
+        The settings; their ``warnings`` name what in them has no effect.
+
     Raises:
         ConfigError: it is no JSON, or an option has a wrong type or an unknown value.
     """
     path = folder / "host.json"
-    raw = _read_json(path)
-    for key, value in environ.items():
-        if key.casefold().startswith(_OVERRIDE_PREFIX):
-            _override(raw, key[len(_OVERRIDE_PREFIX) :].split("__"), value)
-    settings = _validate(HostSettings, raw, path)
-    if settings.version != "2.0":
-        raise ConfigError(
-            f'{path}: version \'{settings.version}\' is not supported. Write "version": "2.0".'
-        )
-    return settings
+    raw = read_json_object(path)
+    _check_version(raw, path)
+    overrides = _overrides(environ)
+    for override in overrides:
+        _override(raw, override.path, override.value)
+    settings = _validate(HostSettings, raw, path, overrides)
+    levels, level_warnings = _log_levels(settings.logging.log_level)
+    settings = settings.model_copy(
+        update={"logging": settings.logging.model_copy(update={"log_level": levels})}
+    )
+    unknown = [
+        f"{_source(option.path, path.name, overrides)}: {option.text}"
+        for option in unknown_options(HostSettings, raw)
+    ]
+    return settings.with_warnings(*unknown, *level_warnings)
 
 
 def read_local_settings(folder: Path) -> LocalSettings:
@@ -155,17 +94,19 @@ def read_local_settings(folder: Path) -> LocalSettings:
         ConfigError: it is no JSON, is encrypted, or has a wrong type somewhere.
     """
     path = folder / "local.settings.json"
-    settings = _validate(LocalSettings, _read_json(path), path)
-    if settings.is_encrypted:
+    raw = read_json_object(path)
+    if any(key.casefold() == "isencrypted" and value is True for key, value in raw.items()):
         raise ConfigError(
             f"{path} is encrypted, and only Azure Functions Core Tools hold the key. Run"
             " `func settings decrypt` with them first."
         )
-    return settings
+    settings = _validate(LocalSettings, raw, path)
+    unknown = [f"{path.name}: {option.text}" for option in unknown_options(LocalSettings, raw)]
+    return settings.with_warnings(*unknown)
 
 
 def apply_values(settings: LocalSettings, environ: MutableMapping[str, str]) -> list[str]:
-    """Put ``Values`` into the environment; what is set there already wins.
+    """Put ``Values`` and ``ConnectionStrings`` into the environment; what is there already wins.
 
     Returns:
         One line for each value that was skipped.
@@ -180,8 +121,13 @@ def apply_values(settings: LocalSettings, environ: MutableMapping[str, str]) -> 
                 " environment variables."
             )
         else:
-            environ[key] = str(value).lower() if isinstance(value, bool) else str(value)
-    environ.setdefault("AZURE_FUNCTIONS_ENVIRONMENT", "Development")
+            environ[key] = value
+    for name, text in settings.connection_strings.items():
+        if text is not None:
+            # .NET reads the first form, shells can only write the second.
+            environ.setdefault(f"ConnectionStrings:{name}", text)
+            environ.setdefault(f"ConnectionStrings__{name}", text)
+    environ["AZURE_FUNCTIONS_ENVIRONMENT"] = "Development"
     return skipped
 
 
@@ -203,47 +149,98 @@ def expand_setting(text: str, environ: MutableMapping[str, str], option: str) ->
     return value
 
 
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        return {}
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} cannot be read: {error}") from error
-    try:
-        raw = json.loads(text) if text.strip() else {}
-    except json.JSONDecodeError as error:
+def environment() -> MutableMapping[str, str]:
+    """The process's own environment, which the app's code sees too."""
+    return os.environ
+
+
+def _check_version(raw: dict[str, Any], path: Path) -> None:
+    # An empty file is one that nobody has written yet; the host fills it in.
+    version = next((value for key, value in raw.items() if key.casefold() == "version"), None)
+    if raw and version in (None, ""):
         raise ConfigError(
-            f"{path}, line {error.lineno}, column {error.colno}: not valid JSON: {error.msg}."
-        ) from error
-    if not isinstance(raw, dict):
-        raise ConfigError(f"{path}: must be a JSON object, not {type(raw).__name__}.")
-    return raw
+            f'{path}: the required property \'version\' is missing. Write "version": "2.0".'
+        )
+    if raw and str(version) != _VERSION:
+        raise ConfigError(
+            f'{path}: version {json.dumps(version)} is not supported. Write "version": "2.0".'
+        )
 
 
-def _validate(model: type[_M], raw: dict[str, Any], path: Path) -> _M:
+def _validate(
+    model: type[_M], raw: dict[str, Any], path: Path, overrides: Iterable[_Override] = ()
+) -> _M:
     try:
         return model.model_validate(raw)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise ConfigError(f"{path}: {where}: {first['msg']} (it is {first['input']!r}).") from error
+        where = [str(part) for part in first["loc"]]
+        source = _source(where, str(path), overrides)
+        if first["type"] == "missing":
+            raise ConfigError(f"{source}: {'.'.join(where)}: is required.") from error
+        reason = first["msg"].removeprefix("Value error, ").removesuffix(".")
+        raise ConfigError(
+            f"{source}: {'.'.join(where)}: {reason} (it is {_shown(first['input'])})."
+        ) from error
 
 
-def _override(raw: dict[str, Any], path: list[str], value: str) -> None:
+def _shown(value: Any) -> str:
+    return json_word(value) if isinstance(value, dict | list) else json.dumps(value, default=str)
+
+
+def _log_levels(levels: dict[str, str]) -> tuple[dict[str, str], list[str]]:
+    """Known levels with their proper names, and a line for each of the others."""
+    by_name = {name.casefold(): name for name in _LEVELS}
+    by_name |= {str(number): name for number, name in enumerate(_LEVELS)}
+    known, warnings = {}, []
+    for category, level in levels.items():
+        name = by_name.get(level.strip().casefold())
+        if name is not None:
+            known["default" if category.casefold() == "default" else category] = name
+        else:
+            warnings.append(
+                f"host.json: logging.logLevel.{category}: '{level}' is no log level and is ignored."
+                f"{did_you_mean(level, _LEVELS) or ' Known levels: ' + ', '.join(_LEVELS) + '.'}"
+            )
+    return known, warnings
+
+
+# ---------------------------------------------------------------------------------------------
+# Overrides
+# ---------------------------------------------------------------------------------------------
+
+
+def _overrides(environ: MutableMapping[str, str]) -> list[_Override]:
+    found = []
+    for variable, value in environ.items():
+        match = _OVERRIDE_PREFIX.match(variable)
+        if match is not None:
+            path = tuple(_SEPARATOR.split(variable[match.end() :]))
+            found.append(_Override(variable, path, value))
+    return found
+
+
+def _source(path: Iterable[str], file: str, overrides: Iterable[_Override]) -> str:
+    """Who has set an option: a variable of the environment, or the file."""
+    folded = [part.casefold() for part in path]
+    for override in overrides:
+        if [part.casefold() for part in override.path][: len(folded)] == folded:
+            return override.variable
+    return file
+
+
+def _override(raw: dict[str, Any], path: tuple[str, ...], value: str) -> None:
     for part in path[:-1]:
         key = _existing_key(raw, part)
         child = raw.get(key)
-        if not isinstance(child, dict):
-            child = raw[key] = {}
+        if isinstance(child, list):
+            child = {str(index): item for index, item in enumerate(child)}
+        elif not isinstance(child, dict):
+            child = {}
+        raw[key] = child
         raw = child
     raw[_existing_key(raw, path[-1])] = value
 
 
 def _existing_key(raw: dict[str, Any], wanted: str) -> str:
     return next((key for key in raw if key.casefold() == wanted.casefold()), wanted)
-
-
-def environment() -> MutableMapping[str, str]:
-    """The process's own environment, which the app's code sees too."""
-    return os.environ
