@@ -9,13 +9,25 @@ from __future__ import annotations
 TYPE_CHECKING = False  # Type checkers take it for true; importing typing costs milliseconds.
 
 if TYPE_CHECKING:
+    from durable_app.client.functions_client import DurableFunctionsClient
+    from durable_app.client.management import HttpManagementPayload
     from durable_app.client.orchestration_client import DurableOrchestrationClient
+    from durable_app.client.state import (
+        OrchestrationQuery,
+        OrchestrationState,
+        OrchestrationStatus,
+        Page,
+        PurgeInstancesResult,
+    )
     from durable_app.client.status import (
         DurableOrchestrationStatus,
         OrchestrationRuntimeStatus,
         PurgeHistoryResult,
     )
-    from durable_app.client.sync_client import SyncDurableOrchestrationClient
+    from durable_app.client.sync_client import (
+        SyncDurableFunctionsClient,
+        SyncDurableOrchestrationClient,
+    )
     from durable_app.errors import (
         ConfigError,
         DefinitionError,
@@ -23,6 +35,7 @@ if TYPE_CHECKING:
         InstanceExistsError,
         InstanceNotFoundError,
         NonDeterminismError,
+        OrchestrationFailedError,
         OrchestratorError,
         PayloadError,
         SchedulerUnavailableError,
@@ -45,19 +58,28 @@ __all__ = [
     "DFApp",
     "DefinitionError",
     "DurableError",
+    "DurableFunctionsClient",
     "DurableOrchestrationClient",
     "DurableOrchestrationContext",
     "DurableOrchestrationStatus",
+    "HttpManagementPayload",
     "InstanceExistsError",
     "InstanceNotFoundError",
     "NonDeterminismError",
+    "OrchestrationFailedError",
+    "OrchestrationQuery",
     "OrchestrationRuntimeStatus",
+    "OrchestrationState",
+    "OrchestrationStatus",
     "OrchestratorError",
+    "Page",
     "PayloadError",
     "PurgeHistoryResult",
+    "PurgeInstancesResult",
     "RetryOptions",
     "RetryPolicy",
     "SchedulerUnavailableError",
+    "SyncDurableFunctionsClient",
     "SyncDurableOrchestrationClient",
     "TaskCancelledError",
     "TaskFailedError",
@@ -69,13 +91,21 @@ __all__ = [
 _HOME = {
     "Blueprint": "functions.blueprint",
     "DFApp": "functions.app",
+    "DurableFunctionsClient": "client.functions_client",
     "DurableOrchestrationClient": "client.orchestration_client",
     "DurableOrchestrationContext": "replay.context",
     "DurableOrchestrationStatus": "client.status",
+    "HttpManagementPayload": "client.management",
+    "OrchestrationQuery": "client.state",
     "OrchestrationRuntimeStatus": "client.status",
+    "OrchestrationState": "client.state",
+    "OrchestrationStatus": "client.state",
+    "Page": "client.state",
     "PurgeHistoryResult": "client.status",
+    "PurgeInstancesResult": "client.state",
     "RetryOptions": "replay.retry",
     "RetryPolicy": "replay.retry",
+    "SyncDurableFunctionsClient": "client.sync_client",
     "SyncDurableOrchestrationClient": "client.sync_client",
     "TaskState": "replay.tasks",
 }

@@ -10,6 +10,7 @@
     |-- OrchestratorError        the orchestrator broke a rule of the programming model
     |-- TaskFailedError          an activity or a sub-orchestration failed
     |-- TaskCancelledError       the result of a cancelled task was read
+    |-- OrchestrationFailedError   a client asked for the outcome of an instance that failed
     |-- UnsupportedOnHostError   this host cannot express the feature
     |-- LeaseLostError           somebody else owns the work item now
     |-- StoreUnavailableError    the database cannot be used at the moment
@@ -36,6 +37,7 @@ __all__ = [
     "InstanceNotFoundError",
     "LeaseLostError",
     "NonDeterminismError",
+    "OrchestrationFailedError",
     "OrchestratorError",
     "PayloadError",
     "SchedulerUnavailableError",
@@ -140,6 +142,25 @@ class TaskCancelledError(DurableError):
     code = "task_cancelled"
 
 
+class OrchestrationFailedError(DurableError):
+    """An instance has failed whose outcome a client wanted.
+
+    Attributes:
+        failure_details: what ended it.
+    """
+
+    code = "orchestration_failed"
+
+    def __init__(self, instance_id: str, failure_details: FailureDetails) -> None:
+        """Args: the id of the instance, and what ended it."""
+        super().__init__(
+            f"Orchestration '{instance_id}' failed: {failure_details.error_type}:"
+            f" {failure_details.error_message}"
+        )
+        self.instance_id = instance_id
+        self.failure_details = failure_details
+
+
 class UnsupportedOnHostError(DurableError):
     """The host in use cannot express the feature; the message names what to use instead."""
 
@@ -197,8 +218,12 @@ _INSTEAD = {
     "DurableEntityContext": _WITHOUT_ENTITIES,
     "Entity": _WITHOUT_ENTITIES,
     "EntityId": _WITHOUT_ENTITIES,
+    "EntityQuery": _WITHOUT_ENTITIES,
     "EntityStateResponse": _WITHOUT_ENTITIES,
     "call_entity": _WITHOUT_ENTITIES,
+    "clean_entity_storage": _WITHOUT_ENTITIES,
+    "get_all_entities": _WITHOUT_ENTITIES,
+    "get_entity": _WITHOUT_ENTITIES,
     "read_entity_state": _WITHOUT_ENTITIES,
     "signal_entity": _WITHOUT_ENTITIES,
     "DurableHttpRequest": _WITHOUT_HTTP,

@@ -108,6 +108,11 @@ class FailureDetails(_Value, frozen=True):
     is_non_retriable: bool = False
     properties: dict[str, Any] | None = None
 
+    @property
+    def message(self) -> str:
+        """The name that other Durable Task libraries have for ``error_message``."""
+        return self.error_message
+
 
 class RetryPolicy(_Value, frozen=True):
     """When a failed task is tried again. Attempts include the first one.

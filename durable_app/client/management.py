@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, Final
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 WEBHOOK_PATH: Final = "/runtime/webhooks/durabletask"
 #: Stands for the instance id in the payload that the durable client binding carries.
@@ -20,6 +21,22 @@ _LINKS: Final = (
     ("suspendPostUri", "/suspend", "reason={text}"),
     ("resumePostUri", "/resume", "reason={text}"),
 )
+
+
+class HttpManagementPayload(dict[str, str]):
+    """The id of an instance and a URL per operation; as text it is JSON."""
+
+    def __str__(self) -> str:
+        return json.dumps(self)
+
+    @property
+    def urls(self) -> dict[str, str]:
+        """The same as a plain dict."""
+        return dict(self)
+
+    def to_json(self) -> dict[str, str]:
+        """The same as a plain dict."""
+        return dict(self)
 
 
 class ManagementUrls:
@@ -45,18 +62,20 @@ class ManagementUrls:
         self,
         instance_id: str,
         *,
-        request_url: str | None = None,
+        origin: str | None = None,
         failure_is_500: bool = False,
-    ) -> dict[str, str]:
+    ) -> HttpManagementPayload:
         """Management payload of one instance: its id and a URL per operation.
 
         Args:
-            request_url: URL of the request that is being answered. Its origin is used, because
-                that is the address under which the caller reaches this host.
+            origin: the address under which the caller reaches this host, as
+                :func:`durable_app.client.forwarded.public_origin` gives it; None or "" for the
+                host's own.
             failure_is_500: let the status URL answer 500 for a failed instance.
         """
-        base = f"{self._base(request_url)}/instances/{quote(instance_id, safe=_SAFE_IN_ID)}"
-        urls = {"id": instance_id}
+        base = f"{origin or self._origin}{WEBHOOK_PATH}"
+        base = f"{base}/instances/{quote(instance_id, safe=_SAFE_IN_ID)}"
+        urls = HttpManagementPayload(id=instance_id)
         for key, path, own_query in _LINKS:
             query = f"{own_query}&{self._query}" if own_query else self._query
             urls[key] = f"{base}{path}?{query}"
@@ -66,7 +85,7 @@ class ManagementUrls:
 
     def binding(self) -> dict[str, Any]:
         """What the Functions host passes to a durable client binding, as a JSON-ready dict."""
-        base = self._base(None)
+        base = f"{self._origin}{WEBHOOK_PATH}"
         creation = f"{base}/orchestrators/{{functionName}}[/{{instanceId}}]"
         wait = "?timeout={timeoutInSeconds}&pollingInterval={intervalInSeconds}"
         code = self._required_query
@@ -85,13 +104,6 @@ class ManagementUrls:
             "maxGrpcMessageSizeInBytes": None,
             "grpcHttpClientTimeout": None,
         }
-
-    def _base(self, request_url: str | None) -> str:
-        if request_url:
-            parts = urlsplit(request_url)
-            if parts.scheme and parts.netloc:
-                return f"{parts.scheme}://{parts.netloc}{WEBHOOK_PATH}"
-        return f"{self._origin}{WEBHOOK_PATH}"
 
 
 # Legal in a path segment; a readable id stays readable in its URL.

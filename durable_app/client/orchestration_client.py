@@ -1,6 +1,6 @@
 """The client that an app's functions get from ``durable_client_input``.
 
-Names, parameters and defaults are those of Durable Functions for Python. What differs is on
+Names, parameters and defaults are those of Durable Functions for Python 1.x. What differs is on
 purpose: errors have a type of their own (all of them subclasses of ``Exception`` with the
 instance id in the text), falsy payloads survive, and waiting wakes up instead of polling.
 """
@@ -8,72 +8,64 @@ instance id in the text), falsy payloads survive, and waiting wakes up instead o
 from __future__ import annotations
 
 import contextlib
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from durable_app.client.history_view import project
-from durable_app.client.status import (
-    DurableOrchestrationStatus,
-    OrchestrationRuntimeStatus,
-    PurgeHistoryResult,
+from durable_app.client.arguments import (
+    Orchestrator,
+    Statuses,
+    moment,
+    optional_text,
+    orchestrator_name,
+    status_set,
+    text,
 )
+from durable_app.client.connection import Connection, resolve
+from durable_app.client.history_view import project
+from durable_app.client.http_responses import HttpResponses, json_response
+from durable_app.client.status import DurableOrchestrationStatus, PurgeHistoryResult
 from durable_app.errors import DefinitionError, WrongStatusError, missing
 from durable_app.payload import encode_input, to_text
-from durable_app.ports import InstanceQuery, Orchestrations, PurgeFilter, StartRequest
+from durable_app.ports import InstanceQuery, PurgeFilter, StartRequest
+from durable_app.protocol import OrchestrationState as HubState
 from durable_app.protocol import OrchestrationStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
-
     from azure.functions import HttpRequest, HttpResponse
-
-    from durable_app.client.management import ManagementUrls
-
-    _Status = OrchestrationRuntimeStatus | str
-    _Statuses = _Status | Iterable[_Status] | None
 
 #: Statuses of an existing instance that a new start of its id may replace, by host.json's word.
 REPLACEABLE: Final = {
     "NonRunningStates": None,
     "AnyState": frozenset(OrchestrationStatus),
 }
-_PAGE_SIZE: Final = 1000
+PAGE_SIZE: Final = 1000
 
 
-class DurableOrchestrationClient:
+class DurableOrchestrationClient(HttpResponses):
     """Starts, queries and steers orchestration instances of one task hub.
 
     Args:
-        orchestrations: the task hub.
-        urls: builds the management URLs.
-        task_hub: name of the hub.
-        orchestrators: names that may be started; None where they are not known.
-        default_version: version of an instance that is started without one.
-        replaceable: see :class:`durable_app.ports.StartRequest`.
+        context: the JSON text of a ``durableClient`` binding, as a function gets it whose
+            parameter is annotated ``str``; or what such a text stands for.
+        function_invocation_id: accepted for compatibility.
 
     All methods may raise SchedulerUnavailableError and StoreUnavailableError (nothing was
     changed), TypeError for an argument of a wrong type, those that take a payload PayloadError
     with the path of the field.
+
+    Raises:
+        UnsupportedOnHostError: nothing in this process can make a connection of the text.
     """
 
     def __init__(
         self,
-        orchestrations: Orchestrations,
-        urls: ManagementUrls,
-        task_hub: str,
-        *,
-        orchestrators: Collection[str] | None = None,
-        default_version: str | None = None,
-        replaceable: frozenset[OrchestrationStatus] | None = None,
+        context: str | Connection,
+        function_invocation_id: str | None = None,  # noqa: ARG002  public signature
     ) -> None:
-        self._orchestrations = orchestrations
-        self._urls = urls
-        self._orchestrators = orchestrators
-        self._default_version = default_version
-        self._replaceable = replaceable
-        self.task_hub_name = task_hub
+        super().__init__(resolve(context))
+        self._orchestrations = self._connection.orchestrations
 
     if not TYPE_CHECKING:  # A type checker that saw it would take every misspelt name for Any.
 
@@ -82,7 +74,7 @@ class DurableOrchestrationClient:
 
     async def start_new(
         self,
-        orchestration_function_name: str,
+        orchestration_function_name: Orchestrator,
         instance_id: str | None = None,
         client_input: Any = None,
         version: str | None = None,
@@ -90,7 +82,7 @@ class DurableOrchestrationClient:
         """Start an instance and return its id once the start is stored durably.
 
         Args:
-            orchestration_function_name: name of the orchestrator.
+            orchestration_function_name: name of the orchestrator, or the decorated function.
             instance_id: None for a generated one (32 hex digits). A finished instance of that id
                 is replaced.
             client_input: any JSON-encodable value; None for no input.
@@ -102,33 +94,43 @@ class DurableOrchestrationClient:
             ValueError: the id has forbidden characters or a bad length.
         """
         return await self.start_encoded(
-            orchestration_function_name,
+            orchestrator_name(orchestration_function_name, "start_new"),
             instance_id,
-            None if client_input is None else encode_input(client_input),
+            encode_input(client_input),
             version,
         )
 
     async def start_encoded(
-        self, name: str, instance_id: str | None, text: str | None, version: str | None
+        self, name: str, instance_id: str | None, encoded: str | None, version: str | None
     ) -> str:
         """As :meth:`start_new`, with the input as JSON text."""
-        name = _text(name, "orchestration_function_name")
-        if self._orchestrators is not None and name not in self._orchestrators:
-            # Imported here: outside of a host a client needs nothing of azure-functions.
-            from durable_app.functions.index import unknown_function_text  # noqa: PLC0415  see above
-
-            raise DefinitionError(
-                unknown_function_text("orchestration", name, sorted(self._orchestrators))
-            )
-        return await self._orchestrations.start(
+        return await self._start(
             StartRequest(
                 name=name,
-                instance_id=_optional_text(instance_id, "instance_id"),
-                input=text,
-                version=self._default_version if version is None else _text(version, "version"),
-                replaceable=self._replaceable,
+                instance_id=optional_text(instance_id, "instance_id"),
+                input=encoded,
+                version=optional_text(version, "version"),
             )
         )
+
+    async def _start(self, request: StartRequest) -> str:
+        """Start what is known, with the host's defaults for what the request leaves open."""
+        connection = self._connection
+        if connection.orchestrators is not None:
+            known = connection.orchestrators()
+            if request.name not in known:
+                # Imported here: outside of a host a client needs nothing of azure-functions.
+                from durable_app.functions.index import unknown_function_text  # noqa: PLC0415  see above
+
+                raise DefinitionError(
+                    unknown_function_text("orchestration", request.name, sorted(known))
+                )
+        defaults: dict[str, Any] = {}
+        if request.version is None:
+            defaults["version"] = connection.default_version
+        if request.replaceable is None:
+            defaults["replaceable"] = connection.replaceable
+        return await self._orchestrations.start(msgspec.structs.replace(request, **defaults))
 
     async def get_status(
         self,
@@ -144,7 +146,7 @@ class DurableOrchestrationClient:
             show_history_output: include results in these events.
             show_input: include the input, also in these events.
         """
-        instance_id = _text(instance_id, "instance_id")
+        instance_id = text(instance_id, "instance_id")
         state = await self._orchestrations.get(instance_id, fetch_payloads=True)
         if state is None:
             return DurableOrchestrationStatus()
@@ -162,7 +164,7 @@ class DurableOrchestrationClient:
         self,
         created_time_from: datetime | None = None,
         created_time_to: datetime | None = None,
-        runtime_status: _Statuses = None,
+        runtime_status: Statuses = None,
         instance_id_prefix: str | None = None,
     ) -> list[DurableOrchestrationStatus]:
         """Status of every instance that meets all conditions, oldest first.
@@ -172,23 +174,24 @@ class DurableOrchestrationClient:
             runtime_status: one or several; None or empty for any.
         """
         wanted = InstanceQuery(
-            statuses=_statuses(runtime_status),
-            created_from=_moment(created_time_from, "created_time_from"),
-            created_to=_moment(created_time_to, "created_time_to"),
-            instance_id_prefix=_optional_text(instance_id_prefix, "instance_id_prefix"),
-            page_size=_PAGE_SIZE,
+            statuses=status_set(runtime_status) or None,
+            created_from=moment(created_time_from, "created_time_from"),
+            created_to=moment(created_time_to, "created_time_to"),
+            instance_id_prefix=optional_text(instance_id_prefix, "instance_id_prefix"),
+            page_size=PAGE_SIZE,
             fetch_payloads=True,
         )
-        found: list[DurableOrchestrationStatus] = []
-        token: str | None = None
+        return [DurableOrchestrationStatus.from_state(state) for state in await self._all(wanted)]
+
+    async def _all(self, query: InstanceQuery) -> list[HubState]:
+        """Every row of a query, page after page."""
+        found: list[HubState] = []
         while True:
-            page = await self._orchestrations.query(
-                msgspec.structs.replace(wanted, continuation_token=token)
-            )
-            found += [DurableOrchestrationStatus.from_state(state) for state in page.items]
-            token = page.continuation_token
-            if token is None:
+            page = await self._orchestrations.query(query)
+            found += page.items
+            if page.continuation_token is None:
                 return found
+            query = msgspec.structs.replace(query, continuation_token=page.continuation_token)
 
     async def raise_event(
         self,
@@ -214,8 +217,8 @@ class DurableOrchestrationClient:
             raise ValueError("event_name must be a non-empty string.")
         self._check_hub(task_hub_name)
         await self._orchestrations.raise_event(
-            _text(instance_id, "instance_id"),
-            _text(event_name, "event_name"),
+            text(instance_id, "instance_id"),
+            text(event_name, "event_name"),
             encode_input(event_data),
         )
 
@@ -228,7 +231,7 @@ class DurableOrchestrationClient:
             InstanceNotFoundError: there is no such instance.
         """
         with contextlib.suppress(WrongStatusError):
-            await self._orchestrations.terminate(_text(instance_id, "instance_id"), to_text(reason))
+            await self._orchestrations.terminate(text(instance_id, "instance_id"), to_text(reason))
 
     async def suspend(self, instance_id: str, reason: str) -> None:
         """Hold an instance until :meth:`resume`; nothing happens where it has finished.
@@ -238,7 +241,7 @@ class DurableOrchestrationClient:
         """
         with contextlib.suppress(WrongStatusError):
             await self._orchestrations.suspend(
-                _text(instance_id, "instance_id"), _optional_text(reason, "reason")
+                text(instance_id, "instance_id"), optional_text(reason, "reason")
             )
 
     async def resume(self, instance_id: str, reason: str) -> None:
@@ -249,7 +252,7 @@ class DurableOrchestrationClient:
         """
         with contextlib.suppress(WrongStatusError):
             await self._orchestrations.resume(
-                _text(instance_id, "instance_id"), _optional_text(reason, "reason")
+                text(instance_id, "instance_id"), optional_text(reason, "reason")
             )
 
     async def restart(
@@ -264,7 +267,7 @@ class DurableOrchestrationClient:
             WrongStatusError: its own id is to be used again, and it still runs.
         """
         return await self._orchestrations.restart(
-            _text(instance_id, "instance_id"), new_instance_id=restart_with_new_instance_id
+            text(instance_id, "instance_id"), new_instance_id=restart_with_new_instance_id
         )
 
     async def rewind(
@@ -283,19 +286,19 @@ class DurableOrchestrationClient:
         """
         self._check_hub(task_hub_name)
         await self._orchestrations.rewind(
-            _text(instance_id, "instance_id"), _optional_text(reason, "reason")
+            text(instance_id, "instance_id"), optional_text(reason, "reason")
         )
 
     async def purge_instance_history(self, instance_id: str) -> PurgeHistoryResult:
         """Remove one finished instance; 0 where there is none or it has not finished."""
-        instance_id = _text(instance_id, "instance_id")
+        instance_id = text(instance_id, "instance_id")
         return PurgeHistoryResult(await self._orchestrations.purge(instance_id))
 
     async def purge_instance_history_by(
         self,
         created_time_from: datetime | None = None,
         created_time_to: datetime | None = None,
-        runtime_status: _Statuses = None,
+        runtime_status: Statuses = None,
     ) -> PurgeHistoryResult:
         """Remove all finished instances that meet the conditions.
 
@@ -310,29 +313,11 @@ class DurableOrchestrationClient:
         if created_time_from is None:
             raise ValueError("created_time_from is required when purging instance history")
         which = PurgeFilter(
-            created_from=_moment(created_time_from, "created_time_from"),
-            created_to=_moment(created_time_to, "created_time_to"),
-            statuses=_statuses(runtime_status),
+            created_from=moment(created_time_from, "created_time_from"),
+            created_to=moment(created_time_to, "created_time_to"),
+            statuses=status_set(runtime_status) or None,
         )
         return PurgeHistoryResult(await self._orchestrations.purge_by(which))
-
-    def create_check_status_response(self, request: HttpRequest, instance_id: str) -> HttpResponse:
-        """Answer of an asynchronous HTTP API: 202, where to look, and the management URLs."""
-        links = self.get_client_response_links(request, instance_id)
-        headers = {"Location": links["statusQueryGetUri"], "Retry-After": "10"}
-        return _json_response(202, links, headers)
-
-    def create_http_management_payload(self, instance_id: str) -> dict[str, str]:
-        """Management URLs of an instance, under the host's own address."""
-        return self.get_client_response_links(None, instance_id)
-
-    def get_client_response_links(
-        self, request: HttpRequest | None, instance_id: str
-    ) -> dict[str, str]:
-        """Management URLs of an instance, under the address that ``request`` came to."""
-        instance_id = _text(instance_id, "instance_id")
-        url = None if request is None else request.url
-        return self._urls.links(instance_id, request_url=url)
 
     async def wait_for_completion_or_create_check_status_response(
         self,
@@ -340,6 +325,7 @@ class DurableOrchestrationClient:
         instance_id: str,
         timeout_in_milliseconds: int = 10000,
         retry_interval_in_milliseconds: int = 1000,
+        return_internal_server_error_on_failure: bool | None = None,
     ) -> HttpResponse:
         """The outcome, if the instance ends in time, else as create_check_status_response.
 
@@ -347,10 +333,12 @@ class DurableOrchestrationClient:
             timeout_in_milliseconds: how long to wait.
             retry_interval_in_milliseconds: must not exceed the timeout; otherwise without a
                 meaning here, because the wait ends when the instance does.
+            return_internal_server_error_on_failure: whether a failed instance is answered with
+                500, here and by the status URL; None for 500 here and 200 there.
 
         Returns:
-            200 with the bare output; 200 with the status of a terminated instance; 500 with the
-            status of a failed one; 202 with the management URLs when the time was up.
+            200 with the bare output; 200 with the status of a terminated instance; 500 (or 200)
+            with the status of a failed one; 202 with the management URLs when the time was up.
 
         Raises:
             ValueError: the interval exceeds the timeout.
@@ -361,15 +349,16 @@ class DurableOrchestrationClient:
                 f" timeout {retry_interval_in_milliseconds} (ms)"
             )
         state = await self._orchestrations.wait_for_completion(
-            _text(instance_id, "instance_id"), timeout_s=timeout_in_milliseconds / 1000
+            text(instance_id, "instance_id"), timeout_s=timeout_in_milliseconds / 1000
         )
+        as_500 = return_internal_server_error_on_failure
         if state is None:
-            return self.create_check_status_response(request, instance_id)
+            return self.create_check_status_response(request, instance_id, bool(as_500))
         status = DurableOrchestrationStatus.from_state(state, show_input=False)
         if state.status is OrchestrationStatus.COMPLETED:
-            return _json_response(200, status.output)
+            return json_response(200, status.output)
         failed = state.status is OrchestrationStatus.FAILED
-        return _json_response(500 if failed else 200, status.to_json())
+        return json_response(500 if failed and as_500 is not False else 200, status.to_json())
 
     def _check_hub(self, task_hub_name: str | None) -> None:
         if task_hub_name is not None and task_hub_name.casefold() != self.task_hub_name.casefold():
@@ -377,42 +366,3 @@ class DurableOrchestrationClient:
                 f"This client belongs to task hub '{self.task_hub_name}' and cannot reach"
                 f" '{task_hub_name}'; bind a client with task_hub='{task_hub_name}' instead."
             )
-
-
-def _json_response(
-    status_code: int, body: Any, headers: dict[str, str] | None = None
-) -> HttpResponse:
-    # azure.functions is imported when it is first needed: a client outside of a host may not.
-    from azure.functions import HttpResponse  # noqa: PLC0415  as said above
-
-    return HttpResponse(
-        body if isinstance(body, str) else to_text(body),
-        status_code=status_code,
-        mimetype="application/json",
-        headers={"Content-Type": "application/json", **(headers or {})},
-    )
-
-
-def _statuses(wanted: _Statuses) -> frozenset[OrchestrationStatus] | None:
-    several = [wanted] if isinstance(wanted, str | OrchestrationRuntimeStatus) else wanted or ()
-    return frozenset(OrchestrationRuntimeStatus(each).to_status() for each in several) or None
-
-
-def _text(value: object, what: str) -> str:
-    """The value, which the task hub takes for a text from here on."""
-    if isinstance(value, str):
-        return str.__str__(value)
-    raise TypeError(f"{what} must be a str, not {type(value).__name__}.")
-
-
-def _optional_text(value: object, what: str) -> str | None:
-    return None if value is None else _text(value, what)
-
-
-def _moment(value: object, what: str) -> datetime | None:
-    if value is None:
-        return None
-    if not isinstance(value, datetime):
-        raise TypeError(f"{what} must be a datetime, not {type(value).__name__}.")
-    # Durable Functions has always read naive filter times as UTC.
-    return value if value.tzinfo is not None else value.replace(tzinfo=UTC)

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from enum import Enum
-from typing import Any, Final
+from typing import Any, Final, TypeVar, overload
 
-from durable_app.payload import from_text
+from durable_app.payload import from_plain, from_text
 from durable_app.protocol import OrchestrationState, OrchestrationStatus
 
+_T = TypeVar("_T")
 _PRECISE: Final = "%Y-%m-%dT%H:%M:%S.%fZ"
 
 
@@ -187,6 +188,37 @@ class DurableOrchestrationStatus:
         """What the orchestrator last set as its custom status."""
         return self._custom_status
 
+    @overload
+    def get_input(self, expected_type: type[_T]) -> _T | None: ...
+    @overload
+    def get_input(self, expected_type: Any = None) -> Any: ...
+    def get_input(self, expected_type: Any = None) -> Any:
+        """Read the input as a value of a type; None where there is none or it was not asked for.
+
+        Args:
+            expected_type: any annotation; None for plain JSON structure.
+
+        Raises:
+            PayloadError: the input does not fit the type.
+        """
+        return _typed(self._input, expected_type)
+
+    @overload
+    def get_output(self, expected_type: type[_T]) -> _T | None: ...
+    @overload
+    def get_output(self, expected_type: Any = None) -> Any: ...
+    def get_output(self, expected_type: Any = None) -> Any:
+        """Read the output as :meth:`get_input` does; for a failed instance it is a text."""
+        return _typed(self._output, expected_type)
+
+    @overload
+    def get_custom_status(self, expected_type: type[_T]) -> _T | None: ...
+    @overload
+    def get_custom_status(self, expected_type: Any = None) -> Any: ...
+    def get_custom_status(self, expected_type: Any = None) -> Any:
+        """Read the custom status as :meth:`get_input` does."""
+        return _typed(self._custom_status, expected_type)
+
     @property
     def history(self) -> list[dict[str, Any]] | None:
         """Its history events; None where they were not asked for."""
@@ -210,6 +242,10 @@ class PurgeHistoryResult:
     def instances_deleted(self) -> int:
         """Number of removed instances."""
         return self._instances_deleted
+
+
+def _typed(plain: Any, expected_type: Any) -> Any:
+    return None if plain is None else from_plain(plain, expected_type)
 
 
 def _as_time(value: str | datetime | None) -> datetime | None:

@@ -1,11 +1,14 @@
-"""The client for functions that are not coroutines: the same methods, which wait."""
+"""The clients for functions that are not coroutines: the same methods, which wait."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
+import inspect
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar
 
-from durable_app.client.orchestration_client import DurableOrchestrationClient
+from durable_app.client.connection import Connection, resolve
+from durable_app.client.functions_client import DurableFunctionsClient
+from durable_app.client.http_responses import HttpResponses
 from durable_app.errors import missing
 
 if TYPE_CHECKING:
@@ -13,37 +16,36 @@ if TYPE_CHECKING:
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
+_Client = DurableFunctionsClient
 
 
 def _waiting(
-    method: Callable[Concatenate[DurableOrchestrationClient, _P], Coroutine[Any, Any, _R]],
+    method: Callable[Concatenate[DurableFunctionsClient, _P], Coroutine[Any, Any, _R]],
 ) -> Callable[Concatenate[SyncDurableOrchestrationClient, _P], _R]:
     def call(self: SyncDurableOrchestrationClient, /, *args: _P.args, **kwargs: _P.kwargs) -> _R:
         return self.wait(method(self.on_loop, *args, **kwargs))
 
     call.__name__ = method.__name__
-    call.__qualname__ = f"SyncDurableOrchestrationClient.{method.__name__}"
+    call.__qualname__ = f"Sync{method.__qualname__}"
     call.__doc__ = method.__doc__
+    call.__dict__["__signature__"] = inspect.signature(method)
     return call
 
 
-class SyncDurableOrchestrationClient:
+class SyncDurableOrchestrationClient(HttpResponses):
     """A :class:`DurableOrchestrationClient` for threads: each call waits for its result.
 
-    Args:
-        on_loop: the client whose methods are called.
-        loop: the running event loop that they run on.
+    Made as that one. Its calls run on the host's event loop.
     """
 
     def __init__(
-        self, on_loop: DurableOrchestrationClient, loop: asyncio.AbstractEventLoop
+        self,
+        context: str | Connection,
+        function_invocation_id: str | None = None,  # noqa: ARG002  public signature
     ) -> None:
-        self.on_loop = on_loop
-        self._loop = loop
-        self.task_hub_name = on_loop.task_hub_name
-        self.create_check_status_response = on_loop.create_check_status_response
-        self.create_http_management_payload = on_loop.create_http_management_payload
-        self.get_client_response_links = on_loop.get_client_response_links
+        connection = resolve(context)
+        super().__init__(connection)
+        self.on_loop = DurableFunctionsClient(connection)
 
     if not TYPE_CHECKING:  # A type checker that saw it would take every misspelt name for Any.
 
@@ -56,29 +58,59 @@ class SyncDurableOrchestrationClient:
         Raises:
             RuntimeError: called on the loop's own thread, where it would wait for itself.
         """
-        if _running_loop() is self._loop:
+        loop = self._connection.loop
+        if _running_loop() is loop:
             call.close()
             raise RuntimeError(
                 "This client belongs to a function that is not a coroutine and would block the"
                 " event loop here. Make the function `async def` and await the client's methods."
             )
-        return asyncio.run_coroutine_threadsafe(call, self._loop).result()
+        return asyncio.run_coroutine_threadsafe(call, loop).result()
 
-    start_new = _waiting(DurableOrchestrationClient.start_new)
-    get_status = _waiting(DurableOrchestrationClient.get_status)
-    get_status_all = _waiting(DurableOrchestrationClient.get_status_all)
-    get_status_by = _waiting(DurableOrchestrationClient.get_status_by)
-    raise_event = _waiting(DurableOrchestrationClient.raise_event)
-    terminate = _waiting(DurableOrchestrationClient.terminate)
-    suspend = _waiting(DurableOrchestrationClient.suspend)
-    resume = _waiting(DurableOrchestrationClient.resume)
-    restart = _waiting(DurableOrchestrationClient.restart)
-    rewind = _waiting(DurableOrchestrationClient.rewind)
-    purge_instance_history = _waiting(DurableOrchestrationClient.purge_instance_history)
-    purge_instance_history_by = _waiting(DurableOrchestrationClient.purge_instance_history_by)
+    start_new = _waiting(_Client.start_new)
+    get_status = _waiting(_Client.get_status)
+    get_status_all = _waiting(_Client.get_status_all)
+    get_status_by = _waiting(_Client.get_status_by)
+    raise_event = _waiting(_Client.raise_event)
+    terminate = _waiting(_Client.terminate)
+    suspend = _waiting(_Client.suspend)
+    resume = _waiting(_Client.resume)
+    restart = _waiting(_Client.restart)
+    rewind = _waiting(_Client.rewind)
+    purge_instance_history = _waiting(_Client.purge_instance_history)
+    purge_instance_history_by = _waiting(_Client.purge_instance_history_by)
     wait_for_completion_or_create_check_status_response = _waiting(
-        DurableOrchestrationClient.wait_for_completion_or_create_check_status_response
+        _Client.wait_for_completion_or_create_check_status_response
     )
+
+
+class SyncDurableFunctionsClient(SyncDurableOrchestrationClient):
+    """A :class:`DurableFunctionsClient` for threads: each call waits for its result."""
+
+    def close(self) -> None:
+        """Return at once: the connection is the host's, and other functions use it too."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_outcome: object) -> None:
+        self.close()
+
+    schedule_new_orchestration = _waiting(_Client.schedule_new_orchestration)
+    restart_orchestration = _waiting(_Client.restart_orchestration)
+    get_orchestration_state = _waiting(_Client.get_orchestration_state)
+    get_orchestration_history = _waiting(_Client.get_orchestration_history)
+    get_all_orchestration_states = _waiting(_Client.get_all_orchestration_states)
+    list_instance_ids = _waiting(_Client.list_instance_ids)
+    wait_for_orchestration_start = _waiting(_Client.wait_for_orchestration_start)
+    wait_for_orchestration_completion = _waiting(_Client.wait_for_orchestration_completion)
+    raise_orchestration_event = _waiting(_Client.raise_orchestration_event)
+    terminate_orchestration = _waiting(_Client.terminate_orchestration)
+    suspend_orchestration = _waiting(_Client.suspend_orchestration)
+    resume_orchestration = _waiting(_Client.resume_orchestration)
+    rewind_orchestration = _waiting(_Client.rewind_orchestration)
+    purge_orchestration = _waiting(_Client.purge_orchestration)
+    purge_orchestrations_by = _waiting(_Client.purge_orchestrations_by)
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:

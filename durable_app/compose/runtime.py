@@ -23,7 +23,7 @@ class HostRuntime:
     def __init__(self, connection: Connection, binding: str) -> None:
         self._connection = connection
         self._binding = binding
-        self.functions_client = DurableFunctionsClient(connection)
+        self._client = DurableFunctionsClient(connection)
         self._sync_client = SyncDurableFunctionsClient(connection)
 
     def orchestrate(self, handle: Handle, context_json: str) -> str:
@@ -49,17 +49,4 @@ class HostRuntime:
     def client(self, binding: str, *, sync: bool) -> object:
         """The one client of this host; raises as :meth:`connection`."""
         self.connection(binding)
-        return self._sync_client if sync else self.functions_client
-
-    def connection(self, binding: str) -> Connection:
-        """What all clients of this host talk to.
-
-        Raises:
-            UnsupportedOnHostError: the binding is of another host.
-        """
-        if binding != self._binding:
-            raise UnsupportedOnHostError(
-                "This durable client binding was not made by this host, which serves task hub"
-                f" '{self._connection.task_hub}' only."
-            )
-        return self._connection
+        return self._sync_client if sync else self._client

@@ -46,6 +46,10 @@ class Runtime(Protocol):
         """The client that a ``durableClient`` binding's JSON text describes."""
         ...
 
+    def connection(self, binding: str) -> object:
+        """What a client that is made of this JSON text talks to."""
+        ...
+
 
 class _RuntimeSlot:
     """Holds the factory, and what it made on first use."""
@@ -79,6 +83,18 @@ def set_runtime_factory(factory: Callable[[], Runtime] | None) -> None:
             the same moment; one of the two runtimes is then dropped unused.
     """
     _slot.fill(factory)
+
+
+def connection_of_binding(binding: str) -> object:
+    """What the JSON text of a ``durableClient`` binding stands for in this process.
+
+    Raises:
+        UnsupportedOnHostError: nothing here can tell, or the text is of another host.
+    """
+    return _slot.get(
+        "A durable client was made of the text of a binding, and nothing in this process knows the"
+        " task hub behind it. Start the app with `func start`; in a test pass a client of your own."
+    ).connection(binding)
 
 
 # ---------------------------------------------------------------------------------------------

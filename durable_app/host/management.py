@@ -149,7 +149,7 @@ class ManagementApi:
                 return Answer(200, output_text(state))
             if state is not None:
                 return await self._shown(request, state)
-        links = self._urls.links(instance_id, request_url=self._origin(request))
+        links = self._urls.links(instance_id, origin=self._origin(request))
         del links["rewindPostUri"]  # the extension does not offer it for a start
         headers = {"Location": links["statusQueryGetUri"], "Retry-After": _FIRST_POLL_S}
         return Answer(202, json.dumps(links), headers)

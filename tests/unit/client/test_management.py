@@ -1,5 +1,7 @@
 """Management URLs."""
 
+import json
+
 from durable_app.client.management import ManagementUrls
 
 BASE = "http://localhost:7071/runtime/webhooks/durabletask"
@@ -14,11 +16,17 @@ def test_the_links_of_an_instance():
     assert links["terminatePostUri"] == f"{BASE}/instances/i%201/terminate?reason={{text}}&{query}"
 
 
-def test_the_origin_is_that_of_the_request():
+def test_the_origin_is_that_of_the_caller_where_it_is_known():
     urls = ManagementUrls("http://localhost:7071", "h")
-    links = urls.links("i", request_url="https://my.example:8443/api/start?x=http://evil/")
-    assert links["restartPostUri"].startswith("https://my.example:8443/runtime/webhooks/")
-    assert urls.links("i", request_url="/relative") == urls.links("i")
+    links = urls.links("i", origin="https://my.example:8443/durable")
+    assert links["restartPostUri"].startswith("https://my.example:8443/durable/runtime/webhooks/")
+    assert urls.links("i", origin="") == urls.links("i")
+
+
+def test_a_payload_is_a_dict_whose_text_is_json():
+    payload = ManagementUrls("http://localhost:7071", "h").links("i")
+    assert json.loads(str(payload)) == payload == payload.urls == payload.to_json()
+    assert type(payload.urls) is type(payload.to_json()) is dict
 
 
 def test_a_failure_can_be_asked_for_as_500():

@@ -1,0 +1,57 @@
+"""What a client talks to, and how one that was built by hand finds it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, cast
+
+from durable_app.functions.handles import connection_of_binding
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable, Collection
+
+    from durable_app.client.management import ManagementUrls
+    from durable_app.ports import Orchestrations
+    from durable_app.protocol import OrchestrationStatus
+
+
+class Connection(NamedTuple):
+    """One task hub as the clients of a process reach it.
+
+    Attributes:
+        orchestrations: the task hub.
+        urls: builds the management URLs.
+        task_hub: name of the hub.
+        loop: the running event loop on which sync clients let their calls run.
+        orchestrators: gives the names that may be started, asked for at each start because an app
+            can be loaded again; None where they are not known.
+        default_version: version of an instance that is started without one.
+        replaceable: see :class:`durable_app.ports.StartRequest`.
+        trust_forwarded: let the forwarding headers of a request say under which address it came.
+    """
+
+    orchestrations: Orchestrations
+    urls: ManagementUrls
+    task_hub: str
+    loop: asyncio.AbstractEventLoop
+    orchestrators: Callable[[], Collection[str]] | None = None
+    default_version: str | None = None
+    replaceable: frozenset[OrchestrationStatus] | None = None
+    trust_forwarded: bool = False
+
+
+def resolve(context: str | Connection) -> Connection:
+    """The connection itself, or the one that a ``durableClient`` binding's JSON text names.
+
+    Raises:
+        UnsupportedOnHostError: nothing in this process can make a connection of the text.
+        TypeError: it is neither.
+    """
+    if isinstance(context, Connection):
+        return context
+    if isinstance(context, str):
+        return cast("Connection", connection_of_binding(context))
+    raise TypeError(
+        "A durable client is made of the text of a durableClient binding, not of"
+        f" {type(context).__name__}: annotate the parameter that has the binding as str."
+    )
