@@ -49,4 +49,8 @@ class HostRuntime:
     def client(self, binding: str, *, sync: bool) -> object:
         """The one client of this host; raises as :meth:`connection`."""
         self.connection(binding)
+        return self.own_client(sync=sync)
+
+    def own_client(self, *, sync: bool) -> object:
+        """The one client of this host, or its twin for functions that are not coroutines."""
         return self._sync_client if sync else self._client
