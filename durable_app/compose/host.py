@@ -25,6 +25,7 @@ from durable_app.compose.generation import Generation, Tools
 from durable_app.compose.plan import HostOptions, Plan, make_plan
 from durable_app.compose.runtime import HostRuntime
 from durable_app.functions.handles import set_runtime_factory
+from durable_app.host.access import Access
 from durable_app.host.console import Console, ConsoleHandler, Level, LogLevels
 from durable_app.host.daemon_pool import DaemonPool
 from durable_app.host.function_list import function_list, idle_functions
@@ -154,8 +155,12 @@ class _Parts:
         management = ManagementApi(self.client, self.hub, urls, self._clock)
         generation = Generation(app, self._tools)
         self._server = HttpServer(
-            listener, generation.routes, management, allowed_hosts(plan.address, environ)
+            listener,
+            Access(plan.address, allowed_hosts(plan.address, environ)),
+            management,
+            custom_headers=plan.settings.extensions.http.custom_headers,
         )
+        self._server.serve(generation.routes)
         self.hub.open()
         try:
             set_runtime_factory(lambda: self._tools.runtime)

@@ -1,40 +1,80 @@
-"""The HTTP server: routes to functions, and the management API, over aiohttp."""
+"""The HTTP server: routes to functions, and the host's own APIs, over aiohttp."""
 
 from __future__ import annotations
 
 import asyncio
 import errno
+import logging
 import socket
-from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import parse_qsl, unquote, urlsplit
+from collections.abc import Callable, Coroutine, Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 from aiohttp import web
-from azure.functions.http import HttpRequest, HttpResponseConverter
-from multidict import CIMultiDict
+from aiohttp.http_exceptions import HttpProcessingError
 
 from durable_app.client.management import WEBHOOK_PATH
 from durable_app.errors import ConfigError
-from durable_app.host.exchange import ApiRequest
-from durable_app.host.hub_choice import is_loopback
+from durable_app.host.access import KEY_HEADER, KEY_PARAMETER, Access
 from durable_app.host.invoke import HTTP_REASON, FunctionFailedError
-from durable_app.host.routing import RouteTable, split_path
+from durable_app.host.keys import DURABLE_EXTENSION
+from durable_app.host.requests import Received, RefusedError, read_body, receive
+from durable_app.host.results import encode
+from durable_app.host.route_template import fold
+from durable_app.host.routing import RouteTable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    import ssl
 
+    from azure.functions.http import HttpRequest
+
+    from durable_app.host.exchange import Answer, ApiRequest
     from durable_app.host.invoke import Call
-    from durable_app.host.management import ManagementApi
 
-#: Limit of the Functions host for a request's body.
-MAX_BODY_BYTES: Final = 100 * 1024 * 1024
+#: An idle connection is kept for so long; so long may the head of a request take, too.
+KEEP_ALIVE_S: Final = 90.0
 _BACKLOG: Final = 512
-# The server sets them itself.
-_CONNECTION_HEADERS: Final = frozenset({"content-length", "transfer-encoding", "connection"})
+# What a sender still sends after an early answer is read for so long, that it sees the answer.
+_LINGER_S: Final = 5.0
+_MAX_LINE: Final = 16 * 1024
+_MAX_HEADER: Final = 32 * 1024
+# After the grace, for the last bytes to leave.
+_CUT_S: Final = 0.25
+_WEBHOOK: Final = tuple(WEBHOOK_PATH.strip("/").split("/"))
+_ADMIN: Final = "admin"
+_JSON: Final = "application/json"
+_WELCOME: Final = (
+    '<!DOCTYPE html><html lang="en"><meta charset="utf-8"><title>Functions app</title>'
+    "<h1>Your Functions app is up and running</h1>"
+    "<p>The console lists its functions and their URLs.</p></html>\n"
+)
+_log: Final = logging.getLogger(__name__)
+_protocol_log: Final = logging.getLogger(f"{__name__}.protocol")
+# Garbage on the port is answered with 400; it is nothing that a user could mend.
+_protocol_log.addFilter(
+    lambda record: not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
+)
 
 
-#: Runs a function with an HTTP trigger and gives its answer, or raises FunctionFailedError.
-HttpFunction = Callable[[HttpRequest], Coroutine[Any, Any, web.Response]]
+class HttpFunction(NamedTuple):
+    """What a route leads to.
+
+    Attributes:
+        level: "ANONYMOUS", "FUNCTION" or "ADMIN".
+        answer: runs the function and gives its answer, or raises FunctionFailedError.
+    """
+
+    name: str
+    level: str | None
+    answer: Callable[[HttpRequest], Coroutine[Any, Any, web.Response]]
+
+
+class Api(Protocol):
+    """One of the host's own APIs."""
+
+    async def answer(self, request: ApiRequest) -> Answer:
+        """Answer one request; it raises nothing that a caller could have caused."""
+        ...
 
 
 def http_function(call: Call) -> HttpFunction:
@@ -43,7 +83,7 @@ def http_function(call: Call) -> HttpFunction:
     async def answer(request: HttpRequest) -> web.Response:
         return await call(request, reason=HTTP_REASON, headers=request.headers, finish=encode)
 
-    return answer
+    return HttpFunction(call.facts.name, call.facts.auth_level, answer)
 
 
 def bind(address: str, port: int) -> socket.socket:
@@ -52,13 +92,20 @@ def bind(address: str, port: int) -> socket.socket:
     Raises:
         ConfigError: somebody else has the port, or the address is not ours.
     """
+    address = address.removeprefix("[").removesuffix("]")
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener = socket.socket(family, socket.SOCK_STREAM)
+    except OSError as error:  # a machine without IPv6
+        raise ConfigError(f"Cannot listen on {address}:{port}: {error.strerror}.") from error
     try:
         if hasattr(socket, "SO_REUSEPORT"):  # POSIX: a port in TIME_WAIT can be used again
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((address, port))
         listener.listen(_BACKLOG)
+    except OverflowError as error:
+        listener.close()
+        raise ConfigError(f"--port {port}: a port is a number from 0 to 65535.") from error
     except OSError as error:
         listener.close()
         if error.errno == errno.EADDRINUSE:
@@ -66,176 +113,188 @@ def bind(address: str, port: int) -> socket.socket:
                 f"Port {port} is unavailable. Close the process using that port, or specify"
                 " another port using --port [-p]."
             ) from error
-        raise ConfigError(f"Cannot listen on {address}:{port}: {error.strerror}.") from error
+        hint = " Ports below 1024 need more rights." if error.errno == errno.EACCES else ""
+        raise ConfigError(f"Cannot listen on {address}:{port}: {error.strerror}.{hint}") from error
     return listener
 
 
 class HttpServer:
-    """Serves an app's HTTP functions and its management API on one socket.
+    """Serves an app's HTTP functions and the host's own APIs on one socket.
 
     Args:
         listener: of :func:`bind`; closed by :meth:`stop`.
-        hosts: names, beside loopback ones, under which management routes may be asked for.
+        access: who may call what.
+        management: answers below ``/runtime/webhooks/durabletask``.
+        admin: answers below ``/admin``; None where there is no such API.
+        tls: what HTTPS is served with; None for HTTP.
+        custom_headers: ``extensions.http.customHeaders``, part of every answer.
     """
 
     def __init__(
         self,
         listener: socket.socket,
-        routes: RouteTable[HttpFunction],
-        management: ManagementApi,
-        hosts: Iterable[str] = (),
+        access: Access,
+        management: Api,
+        admin: Api | None = None,
+        *,
+        tls: ssl.SSLContext | None = None,
+        custom_headers: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self._listener = listener
-        self._routes = routes
+        self._access = access
         self._management = management
-        self._hosts = frozenset(hosts)
+        self._admin = admin
+        self._tls = tls
+        self._scheme = "http" if tls is None else "https"
+        self._custom_headers = custom_headers
+        self._routes: RouteTable[HttpFunction] = RouteTable()
         self._runner: web.ServerRunner | None = None
+        self._in_flight: dict[asyncio.Task[Any], web.RequestHandler] = {}
+        self._is_stopping = False
+        self._is_over = False
+
+    def serve(self, routes: RouteTable[HttpFunction]) -> None:
+        """Let these routes hold for every request from now on; those in flight go on."""
+        self._routes = routes
 
     async def start(self) -> None:
         """Serve from now on."""
-        server = web.Server(self._handle, request_factory=_request, access_log=None)
-        runner = web.ServerRunner(server)
+        address, port = self._listener.getsockname()[:2]
+        self._authority = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+        server = web.Server(
+            self._handle,
+            request_factory=_request,
+            access_log=None,
+            logger=_protocol_log,
+            auto_decompress=False,
+            keepalive_timeout=KEEP_ALIVE_S,
+            lingering_time=_LINGER_S,
+            max_line_size=_MAX_LINE,
+            max_field_size=_MAX_HEADER,
+        )
+        runner = web.ServerRunner(server, shutdown_timeout=_CUT_S)
         await runner.setup()
-        await web.SockSite(runner, self._listener).start()
+        site = web.SockSite(runner, self._listener, ssl_context=self._tls, backlog=_BACKLOG)
+        await site.start()
         self._runner = runner
 
     async def stop(self, grace_s: float) -> None:
-        """Refuse new connections, let requests end for so long, then cut them off. Idempotent."""
-        if self._runner is None:
+        """Refuse new connections, let requests end for so long, then cut them off. Idempotent.
+
+        Idle connections are closed at once. What came before the end is answered, with
+        ``Connection: close``; what still runs at the end of the grace is answered with 503.
+        """
+        runner, self._runner = self._runner, None
+        if runner is None:
             self._listener.close()
             return
-        runner, self._runner = self._runner, None
-        runner._shutdown_timeout = grace_s  # noqa: SLF001  known only now; no public setter
+        self._is_stopping = True
+        # Requests and connections that are here already, and that nobody has looked at yet.
+        for _ in range(3):
+            await asyncio.sleep(0)
+        for site in runner.sites:
+            await site.stop()
+        busy = set(self._in_flight.values())
+        for connection in runner.server.connections if runner.server else ():
+            if connection not in busy:
+                connection.force_close()
+        if self._in_flight:
+            await asyncio.wait(self._in_flight, timeout=grace_s)
+        self._is_over = True
+        for task in self._in_flight:
+            task.cancel()
+        if self._in_flight:
+            await asyncio.wait(self._in_flight, timeout=_CUT_S)
         await runner.cleanup()
 
+    # -- one request --------------------------------------------------------------------------
+
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        path = request.rel_url.raw_path
-        if path.casefold().startswith(WEBHOOK_PATH):
-            return await self._manage(request, path[len(WEBHOOK_PATH) :])
-        found = self._routes.match(request.method, path)
-        if found is None:
-            return web.Response(status=200 if path == "/" and request.method == "GET" else 404)
-        body = await _read(request)
-        if body is None:
-            return web.Response(status=413)
-        bound = HttpRequest(
-            method=request.method,
-            url=_url(request),
-            headers=_headers(request),
-            params={key: value for key, value in _query(request).items() if value},
-            route_params=found.params,
-            body_type="bytes",
-            body=body,
-        )
+        task = asyncio.current_task()
+        if task is not None:
+            self._in_flight[task] = request.protocol
+            task.add_done_callback(self._ended)
+        headers: Mapping[str, str] = {}
         try:
-            return await found.target(bound)
+            received = receive(request, self._scheme, self._authority)
+            headers = received.headers
+            response = await self._answer(request, received)
+        except RefusedError as refused:
+            response = web.Response(status=refused.status, text=refused.text)
+            response.force_close()
+        except asyncio.CancelledError:
+            if not self._is_over:
+                raise
+            response = web.Response(status=503)
+        except Exception:  # noqa: BLE001  the top of a request: the next one must be served
+            _log.exception("request_failed")
+            response = web.Response(status=500)
+        if self._is_stopping:
+            response.force_close()
+        for name, value in self._access.cors.answer(headers).items():
+            response.headers.setdefault(name, value)
+        for name, value in self._custom_headers.items():
+            response.headers.setdefault(name, value)
+        return response
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._in_flight.pop(task, None)
+
+    async def _answer(self, request: web.BaseRequest, received: Received) -> web.Response:
+        if self._is_over:
+            return web.Response(status=503)
+        cors, method = self._access.cors, received.method
+        first = fold(received.parts[0]) if received.parts else ""
+        if first in {_ADMIN, _WEBHOOK[0]}:
+            return await self._answer_api(request, received)
+        if cors.is_preflight(method, received.headers):
+            return web.Response(status=204, headers=cors.preflight(received.headers))
+        found = self._routes.match(method, received.parts)
+        if found is None:
+            if not received.parts and method in {"GET", "HEAD"}:
+                return web.Response(text=_WELCOME, content_type="text/html")
+            return web.Response(status=404)
+        function = found.target
+        if not self._access.opens(function.level, function.name, _presented(received)):
+            return web.Response(status=401)
+        body = await read_body(request)
+        try:
+            return await function.answer(received.for_function(found.params, body))
         except FunctionFailedError:
             return web.Response(status=500)
 
-    async def _manage(self, request: web.BaseRequest, path: str) -> web.Response:
-        refusal = self._refuse(request)
+    async def _answer_api(self, request: web.BaseRequest, received: Received) -> web.Response:
+        refusal = self._access.refusal(received.headers)
         if refusal is not None:
             return web.Response(status=403, text=refusal)
-        body = await _read(request)
-        if body is None:
-            return web.Response(status=413)
-        answer = await self._management.answer(
-            ApiRequest(
-                method=request.method,
-                parts=tuple(unquote(part) for part in split_path(path) if part),
-                query={key.casefold(): value for key, value in _query(request).items()},
-                headers=_headers(request),
-                body=body,
-                url=_url(request),
-            )
-        )
-        kind = None if answer.body is None else "application/json"
+        cors = self._access.cors
+        if cors.is_preflight(received.method, received.headers):
+            return web.Response(status=204, headers=cors.preflight(received.headers))
+        names = tuple(fold(part) for part in received.parts if part)
+        if names[0] == _ADMIN:
+            api, depth, level, key = self._admin, 1, "ADMIN", ""
+        elif names[: len(_WEBHOOK)] == _WEBHOOK:
+            api, depth, level, key = self._management, len(_WEBHOOK), "SYSTEM", DURABLE_EXTENSION
+        else:
+            return web.Response(status=404)
+        if not self._access.opens(level, key, _presented(received)):
+            return web.Response(status=401)
+        if api is None:
+            return web.Response(status=404)
+        answer = await api.answer(received.for_api(depth, await read_body(request)))
         return web.Response(
-            status=answer.status, text=answer.body, content_type=kind, headers=answer.headers
+            status=answer.status,
+            text=answer.body,
+            content_type=None if answer.body is None else _JSON,
+            headers=answer.headers,
         )
 
-    def _refuse(self, request: web.BaseRequest) -> str | None:
-        """Why a management request is refused: browsers must not reach it from other sites.
 
-        The name in Host is checked because a hostile page can let its own name point to this
-        machine; the browser then takes our answers for its own (DNS rebinding).
-        """
-        host = urlsplit(f"//{request.headers.get('Host', '')}")
-        name = (host.hostname or "").casefold()
-        if not is_loopback(name) and name not in self._hosts:
-            return f"Host '{name}' is not served here. Use localhost, or start with --address."
-        origin = request.headers.get("Origin")
-        if origin is not None and urlsplit(origin).netloc.casefold() != host.netloc.casefold():
-            return f"Requests from {origin} are refused here."
-        return None
+def _presented(received: Received) -> str | None:
+    return received.headers.get(KEY_HEADER) or received.query.get(KEY_PARAMETER)
 
 
 def _request(*args: Any) -> web.BaseRequest:
     # aiohttp's server passes all but the loop, and runs on the present one.
     message, payload, protocol, writer, task = args
-    loop = asyncio.get_running_loop()
-    return web.BaseRequest(
-        message, payload, protocol, writer, task, loop, client_max_size=MAX_BODY_BYTES
-    )
-
-
-async def _read(request: web.BaseRequest) -> bytes | None:
-    """The whole body; None where it is longer than allowed."""
-    if (request.content_length or 0) > MAX_BODY_BYTES:
-        return None
-    try:
-        return await request.read()
-    except web.HTTPRequestEntityTooLarge:
-        return None
-
-
-def _url(request: web.BaseRequest) -> str:
-    return f"{request.scheme}://{request.host}{request.raw_path}"
-
-
-def _headers(request: web.BaseRequest) -> dict[str, str]:
-    headers: dict[str, str] = {}
-    for name, value in request.headers.items():
-        key = name.lower()
-        headers[key] = f"{headers[key]},{value}" if key in headers else value
-    return headers
-
-
-def _query(request: web.BaseRequest) -> dict[str, str]:
-    """Parameters by name; several values of one name are joined by commas, as .NET does."""
-    text = request.rel_url.raw_query_string
-    query: dict[str, str] = {}
-    for key, value in parse_qsl(text, keep_blank_values=True) if text else ():
-        query[key] = f"{query[key]},{value}" if key in query else value
-    return query
-
-
-def encode(result: Any) -> web.Response:
-    """What a function returned, as the Functions host sends it.
-
-    Raises:
-        TypeError: it is nothing that Azure sends either.
-    """
-    if result is None:
-        return web.Response(status=204)
-    try:
-        datum = HttpResponseConverter.encode(result, expected_type=None)
-    except NotImplementedError:
-        raise TypeError(
-            f"An HTTP function returns a str or an azure.functions.HttpResponse, not"
-            f" {type(result).__name__}; for JSON, HttpResponse(json.dumps(...),"
-            " mimetype='application/json')."
-        ) from None
-    if datum.type == "string":
-        return web.Response(text=datum.value)
-    parts: Mapping[str, Any] = datum.value
-    headers: CIMultiDict[str] = CIMultiDict()
-    for name, value in parts["headers"].items():
-        if name.lower() not in _CONNECTION_HEADERS:
-            headers.add(name, value.value)
-    for cookie in parts["cookies"] or ():
-        for morsel in cookie.values():
-            headers.add("Set-Cookie", morsel.OutputString())
-    return web.Response(
-        status=int(parts["status_code"].value), body=parts["body"].value, headers=headers
-    )
+    return web.BaseRequest(message, payload, protocol, writer, task, asyncio.get_running_loop())
