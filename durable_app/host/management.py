@@ -136,7 +136,7 @@ class ManagementApi:
         text = json_text(request)
         timeout_s = wait_s(request)
         started = await self._client.start_encoded(
-            name, ids[0] if ids else None, text, request.query.get("version")
+            name, ids[0] if ids else None, text, request.query.get("version") or None
         )
         return await self._started(request, started, timeout_s)
 
