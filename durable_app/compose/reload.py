@@ -1,0 +1,79 @@
+"""Loads the app again while everything else goes on."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from typing import TYPE_CHECKING
+
+from durable_app.errors import DurableError
+from durable_app.host.console import Level
+from durable_app.host.watch import SETTINGS_FILES, saved_files
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from pathlib import Path
+
+    from durable_app.host.console import Console
+    from durable_app.host.roster import HostedApp
+
+
+class Reloader:
+    """Brings a new load of the app to work, or keeps the present one where it is broken.
+
+    Args:
+        folder: the app's.
+        load: imports the app; called on a thread, since imports may take their time.
+        replace: lets a load of the app take over.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        load: Callable[[], HostedApp],
+        replace: Callable[[HostedApp], Awaitable[None]],
+        console: Console,
+    ) -> None:
+        self._folder = folder
+        self._load = load
+        self._replace = replace
+        self._console = console
+        self._busy = asyncio.Lock()
+
+    async def reload(self) -> bool:
+        """Load the app again; False where it is broken, which is shown, and nothing changes."""
+        async with self._busy:
+            try:
+                app = await asyncio.to_thread(self._load)
+                await self._replace(app)
+            except DurableError as error:
+                self._console.line(f"{error}", Level.ERROR)
+                self._console.always(
+                    "The app was not loaded again: mend it and save. Until then the one before"
+                    " goes on.",
+                    Level.ERROR,
+                )
+                return False
+            self._console.always("The app was loaded again. Instances in flight go on with it.")
+            return True
+
+    async def watch(self, stop: asyncio.Event) -> None:
+        """Reload after each change of the app's files, until ``stop`` is set.
+
+        Raises:
+            ConfigError: the package that watches is not installed.
+        """
+        # The time of a cached .pyc has a resolution of a second: two saves within it look the same.
+        sys.dont_write_bytecode = True
+        async for files in saved_files(self._folder, stop):
+            code = [path for path in files if path.name not in SETTINGS_FILES]
+            names = ", ".join(str(path.relative_to(self._folder)) for path in files)
+            if len(code) < len(files):
+                self._console.always(
+                    f"Saved: {names}. Settings are read at the start: stop the host and start it"
+                    " again to apply them.",
+                    Level.WARNING,
+                )
+            if code:
+                self._console.always(f"Saved: {names}. Loading the app again.")
+                await self.reload()
