@@ -18,11 +18,18 @@ if TYPE_CHECKING:
 
 
 class _Verb(NamedTuple):
-    """A command: the module with a function of the command's name, and one line about it."""
+    """A command.
+
+    Attributes:
+        module: below ``durable_app.cli``; its function of that name takes the arguments.
+        summary: one line about it.
+        actions: what we know of it; the Core Tools get the rest. Empty for all.
+    """
 
     module: str
     function: str
     summary: str
+    actions: tuple[str, ...] = ()
 
 
 _VERBS: Final = {
@@ -30,8 +37,13 @@ _VERBS: Final = {
     "durable": _Verb("durable", "durable", "Start, query and steer orchestrations."),
     "init": _Verb("init", "init", "Create an app in a folder."),
     "new": _Verb("new", "new", "Add functions from a template (also: func function new)."),
-    "templates": _Verb("new", "templates", "list: the templates of func new."),
-    "settings": _Verb("settings", "settings", "list, add, delete: local.settings.json."),
+    "templates": _Verb("new", "templates", "list: the templates of func new.", ("list",)),
+    "settings": _Verb(
+        "settings",
+        "settings",
+        "list, add, delete: values of local.settings.json.",
+        ("list", "add", "delete"),
+    ),
     "pack": _Verb("pack", "pack", "Zip the app for deployment."),
 }
 # Spellings of Core Tools: a context before the verb.
@@ -92,7 +104,14 @@ def _verb(rest: list[str]) -> tuple[str | None, int]:
     for key, words in (((rest[0], second), 2), ((rest[0], None), 1)):
         if key in _CONTEXTS:
             return _CONTEXTS[key], words
-    return (rest[0], 1) if rest[0] in _VERBS else (None, 0)
+    verb = _VERBS.get(rest[0])
+    if verb is None or (verb.actions and not _is_action(second, verb.actions)):
+        return None, 0
+    return rest[0], 1
+
+
+def _is_action(word: str | None, known: tuple[str, ...]) -> bool:
+    return word is None or word.startswith("-") or word in known
 
 
 def _help(before: list[str], topic: list[str]) -> int:
