@@ -7,9 +7,9 @@ its completion, and the scheduling event is left out. Bookkeeping of the engine 
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from durable_app.payload import from_text
+from durable_app.payload import from_text, to_text
 from durable_app.protocol import (
     ContinueAsNew,
     Event,
@@ -36,7 +36,7 @@ from durable_app.protocol import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
 _Fields = dict[str, Any]
 _Schedule = TaskScheduled | SubOrchestrationInstanceCreated
@@ -53,6 +53,12 @@ _RESOLUTIONS: Final = (
 )
 
 
+class _Json(NamedTuple):
+    """A payload that stays the JSON text that it is."""
+
+    text: str
+
+
 def project(
     events: Iterable[HistoryEvent], *, show_input: bool = False, show_output: bool = False
 ) -> list[dict[str, Any]]:
@@ -62,27 +68,66 @@ def project(
         show_input: include the inputs of the instance and of its tasks, as JSON text.
         show_output: include results, decoded.
     """
+    return _entries(events, _View(from_text, show_input=show_input, show_output=show_output))
+
+
+def project_text(
+    events: Iterable[HistoryEvent], *, show_input: bool = False, show_output: bool = False
+) -> str:
+    """As :func:`project`, but JSON text: results that no reader here would take show too."""
+    view = _View(lambda text: _Json(text or "null"), show_input=show_input, show_output=show_output)
+    entries = (
+        ",".join(f'"{key}":{_json(value)}' for key, value in entry.items())
+        for entry in _entries(events, view)
+    )
+    return f"[{','.join(f'{{{entry}}}' for entry in entries)}]"
+
+
+def _json(value: Any) -> str:
+    return value.text if isinstance(value, _Json) else to_text(value)
+
+
+def _entries(events: Iterable[HistoryEvent], view: _View) -> list[_Fields]:
     history = list(events)
-    view = _View(show_input=show_input, show_output=show_output)
-    scheduled = {event.event_id: event for event in history if isinstance(event, _SCHEDULES)}
-    done = {event.task_scheduled_id for event in history if isinstance(event, _RESOLUTIONS)}
+    schedules = _schedules(history)
+    finished = {index for index, _ in schedules.values()}
     entries = []
-    for event in history:
-        if isinstance(event, _HIDDEN):
-            continue
-        if isinstance(event, _SCHEDULES) and event.event_id in done:
+    for index, event in enumerate(history):
+        if isinstance(event, _HIDDEN) or index in finished:
             continue
         fields = view.fields(event)
-        if isinstance(event, _RESOLUTIONS):
-            fields |= view.schedule(scheduled.get(event.task_scheduled_id))
+        if index in schedules:
+            fields |= view.schedule(schedules[index][1])
         entries.append({"EventType": type(event).__name__, "Timestamp": _time(event), **fields})
     return entries
+
+
+def _schedules(history: Sequence[HistoryEvent]) -> dict[int, tuple[int, _Schedule]]:
+    """Per index of a resolution what scheduled it and its index, where that is known.
+
+    An id names the latest schedule that has it: the attempts of a retry may share one.
+    """
+    unresolved: dict[int, tuple[int, _Schedule]] = {}
+    found: dict[int, tuple[int, _Schedule]] = {}
+    for index, event in enumerate(history):
+        if isinstance(event, _SCHEDULES):
+            unresolved[event.event_id] = index, event
+        elif isinstance(event, _RESOLUTIONS) and event.task_scheduled_id in unresolved:
+            found[index] = unresolved.pop(event.task_scheduled_id)
+    return found
 
 
 class _View:
     """Which payloads are shown, and the fields of each kind of event."""
 
-    def __init__(self, *, show_input: bool, show_output: bool) -> None:
+    def __init__(
+        self,
+        decode: Callable[[str | None], Any],
+        *,
+        show_input: bool,
+        show_output: bool,
+    ) -> None:
+        self._decode = decode
         self._show_input = show_input
         self._show_output = show_output
         self._fields: Mapping[type[Event], Callable[[Any], _Fields]] = {
@@ -110,12 +155,13 @@ class _View:
         known = self._fields.get(type(event))
         return {} if known is None else known(event)
 
-    def schedule(self, event: _Schedule | None) -> _Fields:
+    def schedule(self, event: _Schedule) -> _Fields:
         """What a resolution takes over from the event that scheduled it."""
-        if event is None:
-            return {}
-        fields: _Fields = {"ScheduledTime": _time(event), "FunctionName": event.name}
-        return fields | self._input(event.input)
+        return {
+            "ScheduledTime": _time(event),
+            "FunctionName": event.name,
+            **self._input(event.input),
+        }
 
     def _input(self, text: str | None) -> _Fields:
         return {"Input": text} if self._show_input else {}
@@ -124,7 +170,13 @@ class _View:
         return {"Input": event.input}
 
     def _started(self, event: ExecutionStarted) -> _Fields:
-        return {"FunctionName": event.name, **self._input(event.input)}
+        start_at = event.scheduled_start
+        return {
+            "FunctionName": event.name,
+            "Correlation": None,
+            "ScheduledStartTime": None if start_at is None else format_time(start_at),
+            **self._input(event.input),
+        }
 
     def _completed(self, event: ExecutionCompleted) -> _Fields:
         fields: _Fields = {"OrchestrationStatus": event.status.title}
@@ -133,7 +185,7 @@ class _View:
         return fields | self._output(event.result)
 
     def _output(self, text: str | None) -> _Fields:
-        return {"Result": from_text(text)} if self._show_output else {}
+        return {"Result": self._decode(text)} if self._show_output else {}
 
     def _task_scheduled(self, event: TaskScheduled) -> _Fields:
         return {"Name": event.name, **self._input(event.input)}

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from durable_app.client.forwarded import public_origin
-from durable_app.client.history_view import project
+from durable_app.client.history_view import project_text
 from durable_app.errors import (
     DurableError,
     InstanceNotFoundError,
@@ -163,9 +163,9 @@ class ManagementApi:
 
     async def _shown(self, request: ApiRequest, state: OrchestrationState) -> Answer:
         show_input = flag(request, "showinput", default=True)
-        history = None
+        history = "null"
         if flag(request, "showhistory", default=False):
-            history = project(
+            history = project_text(
                 await self._orchestrations.history(state.instance_id) or (),
                 show_input=show_input,
                 show_output=flag(request, "showhistoryoutput", default=False),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from durable_app.client.status import output_of
 from durable_app.errors import InstanceExistsError
@@ -25,12 +25,15 @@ _WENT_WRONG: Final = "Something went wrong while processing your request"
 
 
 def status_text(
-    state: OrchestrationState, *, show_input: bool = True, history: list[Any] | None = None
+    state: OrchestrationState, *, show_input: bool = True, history: str = "null"
 ) -> str:
     """Status of an instance as JSON text, in the shape of the management API.
 
     Payloads are JSON text already and are shown as they are: one that a reader here would refuse
     must not hide all the others of a list.
+
+    Args:
+        history: JSON text of its events.
     """
     fields = {
         "name": to_text(state.name),
@@ -41,7 +44,7 @@ def status_text(
         "output": output_text(state),
         "createdTime": to_text(_seconds(state.created_at)),
         "lastUpdatedTime": to_text(_seconds(state.last_updated_at)),
-        "historyEvents": to_text(history),
+        "historyEvents": history,
     }
     return "{" + ",".join(f'"{key}":{text}' for key, text in fields.items()) + "}"
 

@@ -1,10 +1,11 @@
 """History as the status API shows it."""
 
+import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from durable_app.client.history_view import project
+from durable_app.client.history_view import project, project_text
 from durable_app.protocol import (
     ContinueAsNew,
     EventRaised,
@@ -21,6 +22,7 @@ from durable_app.protocol import (
     SubOrchestrationInstanceCreated,
     SubOrchestrationInstanceFailed,
     TaskCompleted,
+    TaskFailed,
     TaskScheduled,
     TimerCreated,
     TimerFired,
@@ -90,6 +92,51 @@ def test_payloads_show_only_when_asked_for():
     assert (shown[3]["Input"], shown[3]["Result"]) == ("2", {"x": 1})
     assert shown[8]["Result"] == [1]
     assert all("Result" not in entry for entry in project(HISTORY))
+
+
+def test_the_text_is_the_same():
+    for shown in (True, False):
+        text = project_text(HISTORY, show_input=shown, show_output=shown)
+        assert json.loads(text) == project(HISTORY, show_input=shown, show_output=shown)
+    assert project_text([]) == "[]"
+
+
+def test_the_text_shows_results_that_are_too_deep_to_be_read():
+    deep = "[" * 5_000 + "]" * 5_000
+    text = project_text([TaskCompleted(timestamp=T0, result=deep)], show_output=True)
+    assert text.endswith(f'"Result":{deep}}}]')
+
+
+def test_attempts_that_share_an_id_are_told_apart():
+    history: list[HistoryEvent] = [
+        TaskScheduled(1, at(0), name="a", input="1"),
+        TaskFailed(timestamp=at(1), task_scheduled_id=1),
+        TaskScheduled(1, at(2), name="a", input="2"),
+        TaskCompleted(timestamp=at(3), task_scheduled_id=1),
+        TaskScheduled(1, at(4), name="a", input="3"),
+    ]
+    entries = project(history, show_input=True)
+    assert [(e["EventType"], e["Input"]) for e in entries] == [
+        ("TaskFailed", "1"),
+        ("TaskCompleted", "2"),
+        ("TaskScheduled", "3"),
+    ]
+    assert entries[1]["ScheduledTime"] == "2026-01-02T03:04:07.000000Z"
+
+
+def test_the_start_of_an_instance():
+    start = ExecutionStarted(timestamp=T0, name="chain", version="1", tags={"a": "b"})
+    assert project([start]) == [
+        {
+            "EventType": "ExecutionStarted",
+            "Timestamp": "2026-01-02T03:04:05.000000Z",
+            "FunctionName": "chain",
+            "Correlation": None,
+            "ScheduledStartTime": None,
+        }
+    ]
+    later = project([ExecutionStarted(timestamp=T0, name="chain", scheduled_start=at(60))])
+    assert later[0]["ScheduledStartTime"] == "2026-01-02T03:05:05.000000Z"
 
 
 def test_a_failure_shows_its_causes():
