@@ -6,22 +6,47 @@ import traceback
 from pathlib import Path
 from typing import Final
 
-_OURS: Final = str(Path(__file__).resolve().parent.parent)
-_HIDDEN_PARTS: Final = ("<frozen importlib", f"importlib{'/'}__init__.py")
+import azure.functions
+
+_HIDDEN: Final = (
+    f"{Path(__file__).resolve().parent.parent.as_posix()}/",
+    f"{Path(azure.functions.__file__).resolve().parent.as_posix()}/",
+    "<frozen importlib",
+)
+_IMPORT_MACHINERY: Final = "importlib/__init__.py"
 
 
 def user_traceback(error: BaseException) -> str:
-    """Formatted traceback without frames of this package and of the import machinery.
+    """Formatted traceback without frames of this package, of azure-functions and of imports.
 
-    If there are no others, the result is the error's own lines only (a syntax error has its place
-    in them).
+    What the app called wrongly is thereby shown at the app's own line, the last one. Causes,
+    contexts and the members of groups are treated alike; an error that only the host saw on the
+    way is left out. Where no frame is the app's, the result is the error's own lines only (a
+    syntax error has its place in them). Never raises.
     """
-    shown = traceback.TracebackException.from_exception(error)
-    link: traceback.TracebackException | None = shown
-    while link is not None:
-        link.stack = _without_host(link.stack)
-        link = link.__cause__ or link.__context__
-    return "".join(shown.format()).rstrip("\n")
+    try:
+        shown = traceback.TracebackException.from_exception(error, compact=True)
+        _trim(shown)
+        return "".join(shown.format()).rstrip("\n")
+    except Exception:  # noqa: BLE001  formatting asks the app's classes for their text
+        return type(error).__name__
+
+
+def _trim(shown: traceback.TracebackException) -> None:
+    """Without the host's frames, in the error and in all that it is linked with."""
+    to_do = [shown]
+    while to_do:
+        one = to_do.pop()
+        one.stack = _without_host(one.stack)
+        if one.__context__ is not None and _is_hosts_own(one.__context__):
+            one.__context__ = None
+        links = (one.__cause__, one.__context__, *(one.exceptions or ()))
+        to_do.extend(link for link in links if link is not None)
+
+
+def _is_hosts_own(shown: traceback.TracebackException) -> bool:
+    """Whether an error was raised and handled in the host, so that it says nothing to the app."""
+    return bool(shown.stack) and all(_is_host(frame.filename) for frame in shown.stack)
 
 
 def _without_host(stack: traceback.StackSummary) -> traceback.StackSummary:
@@ -30,4 +55,5 @@ def _without_host(stack: traceback.StackSummary) -> traceback.StackSummary:
 
 
 def _is_host(filename: str) -> bool:
-    return filename.startswith((_OURS, _HIDDEN_PARTS[0])) or filename.endswith(_HIDDEN_PARTS[1])
+    plain = filename.replace("\\", "/")
+    return plain.startswith(_HIDDEN) or plain.endswith(_IMPORT_MACHINERY)
