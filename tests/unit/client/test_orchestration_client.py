@@ -1,18 +1,14 @@
-"""The client on a real hub in memory. No worker runs: what is started stays pending."""
+"""The methods of 1.x on a real hub in memory."""
 
-import asyncio
 import json
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 from azure.functions import HttpRequest
 
-from durable_app.client.connection import Connection
-from durable_app.client.management import ManagementUrls
-from durable_app.client.orchestration_client import REPLACEABLE, DurableOrchestrationClient
+import durable_app as df
+from durable_app.client.orchestration_client import REPLACEABLE
 from durable_app.client.status import OrchestrationRuntimeStatus
-from durable_app.client.sync_client import SyncDurableOrchestrationClient
 from durable_app.clock import SystemClock
 from durable_app.errors import (
     DefinitionError,
@@ -20,27 +16,9 @@ from durable_app.errors import (
     InstanceNotFoundError,
     WrongStatusError,
 )
-from durable_app.scheduler.service import TaskHub
-from durable_app.scheduler.state import HubOptions
-from durable_app.storage.memory import MemoryStore
+from tests.unit.client.rig import with_client
 
 REQUEST = HttpRequest("POST", "http://my.example:1/api/start", body=b"")
-
-
-def with_client(conversation, **options):
-    """Run ``conversation(client)`` on a fresh hub."""
-
-    async def main():
-        hub = TaskHub(MemoryStore("h"), HubOptions(name="h"), SystemClock())
-        hub.open()
-        try:
-            urls = ManagementUrls("http://localhost:7071", "h")
-            connection = Connection(hub, urls, "h", asyncio.get_running_loop(), **options)
-            return await conversation(DurableOrchestrationClient(connection))
-        finally:
-            await hub.stop()
-
-    return asyncio.run(main())
 
 
 def test_a_started_instance_has_a_status():
@@ -182,30 +160,53 @@ def test_the_check_status_response():
     assert late.get_body() == response.get_body()
 
 
-def test_the_sync_client_waits_on_another_thread():
-    async def conversation(client):
-        sync = SyncDurableOrchestrationClient(client._connection)
-
-        def in_thread():
-            instance_id = sync.start_new("f", client_input=[1])
-            return sync.get_status(instance_id, show_input=True).input_, sync.task_hub_name
-
-        with pytest.raises(RuntimeError, match="would block the event loop"):
-            sync.start_new("f")
-        return await asyncio.to_thread(in_thread)
-
-    assert with_client(conversation) == ([1], "h")
-
-
 def test_a_method_that_the_client_lacks_is_named():
     async def conversation(client):
-        blocking = SyncDurableOrchestrationClient(client._connection)
-        each: Any
-        for each in (client, blocking):
-            with pytest.raises(AttributeError, match=r"The client .* 'signal_entity': not in this"):
-                each.signal_entity  # noqa: B018  the access is the test
+        with pytest.raises(AttributeError, match=r"The client .* 'signal_entity': not in this"):
+            client.signal_entity  # noqa: B018  the access is the test
 
     with_client(conversation)
+
+
+def test_an_orchestrator_can_be_given_as_the_decorated_function():
+    app = df.DFApp()
+
+    @app.orchestration_trigger(context_name="context", orchestration="Chain")
+    def chain(context):
+        return 1
+
+    def plain(context):
+        return 1
+
+    async def conversation(client):
+        return [
+            (await client.get_status(await client.start_new(each))).name for each in (chain, plain)
+        ]
+
+    assert with_client(conversation) == ["Chain", "plain"]
+
+
+def test_the_known_orchestrators_are_asked_for_at_each_start():
+    known = {"old"}
+
+    async def conversation(client):
+        await client.start_new("old")
+        known.clear()
+        known.add("new")
+        with pytest.raises(DefinitionError, match="'old' doesn't exist"):
+            await client.start_new("old")
+        return await client.start_new("new", "i")
+
+    assert with_client(conversation, orchestrators=lambda: known) == "i"
+
+
+def test_the_default_version_is_for_starts_without_one():
+    async def conversation(client):
+        await client.start_new("f", "a")
+        await client.start_new("f", "b", version="2")
+        return [(await client.get_orchestration_state(each)).version for each in "ab"]
+
+    assert with_client(conversation, default_version="1") == ["1", "2"]
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Status objects."""
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import pytest
@@ -11,6 +12,7 @@ from durable_app.client.status import (
     output_of,
     parse_status,
 )
+from durable_app.errors import PayloadError
 from durable_app.protocol import FailureDetails, OrchestrationState, OrchestrationStatus
 
 CREATED = datetime(2026, 1, 2, 3, 4, 5, 678000, tzinfo=UTC)
@@ -115,3 +117,23 @@ def test_a_purge_result_keeps_what_a_newer_host_adds():
     result = PurgeHistoryResult.from_json({"instancesDeleted": 2, "isComplete": True})
     assert result.instances_deleted == 2
     assert vars(result)["isComplete"] is True
+
+
+@dataclass
+class Order:
+    """An order."""
+
+    lines: int
+
+
+def test_payloads_are_read_as_a_type_on_demand():
+    status = DurableOrchestrationStatus.from_state(
+        state(input='{"lines": 1}', output='{"lines": 2}', custom_status="[0]")
+    )
+    assert status.get_input(Order) == Order(1)
+    assert status.get_output(Order) == Order(2)
+    assert status.get_custom_status(list[bool | int]) == [0]
+    assert status.get_output() == {"lines": 2}
+    assert DurableOrchestrationStatus().get_input(Order) is None
+    with pytest.raises(PayloadError):
+        status.get_custom_status(Order)
