@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from durable_app.client.forwarded import public_origin
+from durable_app.errors import DurableError, StoreUnavailableError
 from durable_app.host.admin_keys import KeyRoutes
 from durable_app.host.exchange import Answer, ApiRequest
 from durable_app.host.function_detail import detail
@@ -31,6 +32,10 @@ _log = logging.getLogger(__name__)
 
 #: Version of the Functions host whose behaviour this one has; tools look at its first number.
 RUNTIME_VERSION: Final = "4.0.0.0"
+_NOT_LOADED: Final = Answer(
+    500, json.dumps({"Message": "The app is broken; the console says why. The one before goes on."})
+)
+_RETRY_S: Final = "5"
 _OK: Final = Answer(200)
 _ACCEPTED: Final = Answer(202)
 _NOT_FOUND: Final = Answer(404)
@@ -49,8 +54,8 @@ _LEVELS: Final[Mapping[str, int]] = {
 
 #: Runs a function with a text in place of its trigger's value, and returns when it has ended.
 Trigger = Callable[["HostedFunction", str], Awaitable[None]]
-#: Loads the app again.
-Restart = Callable[[], Awaitable[None]]
+#: Loads the app again; False where it is broken, and the one before goes on.
+Restart = Callable[[], Awaitable[bool]]
 
 
 class HostFacts(NamedTuple):
@@ -124,7 +129,15 @@ class AdminApi:
         }
 
     async def answer(self, request: ApiRequest) -> Answer:
-        """Answer one request."""
+        """Answer one request; errors of the host become codes."""
+        try:
+            return await self._route(request)
+        except StoreUnavailableError as error:
+            return Answer(503, json.dumps({"Message": str(error)}), {"Retry-After": _RETRY_S})
+        except DurableError as error:
+            return Answer(500, json.dumps({"Message": str(error)}))
+
+    async def _route(self, request: ApiRequest) -> Answer:
         path = tuple(part.casefold() for part in request.parts)
         route = self._routes.get((request.method, path))
         if route is not None:
@@ -172,8 +185,7 @@ class AdminApi:
         return _json(dict(self._facts.config))
 
     async def _reload(self, _request: ApiRequest) -> Answer:
-        await self._restart()
-        return _OK
+        return _OK if await self._restart() else _NOT_LOADED
 
     # -- functions ------------------------------------------------------------------------------
 

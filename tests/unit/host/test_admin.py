@@ -10,6 +10,7 @@ from typing import Any
 import azure.functions as func
 import pytest
 
+from durable_app.errors import DefinitionError
 from durable_app.functions.app import DFApp
 from durable_app.functions.index import index_app
 from durable_app.host.admin import AdminApi, HostFacts
@@ -77,10 +78,12 @@ class Rig:
         self.clock = VirtualClock()
         self.triggered = []
         self.restarts = 0
+        self.loads = True
         self.error = None
         self.go = asyncio.Event()
         self.go.set()
-        self.keys = Keys(HostState(None))
+        self.state = HostState(None)
+        self.keys = Keys(self.state)
         about = HostFacts("machine", "1.2.3", Path("/app"), **facts)
         self.api = AdminApi(
             hosted, about, self.keys, self.clock, trigger=self.trigger, restart=self.restart
@@ -94,6 +97,9 @@ class Rig:
 
     async def restart(self):
         self.restarts += 1
+        if self.error is not None:
+            raise self.error
+        return self.loads
 
     async def ask(self, line, body=b"", headers=None):
         method, _, path = line.partition(" ")
@@ -185,11 +191,22 @@ def test_processes_and_configuration():
     assert json.loads(config.body) == {"version": "2.0"}
 
 
-def test_a_restart_loads_the_app_again():
+@pytest.mark.parametrize(("loads", "status"), [(True, 200), (False, 500)])
+def test_a_restart_loads_the_app_again(loads, status):
     async def conversation(rig):
+        rig.loads = loads
         return (await rig.ask("POST host/restart")).status, rig.restarts
 
-    assert with_rig(conversation) == (200, 1)
+    assert with_rig(conversation) == (status, 1)
+
+
+def test_an_app_that_cannot_be_loaded_is_an_error_of_the_server():
+    async def conversation(rig):
+        rig.error = DefinitionError("function_app.py has no app.")
+        return await rig.ask("POST host/restart")
+
+    answer = with_rig(conversation)
+    assert (answer.status, "has no app" in answer.body) == (500, True)
 
 
 @pytest.mark.parametrize(
@@ -426,3 +443,12 @@ def test_a_key_needs_a_name_that_can_be_kept():
 
     answer = with_rig(conversation)
     assert (answer.status, "without slashes" in answer.body) == (400, True)
+
+
+def test_keys_that_cannot_be_kept_are_unavailable():
+    async def conversation(rig):
+        rig.state.close()
+        return await rig.ask("GET host/keys")
+
+    answer = with_rig(conversation)
+    assert (answer.status, answer.headers) == (503, {"Retry-After": "5"})
