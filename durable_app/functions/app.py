@@ -8,7 +8,7 @@ from azure.functions import AuthLevel, FunctionRegister
 
 from durable_app.errors import DefinitionError
 from durable_app.functions.blueprint import Blueprint
-from durable_app.functions.builder import builders_of
+from durable_app.functions.builder import builders_in, builders_of, check_functions
 
 if TYPE_CHECKING:
     from azure.functions.decorators.function_app import DecoratorApi, Function
@@ -58,13 +58,13 @@ class DFApp(Blueprint, FunctionRegister):
         """Check and return all functions; the same list each time.
 
         Raises:
-            DefinitionError: a name, a signature or a binding is wrong.
-            ValueError: azure-functions' own checks: a function without a trigger, two functions
-                of one name.
+            DefinitionError: a name, a signature or a binding is wrong, a function has no trigger,
+                or two have one name.
         """
         if self._functions is None:
             # azure-functions remembers the names of an earlier attempt and calls them duplicates.
             self.functions_bindings = None
+            check_functions(builders_in(self))
             self._functions = super().get_functions()
             self._close("the app was indexed")
         return self._functions

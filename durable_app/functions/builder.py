@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any, cast
 
-from azure.functions import FunctionRegister
+from azure.functions import FunctionRegister, get_binding_registry
 from azure.functions.decorators.function_app import DecoratorApi, Function, FunctionBuilder
 
 from durable_app.errors import DefinitionError
@@ -22,7 +22,7 @@ from durable_app.functions.names import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from azure.functions.decorators.core import AuthLevel
 
@@ -52,21 +52,10 @@ class DurableFunctionBuilder(FunctionBuilder):
         Raises:
             DefinitionError: the host or the worker would refuse the function.
         """
-        function = function_of(self)
-        handle = handle_of(function)
-        user_function = function if handle is None else handle.durable.function
-        check_function_name(function_name(self), user_function)
-        names = binding_names(self)
-        for name, count in Counter(names).items():
-            check_binding_name(name, user_function)
-            if count > 1:
-                raise definition_error(
-                    user_function,
-                    f"Multiple bindings with name '{name}' discovered. Binding names must be"
-                    " unique.",
-                )
+        check_builder(self)
+        handle = handle_of(function_of(self))
         if handle is not None:
-            fit(handle, names)
+            fit(handle, binding_names(self))
         return super().build(auth_level)
 
 
@@ -100,6 +89,66 @@ def function_name(builder: FunctionBuilder) -> str:
 def binding_names(builder: FunctionBuilder) -> list[str]:
     """Names of its bindings, the trigger's included, innermost decorator first."""
     return [binding.name for binding in _inside(builder).get_bindings()]
+
+
+def user_function_of(builder: FunctionBuilder) -> Callable[..., Any]:
+    """The user's function, behind a handle or not."""
+    function = function_of(builder)
+    handle = handle_of(function)
+    return function if handle is None else handle.durable.function
+
+
+def check_builder(builder: FunctionBuilder) -> None:
+    """Raise DefinitionError if Azure refuses a function for its names or for want of a trigger."""
+    user_function = user_function_of(builder)
+    name = function_name(builder)
+    check_function_name(name, user_function)
+    if _inside(builder).get_trigger() is None:
+        raise definition_error(
+            user_function,
+            f"Function {name} does not have a trigger. A valid function must have one and only one"
+            " trigger registered. Add one, such as @app.route or @app.activity_trigger.",
+        )
+    for binding, count in Counter(binding_names(builder)).items():
+        check_binding_name(binding, user_function)
+        if count > 1:
+            raise definition_error(
+                user_function,
+                f"Multiple bindings with name '{binding}' discovered. Binding names must be"
+                " unique.",
+            )
+
+
+def check_functions(builders: Iterable[FunctionBuilder]) -> None:
+    """Check every function of an app as :func:`check_builder` does, and that no two have one name.
+
+    Raises:
+        DefinitionError: Azure would refuse the app; with file and line of the function.
+    """
+    by_name: dict[str, FunctionBuilder] = {}
+    for builder in builders:
+        check_builder(builder)
+        name = function_name(builder)
+        # The host does not tell names apart by their letter case.
+        earlier = by_name.setdefault(name.casefold(), builder)
+        if earlier is not builder:
+            raise definition_error(
+                user_function_of(builder),
+                f"Function {name} does not have a unique function name. Please change"
+                " @app.function_name() or the function method name to be unique. The name is"
+                f" taken at {signatures.location(user_function_of(earlier))}.",
+            )
+
+
+def builders_in(app: FunctionRegister) -> list[FunctionBuilder]:
+    """Builders of all functions of an app, ours or azure-functions'."""
+    return list(app._function_builders)  # noqa: SLF001  see the module's first lines
+
+
+def converters() -> dict[str, type]:
+    """The live registry of azure-functions: converters by type of binding."""
+    registry: Any = get_binding_registry()  # type: ignore[no-untyped-call]  # upstream
+    return cast("dict[str, type]", registry._bindings)  # noqa: SLF001  see the module's first lines
 
 
 def builders_of(container: DecoratorApi) -> list[FunctionBuilder]:

@@ -6,13 +6,14 @@ import dataclasses
 import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final, Literal, cast
-from weakref import WeakKeyDictionary
 
 from durable_app.errors import DefinitionError
 from durable_app.functions import bindings, signatures
+from durable_app.functions.builder import builders_in, check_functions
 from durable_app.functions.facts import DurableFunction
 from durable_app.functions.handles import handle_of
 from durable_app.functions.names import definition_error, did_you_mean, quoted
+from durable_app.functions.worker_rules import check_callable
 
 if TYPE_CHECKING:
     from azure.functions import FunctionRegister
@@ -22,13 +23,8 @@ if TYPE_CHECKING:
 DurableKind = Literal["orchestration", "activity", "entity"]
 
 _HTTP_TRIGGER: Final = "httpTrigger"
-_DURABLE_BINDINGS: Final = frozenset(
-    {
-        bindings.ORCHESTRATION_TRIGGER,
-        bindings.ACTIVITY_TRIGGER,
-        bindings.ENTITY_TRIGGER,
-        bindings.DURABLE_CLIENT,
-    }
+_FUNCTION_TRIGGERS: Final = frozenset(
+    {bindings.ORCHESTRATION_TRIGGER, bindings.ACTIVITY_TRIGGER, bindings.ENTITY_TRIGGER}
 )
 _HOST_WORDS: Final[Mapping[DurableKind, str]] = {
     "orchestration": "orchestrator",
@@ -63,6 +59,18 @@ class FunctionFacts:
     handle: Callable[..., Any]
     durable: DurableFunction | None
     script_file: str
+
+    def with_bindings(self, bindings: tuple[dict[str, Any], ...]) -> FunctionFacts:
+        """The same function with other properties of its bindings."""
+        trigger = next(each for each in bindings if each["type"] == self.trigger_type)
+        is_http = self.trigger_type == _HTTP_TRIGGER
+        return dataclasses.replace(
+            self,
+            bindings=bindings,
+            route=trigger.get("route") if is_http else None,
+            methods=tuple(str(method).upper() for method in trigger.get("methods") or ()),
+            auth_level=trigger.get("authLevel") if is_http else None,
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,24 +116,38 @@ def unknown_function_text(kind: DurableKind, name: str, known: Iterable[str]) ->
     )
 
 
-_indexed: WeakKeyDictionary[FunctionRegister, AppIndex] = WeakKeyDictionary()
+_INDEX: Final = "__durable_index__"
+
+
+class ForeignDecoratorError(DefinitionError):
+    """A function was decorated by another durable package."""
 
 
 def index_app(app: FunctionRegister) -> AppIndex:
     """Read a ``DFApp`` or a ``FunctionApp``; later calls give the same index.
 
     Raises:
-        DefinitionError: the host would refuse a function, or it was decorated by another durable
-            package.
+        DefinitionError: Azure would refuse the app or a function of it.
+        ForeignDecoratorError: a function was decorated by another durable package.
         ValueError: azure-functions refuses the app.
     """
-    if app not in _indexed:
-        _indexed[app] = _read(app.get_functions())
-    return _indexed[app]
+    # Kept in the app itself: both are forgotten together.
+    found = vars(app).get(_INDEX)
+    if found is None:
+        check_functions(builders_in(app))
+        found = vars(app)[_INDEX] = index_of(
+            _function_facts(function) for function in app.get_functions()
+        )
+    return cast("AppIndex", found)
 
 
-def _read(functions: Iterable[Function]) -> AppIndex:
-    facts = tuple(_function_facts(function) for function in functions)
+def index_of(functions: Iterable[FunctionFacts]) -> AppIndex:
+    """The index of these functions alone, in this order.
+
+    Raises:
+        DefinitionError: two of them have the same durable name.
+    """
+    facts = tuple(functions)
     return AppIndex(
         functions=facts,
         orchestrations=_by_name(facts, "orchestration"),
@@ -155,25 +177,26 @@ def _function_facts(function: Function) -> FunctionFacts:
     raw = tuple(json.loads(text) for text in function.get_raw_bindings())
     trigger = cast("Trigger", function.get_trigger())
     name = cast("str", function.get_function_name())
-    trigger_binding = next(binding for binding in raw if binding["name"] == trigger.name)
+    trigger_type = next(binding for binding in raw if binding["name"] == trigger.name)["type"]
     callee = function.get_user_function()
     handle = handle_of(callee)
     durable = None if handle is None else handle.durable
-    if durable is None and any(binding["type"] in _DURABLE_BINDINGS for binding in raw):
-        raise DefinitionError(
-            f"Function {name} has a durable decorator that is not of"
+    if durable is None and any(binding["type"] in _FUNCTION_TRIGGERS for binding in raw):
+        raise ForeignDecoratorError(
+            f"{signatures.location(callee)}: Function {name} has a durable decorator that is not of"
             " durable_app; declare it on durable_app.DFApp or durable_app.Blueprint"
         )
-    is_http = trigger_binding["type"] == _HTTP_TRIGGER
-    return FunctionFacts(
+    check_callable(name, callee, callee if durable is None else durable.function, raw)
+    facts = FunctionFacts(
         name=name,
-        trigger_type=trigger_binding["type"],
-        bindings=raw,
-        route=trigger_binding.get("route") if is_http else None,
-        methods=tuple(str(method).upper() for method in trigger_binding.get("methods", ())),
-        auth_level=trigger_binding.get("authLevel") if is_http else None,
+        trigger_type=trigger_type,
+        bindings=(),
+        route=None,
+        methods=(),
+        auth_level=None,
         is_async=signatures.is_async(callee),
         handle=callee,
         durable=durable,
         script_file=function.function_script_file,
     )
+    return facts.with_bindings(raw)

@@ -1,96 +1,91 @@
-"""Finds the app: imports function_app.py and picks the one app object in it.
-
-The rules and most texts are those of the Python worker in Azure, so that what starts here is
-indexed there. What goes wrong in the app's own code is reported with its file and line.
-"""
+"""Loads an app: imports it, applies the app settings, and says which of its functions run."""
 
 from __future__ import annotations
 
-import importlib.util
-import re
-import sys
 from typing import TYPE_CHECKING, Final
 
-from azure.functions import FunctionRegister
-
-from durable_app.errors import DefinitionError
-from durable_app.functions.index import AppIndex, index_app
-from durable_app.host.tracebacks import user_traceback
+from durable_app.errors import ConfigError
+from durable_app.functions.index import index_of
+from durable_app.functions.names import did_you_mean, quoted
+from durable_app.host.app_modules import fresh_modules
+from durable_app.host.app_settings import UnresolvedSettingError, is_disabled, with_settings
+from durable_app.host.importer import import_app
+from durable_app.host.roster import HostedApp, HostedFunction
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
     from pathlib import Path
-    from types import ModuleType
 
-_FILE_NAME: Final = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9_\-]*\.py")
+    from durable_app.functions.index import FunctionFacts
+
+_HTTP_TRIGGER: Final = "httpTrigger"
+_ALL: Final = "all methods"
 
 
-def load_app(folder: Path, environ: Mapping[str, str]) -> AppIndex:
-    """Import the app of a folder and index its functions.
+def load_app(folder: Path, environ: Mapping[str, str], only: Collection[str] = ()) -> HostedApp:
+    """Import the app of a folder anew, and say which of its functions run.
 
-    The folder goes to the front of ``sys.path``: the app's own modules win over installed ones
-    of the same name. Importing runs the app's code.
+    May be called again, on any thread, for a folder whose files have changed: the app's own modules
+    are imported afresh. Where that fails, the modules of the load before are in place again.
+
+    Args:
+        environ: app settings.
+        only: names of the only functions that shall be known, in any case; empty for all.
 
     Raises:
         DefinitionError: there is no app, more than one, or its code is broken.
+        ConfigError: ``only`` names a function that the app has not got.
     """
-    name = environ.get("PYTHON_SCRIPT_FILE_NAME") or "function_app.py"
-    if _FILE_NAME.fullmatch(name) is None:
-        raise DefinitionError(
-            f"PYTHON_SCRIPT_FILE_NAME '{name}' is no valid file name: letters, digits, '_' and"
-            " '-', ending in '.py'."
+    with fresh_modules(folder):
+        imported = import_app(folder, environ)
+        declared = _chosen(imported.declared.functions, only)
+        functions = tuple(_hosted(facts, environ) for facts in declared)
+        running = [function.facts for function in functions if function.runs]
+        return HostedApp(
+            imported.script_file, functions, index_of(running), tuple(_shadowed_routes(running))
         )
-    path = folder / name
-    if not path.is_file():
-        raise DefinitionError(
-            f"There is no {name} in {folder}. Create one with `import durable_app as df` and"
-            " `app = df.DFApp()`, or name the app's folder with --script-root."
-        )
-    module = _import(path)
-    app = _find_app(module, name)
+
+
+def _chosen(
+    functions: tuple[FunctionFacts, ...], only: Collection[str]
+) -> tuple[FunctionFacts, ...]:
+    names = [function.name for function in functions]
+    known = {name.casefold() for name in names}
+    for wanted in only:
+        if wanted.casefold() not in known:
+            raise ConfigError(
+                f"Function '{wanted}', which --functions or \"functions\" of host.json names, does"
+                f" not exist.{did_you_mean(wanted, names)} The app has: {quoted(names) or 'none'}."
+            )
+    chosen = {wanted.casefold() for wanted in only} or known
+    return tuple(function for function in functions if function.name.casefold() in chosen)
+
+
+def _hosted(facts: FunctionFacts, environ: Mapping[str, str]) -> HostedFunction:
+    disabled = is_disabled(facts.name, environ)
     try:
-        return index_app(app)
-    except DefinitionError:
-        raise
-    except (ValueError, TypeError) as error:
-        raise DefinitionError(f"{name}: {type(error).__name__}: {error}") from error
+        resolved = facts.with_bindings(with_settings(facts.bindings, environ))
+    except UnresolvedSettingError as error:
+        text = f"The '{facts.name}' function is in error: {error}"
+        return HostedFunction(facts, disabled, text)
+    return HostedFunction(resolved, disabled)
 
 
-def _import(path: Path) -> ModuleType:
-    folder = str(path.parent)
-    if folder not in sys.path:
-        sys.path.insert(0, folder)
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    if spec is None or spec.loader is None:
-        raise DefinitionError(f"{path} cannot be imported as a Python module.")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[path.stem] = module
-    try:
-        spec.loader.exec_module(module)
-    except DefinitionError:
-        raise  # of a decorator: its message has the place already
-    except ModuleNotFoundError as error:
-        raise DefinitionError(
-            f"{user_traceback(error)}\nCannot find module '{error.name}'. Install it"
-            f" (pip install ...) and add it to {path.parent / 'requirements.txt'}."
-        ) from error
-    except (Exception, SystemExit) as error:
-        raise DefinitionError(f"{path.name} failed to load:\n{user_traceback(error)}") from error
-    return module
-
-
-def _find_app(module: ModuleType, name: str) -> FunctionRegister:
-    values = vars(module).values()
-    apps = {id(value): value for value in values if isinstance(value, FunctionRegister)}
-    if not apps:
-        raise DefinitionError(
-            f"Could not find top level function app instances in {name}. Write"
-            " `app = df.DFApp()` at the top level."
-        )
-    if len(apps) > 1:
-        raise DefinitionError(
-            "More than one FunctionApp or other top level function app instances are defined."
-            f" Keep one in {name}; make the others blueprints (df.Blueprint) and register them"
-            " with app.register_functions."
-        )
-    return next(iter(apps.values()))
+def _shadowed_routes(functions: Iterable[FunctionFacts]) -> Iterator[str]:
+    """A line per HTTP function that another one with the same route and methods hides."""
+    taken: dict[tuple[str, str], FunctionFacts] = {}
+    for function in functions:
+        if function.trigger_type != _HTTP_TRIGGER:
+            continue
+        route = (function.name if function.route is None else function.route).strip("/")
+        hidden: dict[str, list[str]] = {}
+        for method in function.methods or (_ALL,):
+            # Routes are matched without regard to case.
+            first = taken.setdefault((route.casefold(), method), function)
+            if first is not function:
+                hidden.setdefault(first.name, []).append(method)
+        for name, methods in hidden.items():
+            yield (
+                f"Functions '{name}' and '{function.name}' have the same route '{route}' for"
+                f" {', '.join(methods)} (its letter case does not count): '{name}' answers."
+            )

@@ -35,8 +35,10 @@ class HostedApp:
         script_file: name of the file, ``function_app.py`` unless a setting says otherwise.
         functions: all of them in the order of declaration.
         index: those that run; what the worker and the client know.
+        warnings: lines about what is likely not meant.
     """
 
     script_file: str
     functions: tuple[HostedFunction, ...]
     index: AppIndex
+    warnings: tuple[str, ...] = ()

@@ -101,7 +101,7 @@ def test_an_app_is_read_once(make):
 
 def test_functions_without_durable_decorators_are_listed():
     app = func.FunctionApp()
-    app.route("x")(greet)
+    app.route("x", trigger_arg_name="city")(greet)
     (function,) = index_app(app).functions
     assert function.durable is None
     assert function.handle is greet

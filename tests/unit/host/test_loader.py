@@ -33,7 +33,7 @@ def _imports() -> Iterator[None]:
 
 def test_the_functions_of_the_app_are_found(tmp_path: Path) -> None:
     (tmp_path / "function_app.py").write_text(APP)
-    assert [function.name for function in load_app(tmp_path, {}).functions] == ["greet"]
+    assert [function.facts.name for function in load_app(tmp_path, {}).functions] == ["greet"]
 
 
 def test_a_second_load_leaves_the_search_path_alone(tmp_path: Path) -> None:
