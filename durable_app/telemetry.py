@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from durable_app.protocol import TraceContext
+
 
 class InvocationObserver(Protocol):
     """Sees every invocation of a user's function. Called from several threads; must not block."""
@@ -35,11 +37,13 @@ class Invocation(NamedTuple):
         invocation_id: 32 hex digits, as the observer was told.
         is_replaying: for an orchestrator, whether its code runs once more over recorded steps:
             what it logs then was shown before. None for other functions.
+        trace_context: of the request that led here; what the function starts belongs to it.
     """
 
     function: str
     invocation_id: str
     is_replaying: Callable[[], bool] | None = None
+    trace_context: TraceContext | None = None
 
 
 #: The invocation that the running thread or task works for; None outside of functions.

@@ -31,6 +31,7 @@ from durable_app.payload import encode_input, to_text
 from durable_app.ports import InstanceQuery, PurgeFilter, StartRequest
 from durable_app.protocol import OrchestrationState as HubState
 from durable_app.protocol import OrchestrationStatus
+from durable_app.telemetry import current_invocation
 
 if TYPE_CHECKING:
     from azure.functions import HttpRequest, HttpResponse
@@ -125,7 +126,10 @@ class DurableOrchestrationClient(HttpResponses):
                 raise DefinitionError(
                     unknown_function_text("orchestration", request.name, sorted(known))
                 )
-        defaults: dict[str, Any] = {}
+        invocation = current_invocation.get()
+        defaults: dict[str, Any] = {
+            "parent_trace_context": None if invocation is None else invocation.trace_context
+        }
         if request.version is None:
             defaults["version"] = connection.default_version
         if request.replaceable is None:

@@ -2,14 +2,35 @@
 
 from __future__ import annotations
 
+import re
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from azure.functions import Context
+
+from durable_app.protocol import TraceContext
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+
+
+# Version, trace id, parent id, flags; what a newer version adds is kept (W3C Trace Context).
+_TRACE_PARENT: Final = re.compile(
+    r"(?!ff)[\da-f]{2}-[\da-f]{32}-[\da-f]{16}-[\da-f]{2}(-.*)?", re.ASCII
+)
+
+
+def trace_context_of(headers: Mapping[str, str]) -> TraceContext | None:
+    """The W3C trace context of a request; None where it has none, or one that is malformed.
+
+    Args:
+        headers: looked up by lower-case name.
+    """
+    parent = headers.get("traceparent", "").strip()
+    if not _TRACE_PARENT.fullmatch(parent):
+        return None
+    return TraceContext(parent, headers.get("tracestate"))
 
 
 class _TraceContext:

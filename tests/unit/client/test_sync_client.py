@@ -43,7 +43,8 @@ def test_calls_wait_on_another_thread():
         def in_thread():
             with df.SyncDurableFunctionsClient(connection) as sync:
                 instance_id = sync.start_new("f", client_input=[1])
-                state = sync.get_orchestration_state(instance_id)
+                sync.terminate_orchestration(instance_id)
+                state = sync.wait_for_orchestration_completion(instance_id)
                 return state.get_input(list[int]), sync.task_hub_name
 
         return await asyncio.to_thread(in_thread)
