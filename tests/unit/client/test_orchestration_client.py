@@ -269,3 +269,18 @@ def test_a_purge_by_time_needs_its_beginning():
             await client.purge_instance_history_by(None)
 
     with_client(conversation)
+
+
+def test_a_purge_by_time_counts_what_it_removed():
+    long_ago = datetime(2020, 1, 1, tzinfo=UTC)
+
+    async def conversation(client):
+        for each in ("a", "b"):
+            await client.start_new("f", each)
+        await client.terminate("a", "enough")
+        return [
+            await client.purge_instance_history_by(long_ago, long_ago),
+            await client.purge_instance_history_by(long_ago, runtime_status="Terminated"),
+        ]
+
+    assert [each.instances_deleted for each in with_client(conversation)] == [0, 1]
