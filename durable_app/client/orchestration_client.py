@@ -368,5 +368,5 @@ class DurableOrchestrationClient(HttpResponses):
         if task_hub_name is not None and task_hub_name.casefold() != self.task_hub_name.casefold():
             raise ValueError(
                 f"This client belongs to task hub '{self.task_hub_name}' and cannot reach"
-                f" '{task_hub_name}'; bind a client with task_hub='{task_hub_name}' instead."
+                f" '{task_hub_name}'; leave task_hub_name out, or run a host of that hub."
             )

@@ -231,6 +231,9 @@ def _annotation(facts: DurableFunction, name: str, hint: Any) -> Any:
     if hint is ... or not _takes_more_bindings(facts):
         # Of orchestrations and entities the worker accepts its own class of context alone.
         return None
+    if name == "return" and facts.kind == "client":
+        # The worker compares it with the output binding; without it, it takes any result.
+        return None
     if facts.kind == "activity" and name in (facts.parameter, "return"):
         return signatures.bare_type(hint)
     return signatures.binding_type(hint)

@@ -19,6 +19,7 @@ from durable_app.errors import DefinitionError, PayloadError, UnsupportedOnHostE
 from durable_app.functions.handles import (
     call_activity_function,
     call_async_activity_function,
+    connection_of_binding,
     handle_of,
     set_runtime_factory,
 )
@@ -49,6 +50,9 @@ class Runtime:
 
     def client(self, binding, *, sync):
         return ("client", binding, sync)
+
+    def connection(self, binding):
+        return ("connection", binding)
 
 
 @pytest.fixture
@@ -115,7 +119,6 @@ def test_a_client_handle_takes_text_and_keeps_the_other_annotations(app):
         "req": func.HttpRequest,
         "client": str,
         "context": func.Context,
-        "return": func.HttpResponse,
     }
 
 
@@ -162,11 +165,7 @@ def test_a_union_on_another_binding_is_not_shown(app: df.DFApp):
         return None
 
     handle = only(app).get_user_function()
-    assert handle.__annotations__ == {
-        "client": str,
-        "msg": func.Out[str],
-        "return": type(None),
-    }
+    assert handle.__annotations__ == {"client": str, "msg": func.Out[str]}
 
 
 def test_a_function_without_named_parameters_gets_those_of_its_bindings(app):
@@ -388,3 +387,12 @@ def test_what_is_no_activity_is_not_called_as_one(app):
     facts = only(app).get_user_function().durable
     with pytest.raises(DefinitionError, match="'orchestrator' is no activity"):
         call_activity_function(facts, 1, {})
+
+
+def test_the_text_of_a_binding_stands_for_a_connection(runtime):
+    assert connection_of_binding("{}") == ("connection", "{}")
+
+
+def test_the_text_of_a_binding_is_nothing_without_a_host():
+    with pytest.raises(UnsupportedOnHostError, match="Start the app with `func start`"):
+        connection_of_binding("{}")
