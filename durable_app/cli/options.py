@@ -30,6 +30,14 @@ class CommandParser(argparse.ArgumentParser):
         # An abbreviation would silently change its meaning with the next option that is added.
         super().__init__(allow_abbrev=False, **options)
 
+    # Signature of argparse, whose overloads only tell which class the namespace has.
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Refuse what is unknown here: the parser of a whole command knows its options best."""
+        found, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            self.error(f"unrecognized arguments: {' '.join(unknown)}")
+        return found, unknown
+
     def error(self, message: str) -> NoReturn:
         """Write usage and message to stderr, and leave."""
         self.print_usage(sys.stderr)

@@ -100,7 +100,7 @@ def register_blueprint(target: str, app: str, module: str, blueprint: str) -> st
     Raises:
         ConfigError: the target uses the module's name for something else.
     """
-    bound = module.split(".")[0]
+    bound = module.split(".", maxsplit=1)[0]
     tree = ast.parse(target)
     if bound in _bound_names(tree) - _imported_packages(tree):
         raise ConfigError(

@@ -23,8 +23,10 @@ from durable_app.clock import SystemClock
 from durable_app.errors import ConfigError, SchedulerUnavailableError
 from durable_app.host.exchange import Answer, ApiRequest
 from durable_app.host.hub_choice import choose_hub, is_loopback
+from durable_app.host.keys import DURABLE_EXTENSION, Keys
 from durable_app.host.management import ManagementApi
 from durable_app.host.settings import apply_values, read_host_settings, read_local_settings
+from durable_app.host.state import HostState
 from durable_app.scheduler.service import TaskHub
 from durable_app.scheduler.state import HubOptions
 from durable_app.storage.ownership import Owner, owner_of
@@ -44,6 +46,7 @@ _REQUEST_TIMEOUT_S: Final = 120.0
 _RETRY_S: Final = 0.1
 # Of management URLs in answers when no host runs: where one will be.
 _DEFAULT_ORIGIN: Final = "http://localhost:7071"
+_UNAUTHORIZED: Final = 401
 _JSON: Final = {"content-type": "application/json"}
 
 
@@ -83,13 +86,13 @@ class HubPlace(NamedTuple):
 
     Attributes:
         connection: name of the setting with its connection string.
-        folder: of the app.
+        state: what the app's host remembers itself, its keys among it.
     """
 
     name: str
     connection: str
     database: Path
-    folder: Path
+    state: Path
     options: DurableTaskOptions
 
 
@@ -132,7 +135,9 @@ def locate_hub(
             f" over HTTP (http://localhost:7071{WEBHOOK_PATH}/instances), or start it with a file"
             " (--store sqlite:PATH)."
         )
-    return HubPlace(choice.name, choice.connection, choice.store, folder, options)
+    return HubPlace(
+        choice.name, choice.connection, choice.store, folder / ".durable" / "host.db", options
+    )
 
 
 @contextlib.asynccontextmanager
@@ -278,6 +283,7 @@ class _Host:
         self.host: str | None = url
         self._place = place
         self._url = url
+        self._code: dict[str, str] = {}
 
     async def ping(self) -> None:
         """Raise TimeoutError, OSError or HTTPException where no host answers."""
@@ -291,16 +297,26 @@ class _Host:
         body: bytes = b"",
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
-        full = {**(query or {}), "taskHub": self._place.name}
+        full = {**(query or {}), "taskHub": self._place.name, **self._code}
         sent = {**_JSON, **(headers or {})}
         try:
-            return await asyncio.to_thread(
+            answer = await asyncio.to_thread(
                 self._exchange, method, _path(parts, full), body, sent, _REQUEST_TIMEOUT_S
             )
         except (OSError, http.client.HTTPException) as error:
             raise SchedulerUnavailableError(
                 f"The host at {self._url} does not answer any more ({error!r})."
             ) from error
+        if answer.status != _UNAUTHORIZED or self._code:
+            return answer
+        # The host demands keys; who may read its state may use them.
+        self._code = {"code": self._key()}
+        return await self(method, parts, query, body, headers)
+
+    def _key(self) -> str:
+        state = HostState(self._place.state)
+        with contextlib.closing(state):
+            return Keys(state).system(DURABLE_EXTENSION)
 
     def _exchange(
         self, method: str, path: str, body: bytes, headers: Mapping[str, str], timeout_s: float

@@ -131,11 +131,9 @@ async def _rewind(args: argparse.Namespace, call: Caller) -> _Outcome:
 
 
 async def _restart(args: argparse.Namespace, call: Caller) -> _Outcome:
+    await _status_of(call, args.id)  # its 404 is clearer than what a restart says
     query = {"restartWithNewInstanceId": "false" if args.keep_id else "true"}
-    parts = ("instances", args.id, "restart")
-    answer = await call("POST", parts, query)
-    if answer.status == 400 and "does not match" in reason_of(answer):  # noqa: PLR2004  HTTP
-        raise _RefusedError(_unknown(args.id))
+    answer = await call("POST", ("instances", args.id, "restart"), query)
     started = json.loads(_checked(answer, args.id).body or "{}")["id"]
     return _Outcome(f"Restarted '{args.id}'. Instance ID: '{started}'.", {"instanceId": started})
 

@@ -1,7 +1,7 @@
 """Which command is meant."""
 
+import io
 import runpy
-import signal
 import subprocess
 import sys
 
@@ -10,55 +10,62 @@ import pytest
 from durable_app.cli.main import main
 
 
-def test_without_a_command_the_usage_is_shown(capsys):
-    assert main([]) == 0
-    assert "func <command>" in capsys.readouterr().out
+@pytest.mark.parametrize("arguments", [[], ["--help"], ["-h"], ["help"], ["--verbose"]])
+def test_the_usage_lists_the_commands(capsys, arguments):
+    assert main(arguments) == 0
+    told = capsys.readouterr().out
+    assert "func <command>" in told
+    assert all(verb in told for verb in ("start", "durable", "init", "new", "pack"))
 
 
-def test_an_unknown_command_says_so(capsys):
-    assert main(["azure", "functionapp", "publish"]) == 1
-    assert "'azure functionapp' is no command" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["start", "--help"], "--script-root"),
+        (["host", "start", "--help"], "--enableAuth"),
+        (["help", "start"], "usage: func start"),
+        (["help", "host", "start"], "usage: func start"),
+        (["durable", "--help"], "purge-history"),
+        (["durable", "start-new", "--help"], "--function-name"),
+        (["function", "new", "--help"], "usage: func new"),
+        (["create", "--help"], "usage: func new"),
+        (["init", "--help"], "--worker-runtime"),
+        (["pack", "--help"], "--no-build"),
+        (["settings", "--help"], "delete"),
+        (["templates", "--help"], "list"),
+    ],
+)
+def test_every_command_explains_its_options(capsys, arguments, told):
+    assert main(arguments) == 0
+    assert told in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("option", [["--port", "70000"], ["--nope"], ["-p", "x"]])
-def test_a_wrong_option_is_refused(capsys, option):
-    assert main(["start", *option]) == 2
-    assert "usage: func start" in capsys.readouterr().err
-
-
-def test_options_are_explained(capsys):
-    assert main(["host", "start", "--help"]) == 0
-    assert "--script-root" in capsys.readouterr().out
-
-
-def test_the_version_is_printed_alone(capsys):
+@pytest.mark.parametrize("arguments", [["--version"], ["-v"], ["version"]])
+def test_the_version_is_printed_alone(capsys, arguments):
     from durable_app import __version__
 
-    assert main(["--version"]) == 0
+    assert main(arguments) == 0
     assert capsys.readouterr().out == f"{__version__}\n"
 
 
-def test_a_folder_that_is_none_is_an_error(tmp_path, capsys):
-    assert main(["start", "--script-root", str(tmp_path / "no")]) == 1
-    assert "is no folder" in capsys.readouterr().err
+def test_global_options_may_stand_before_the_command(tmp_path, capsys):
+    at = str(tmp_path / "no")
+    for before in (["--script-root", at], [f"--prefix={at}"], ["--verbose", "--prefix", at]):
+        assert main([*before, "start"]) == 1
+        assert "is no folder" in capsys.readouterr().err
 
 
-@pytest.fixture
-def _as_before():
-    before, app = signal.getsignal(signal.SIGINT), sys.modules.pop("function_app", None)
-    yield
-    signal.signal(signal.SIGINT, before)
-    sys.modules.pop("function_app", None)
-    if app is not None:
-        sys.modules["function_app"] = app
+class _Terminal(io.StringIO):
+    def isatty(self):
+        return True
 
 
-@pytest.mark.usefixtures("_as_before")
-def test_an_interrupt_before_the_host_is_up_is_no_error(tmp_path, monkeypatch):
-    (tmp_path / "function_app.py").write_text("raise KeyboardInterrupt")
-    (tmp_path / "host.json").write_text('{"version": "2.0"}')
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    assert main(["start", "--script-root", str(tmp_path), "--store", "memory"]) == 0
+def test_an_error_waits_for_enter_if_asked_to(tmp_path, capsys, monkeypatch):
+    keyboard = _Terminal("\n")
+    monkeypatch.setattr(sys, "stdin", keyboard)
+    main(["start", "--pause-on-error", "--script-root", str(tmp_path / "no")])
+    assert "Press Enter" in capsys.readouterr().out
+    assert keyboard.read() == ""
 
 
 def test_the_package_is_the_command_too(monkeypatch, capsys):
@@ -69,9 +76,13 @@ def test_the_package_is_the_command_too(monkeypatch, capsys):
     assert capsys.readouterr().out.strip()
 
 
-def test_importing_the_command_loads_nothing_heavy():
-    loaded = "import sys, durable_app.cli.main; print(*sys.modules)"
+@pytest.mark.parametrize(
+    "module", ["main", "options", "start", "durable", "durable.parsing", "passthrough", "new"]
+)
+def test_importing_the_command_loads_nothing_heavy(module):
+    loaded = f"import sys, durable_app.cli.{module}; print(*sys.modules)"
     modules = subprocess.run(
         [sys.executable, "-c", loaded], capture_output=True, text=True, check=True
     ).stdout.split()
-    assert not {"asyncio", "aiohttp", "pydantic", "azure.functions", "msgspec"} & set(modules)
+    heavy = {"asyncio", "aiohttp", "pydantic", "azure.functions", "msgspec", "sqlite3"}
+    assert not heavy & set(modules)
