@@ -143,12 +143,16 @@ class ManagementApi:
     async def _started(
         self, request: ApiRequest, instance_id: str, timeout_s: float | None
     ) -> Answer:
+        state = None
         if timeout_s is not None:
             state = await self._orchestrations.wait_for_completion(instance_id, timeout_s=timeout_s)
-            if state is not None and state.status is OrchestrationStatus.COMPLETED:
-                return Answer(200, output_text(state))
-            if state is not None:
-                return await self._shown(request, state)
+        if state is None:
+            return self._accepted(request, instance_id)
+        if state.status is OrchestrationStatus.COMPLETED:
+            return Answer(200, output_text(state))
+        return await self._shown(request, state)
+
+    def _accepted(self, request: ApiRequest, instance_id: str) -> Answer:
         links = self._urls.links(instance_id, origin=self._origin(request))
         del links["rewindPostUri"]  # the extension does not offer it for a start
         headers = {"Location": links["statusQueryGetUri"], "Retry-After": _FIRST_POLL_S}

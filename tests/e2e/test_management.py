@@ -212,6 +212,73 @@ def test_another_hub_and_unknown_routes_are_refused(host: Host) -> None:
     assert host.get("/api/orchestrators/hello_cities").status == 404
 
 
+def test_a_start_that_cannot_be(host: Host) -> None:
+    start = f"{WEBHOOK}/orchestrators"
+    waiting(host, "taken-1")
+
+    taken = host.post(f"{start}/approve_expense/taken-1", CLAIM)
+    unknown = host.post(f"{start}/approve_expanse")
+    slash = host.post(f"{start}/hello_cities/a%2Fb")
+    hasty = host.post(f"{start}/hello_cities?timeout=1&pollingInterval=2")
+
+    assert [r.status for r in (taken, unknown, slash, hasty)] == [500, 400, 400, 400]
+    assert taken.json["ExceptionMessage"] == (
+        "An Orchestration instance with the status Running already exists."
+    )
+    assert hasty.json == {
+        "Message": "One or more of the arguments submitted is incorrect",
+        "ExceptionMessage": "Total timeout 1 should be bigger than retry timeout 2",
+        "ExceptionType": "System.ArgumentException",
+        "StackTrace": None,
+    }
+
+
+def test_the_body_of_an_event_must_be_json(host: Host) -> None:
+    links = waiting(host, "event-1")
+    url = links["sendEventPostUri"].replace("{eventName}", "Approval")
+
+    reply = host.request("POST", url, b"yes", headers={"Content-Type": "text/plain"})
+
+    assert reply.status == 400
+    assert reply.json == {"Message": "Only application/json request content is supported"}
+    assert approve(host, links) == 202
+
+
+def test_a_running_instance_is_not_restarted_in_its_place(host: Host) -> None:
+    links = waiting(host, "restart-2")
+
+    reply = host.post(f"{links['restartPostUri']}&restartWithNewInstanceId=false")
+
+    assert (reply.status, "already exists" in reply.text) == (500, True)
+    assert approve(host, links) == 202
+
+
+def test_an_unreadable_page_is_refused(host: Host) -> None:
+    reply = host.get(f"{WEBHOOK}/instances/", headers={"x-ms-continuation-token": "page 2"})
+
+    assert reply.status == 400
+
+
+def test_forwarding_headers_are_ignored_unless_host_json_trusts_them(host: Host) -> None:
+    headers = {"X-Forwarded-Host": "evil.example", "Forwarded": "host=evil.example"}
+
+    reply = host.request("POST", f"{WEBHOOK}/orchestrators/hello_cities", headers=headers)
+
+    assert "evil" not in reply.text
+    assert "evil" not in reply.headers["location"]
+
+
+def test_the_admin_api(host: Host) -> None:
+    assert host.get("/admin/host/ping").status == 200
+    assert host.get("/admin/host/status").json["state"] == "Running"
+    listed = {function["name"] for function in host.get("/admin/functions").json}
+    assert {"hello_cities", "approve_expense", "words_in"} <= listed
+    assert host.get("/admin/functions/words_in").json["language"] == "python"
+    assert host.post("/admin/functions/words_in", {"input": "a b"}).status == 202
+    assert host.post("/admin/functions/nobody", {"input": ""}).status == 404
+    assert host.get("/admin/elsewhere").status == 404
+
+
 def test_pages_of_other_sites_are_refused(host: Host) -> None:
     url = f"{WEBHOOK}/instances/"
 

@@ -164,6 +164,10 @@ def test_other_events_keep_what_matters():
         (EventSent(1, T0, "other", "go", "5"), {"InstanceId": "other", "Name": "go", "Input": "5"}),
         (GenericEvent(timestamp=T0, data="note"), {"Data": "note"}),
         (
+            SubOrchestrationInstanceCreated(3, T0, "c", "child", input="4"),
+            {"Name": "child", "InstanceId": "c", "Input": "4"},
+        ),
+        (
             ExecutionCompleted(
                 1, T0, OrchestrationStatus.FAILED, failure=FailureDetails("ValueError", "boom")
             ),
