@@ -17,9 +17,10 @@ from durable_app.functions.bindings import (
     ENTITY_TRIGGER,
     ORCHESTRATION_TRIGGER,
 )
-from durable_app.host.function_list import route_of
+from durable_app.host.function_list import idle_functions, route_of
 from durable_app.host.http import HttpFunction, http_function
 from durable_app.host.invoke import HTTP_TRIGGER, Call, Invoker, UnavailableBindingError
+from durable_app.host.manual import MANUAL_REASON, manual_value
 from durable_app.host.routing import RouteTable
 from durable_app.worker.service import Worker, WorkerOptions
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from durable_app.host.console import Console
     from durable_app.host.roster import HostedApp, HostedFunction
     from durable_app.host.settings import HostSettings
+    from durable_app.host.state import HostState
     from durable_app.ports import Clock, WorkSource
 
 _DURABLE_TRIGGERS: Final = frozenset({ORCHESTRATION_TRIGGER, ACTIVITY_TRIGGER, ENTITY_TRIGGER})
@@ -45,6 +47,7 @@ class Tools(NamedTuple):
     settings: HostSettings
     invoker: Invoker
     runtime: HostRuntime
+    state: HostState
     console: Console
     clock: Clock
 
@@ -62,7 +65,7 @@ class Generation:
         functions = tuple(self._bound(function, tools.invoker) for function in app.functions)
         self.app = dataclasses.replace(app, functions=functions)
         self.routes = self._routes(tools.settings.extensions.http.route_prefix)
-        self._runtime = tools.runtime
+        self._tools = tools
         self._worker = Worker(
             tools.source,
             app.index,
@@ -76,9 +79,34 @@ class Generation:
         """Take work from now on."""
         self._worker.start()
 
+    async def stop_triggers(self, grace_s: float = 0.0) -> None:
+        """Let no trigger call a function any more; what runs goes on for so long. Idempotent."""
+
+    def idle_lines(self) -> list[str]:
+        """A line per function that nothing here will ever call."""
+        return idle_functions(self.app)
+
     async def retire(self, grace_s: float) -> None:
         """Take nothing more, and end within so many seconds. Idempotent."""
         await self._worker.stop(grace_s)
+
+    async def run_by_hand(self, function: HostedFunction, text: str) -> None:
+        """Run a function with a text in place of its trigger's value, and wait for its end.
+
+        An orchestrator is started through the client, as nothing else can run one.
+
+        Raises:
+            FunctionFailedError: the function failed; it was reported.
+            DefinitionError: a text cannot take the place of its trigger's value.
+        """
+        facts = function.facts
+        if facts.durable is not None and facts.trigger_type == ORCHESTRATION_TRIGGER:
+            await self._tools.runtime.start(facts.durable.name, text)
+            return
+        call = self.calls.get(facts.name) or self._tools.invoker.bind(facts)
+        clock = self._tools.clock
+        value = manual_value(facts, text, clock.new_id(), clock.now())
+        await call(value, reason=MANUAL_REASON)
 
     def _bound(self, function: HostedFunction, invoker: Invoker) -> HostedFunction:
         if not function.runs or function.facts.trigger_type in _DURABLE_TRIGGERS:
@@ -98,7 +126,7 @@ class Generation:
         return routes
 
     def _clients(self, facts: DurableFunction) -> Mapping[str, Any]:
-        client = self._runtime.own_client(sync=not facts.is_async)
+        client = self._tools.runtime.own_client(sync=not facts.is_async)
         return dict.fromkeys(facts.clients, client)
 
 

@@ -9,44 +9,53 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import json
-import logging
 import os
+import socket
 import sys
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, NamedTuple, TextIO
 
+from durable_app import __version__
 from durable_app.client.connection import Connection
 from durable_app.client.functions_client import DurableFunctionsClient
 from durable_app.client.management import ManagementUrls
 from durable_app.client.orchestration_client import REPLACEABLE
 from durable_app.clock import SystemClock
+from durable_app.compose.console import open_console
 from durable_app.compose.generation import Generation, Tools
 from durable_app.compose.plan import HostOptions, Plan, make_plan
+from durable_app.compose.reload import Reloader
 from durable_app.compose.runtime import HostRuntime
+from durable_app.errors import StoreUnavailableError
 from durable_app.functions.handles import set_runtime_factory
 from durable_app.host.access import Access
-from durable_app.host.console import Console, ConsoleHandler, Level, LogLevels
+from durable_app.host.admin import AdminApi, HostFacts
+from durable_app.host.console import Console, Level
 from durable_app.host.daemon_pool import DaemonPool
-from durable_app.host.function_list import function_list, idle_functions
+from durable_app.host.function_list import show_functions
 from durable_app.host.http import HttpServer, bind
-from durable_app.host.hub_choice import HubChoice, allowed_hosts
 from durable_app.host.invoke import Invoker
+from durable_app.host.json_file import read_json_object
+from durable_app.host.keys import DURABLE_EXTENSION, Keys
 from durable_app.host.lifecycle import SHUTDOWN_S, Stop
 from durable_app.host.loader import load_app
 from durable_app.host.management import ManagementApi
-from durable_app.host.roster import HostedApp, HostedFunction
+from durable_app.host.progress import Progress
 from durable_app.host.settings import environment
+from durable_app.host.state import HostState
+from durable_app.host.tls import Tls, ssl_context
 from durable_app.scheduler.service import TaskHub
 from durable_app.scheduler.state import HubOptions
 from durable_app.storage.memory import MemoryStore
 from durable_app.storage.sqlite import SqliteStore
 
 if TYPE_CHECKING:
-    import socket
-    from collections.abc import AsyncIterator, Collection, Iterator, MutableMapping
+    from collections.abc import AsyncIterator, Callable, Collection, Iterator, MutableMapping
 
-    from durable_app.functions.index import AppIndex
+    from durable_app.host.hub_choice import HubChoice
+    from durable_app.host.roster import HostedApp, HostedFunction
     from durable_app.ports import Clock, Store
 
 # Requests get this part of the time to shut down; they may wait for orchestrations, so the worker
@@ -74,7 +83,6 @@ class RunningHost(NamedTuple):
     origin: str
     hub: TaskHub
     client: DurableFunctionsClient
-    app: AppIndex
     console: Console
     stop: Stop
 
@@ -98,34 +106,43 @@ async def run_host(
     environ = environment() if environ is None else environ
     clock = SystemClock()
     plan = make_plan(options, environ)
-    levels = LogLevels(plan.settings.logging.log_level, verbose=options.verbose)
     async with contextlib.AsyncExitStack() as stack:
         stack.enter_context(_switch_interval(_SWITCH_INTERVAL_S))
-        console = Console(clock, levels, stream=stream)
-        stack.callback(console.close)
-        stack.enter_context(_logging_to(console))
+        console = stack.enter_context(open_console(options, plan.settings, environ, clock, stream))
         listener = bind(plan.address, plan.port)
         stack.callback(listener.close)
-        app = _load(plan, environ)
-        for note in (*plan.notes, *plan.choice.warnings, plan.choice.start_line):
+        tls = _tls(plan, clock)
+        load = functools.partial(load_app, plan.folder, environ, plan.functions)
+        with Progress(console, clock) as progress:
+            progress.step(f"importing the app in {plan.folder}")
+            app = load()
+        for note in (*plan.notes, plan.choice.start_line, *(() if tls is None else (tls.note,))):
             console.line(note)
-        parts = _Parts(plan, console, clock)
-        await parts.start(app, listener, environ)
-        stack.push_async_callback(parts.stop)
-        _announce(console, parts.origin, plan, app.index)
-        yield RunningHost(parts.origin, parts.hub, parts.client, app.index, console, parts.shutdown)
+        state = _open_state(plan, console)
+        stack.callback(state.close)
+        host = _Host(plan, state, console, clock, load)
+        await host.start(app, listener, tls)
+        stack.push_async_callback(host.stop)
+        console.line("For detailed output, run func with --verbose flag.")
+        console.always("Worker process started and initialized.", Level.INFORMATION)
+        if options.watch:
+            await stack.enter_async_context(host.watching())
+        yield RunningHost(host.origin, host.hub, host.client, console, host.shutdown)
 
 
-def _load(plan: Plan, environ: MutableMapping[str, str]) -> HostedApp:
-    index = load_app(plan.folder, environ)
-    return HostedApp("function_app.py", tuple(map(HostedFunction, index.functions)), index)
+class _Host:
+    """Hub, app and server, with the order of their beginning and end."""
 
-
-class _Parts:
-    """Hub, app and server of one host, with the order of their beginning and end."""
-
-    def __init__(self, plan: Plan, console: Console, clock: Clock) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        state: HostState,
+        console: Console,
+        clock: Clock,
+        load: Callable[[], HostedApp],
+    ) -> None:
         self._plan = plan
+        self._state = state
         self._console = console
         self._clock = clock
         self.shutdown = Stop()
@@ -137,58 +154,40 @@ class _Parts:
             on_fatal=self.shutdown.fail,
         )
         self._pool = DaemonPool(_sync_threads())
-        self._generation: Generation | None = None
         self._retiring: set[asyncio.Task[None]] = set()
-        self._reloading = asyncio.Lock()
+        self._reloader = Reloader(plan.folder, load, self._replace, console)
 
-    async def start(
-        self, app: HostedApp, listener: socket.socket, environ: MutableMapping[str, str]
-    ) -> None:
+    async def start(self, app: HostedApp, listener: socket.socket, tls: Tls | None) -> None:
         """Start hub, app and server; undo it all where one of them fails."""
         plan = self._plan
-        port = listener.getsockname()[1]
-        self.origin = f"http://{_shown_address(plan.address)}:{port}"
-        urls = ManagementUrls(self.origin, plan.choice.name, plan.choice.connection)
-        connection = self._connection(urls)
+        keys = Keys(self._state)
+        scheme = "http" if tls is None else "https"
+        self.origin = f"{scheme}://{_shown_address(plan.address)}:{listener.getsockname()[1]}"
+        connection = self._connection(keys)
         self.client = DurableFunctionsClient(connection)
         self._tools = self._make_tools(connection)
-        management = ManagementApi(self.client, self.hub, urls, self._clock)
-        generation = Generation(app, self._tools)
+        self._generation = Generation(app, self._tools)
+        self._admin = self._admin_api(keys)
         self._server = HttpServer(
             listener,
-            Access(plan.address, allowed_hosts(plan.address, environ)),
-            management,
+            Access(plan.address, plan.hosts, plan.cors, keys if plan.options.enable_auth else None),
+            self._management_api(connection),
+            self._admin,
+            tls=None if tls is None else tls.context,
             custom_headers=plan.settings.extensions.http.custom_headers,
         )
-        self._server.serve(generation.routes)
+        self._server.serve(self._generation.routes)
         self.hub.open()
         try:
             set_runtime_factory(lambda: self._tools.runtime)
-            self._generation = generation
-            await generation.start()
+            await self._generation.start()
+            self._list_functions()
             await self._server.start()
             if isinstance(self._store, SqliteStore):
                 self._store.file.ownership.announce(self.origin)
         except BaseException:
             await self.stop()
             raise
-
-    async def replace(self, app: HostedApp) -> Generation:
-        """Let another load of the app take over; the present one finishes what it runs.
-
-        Raises:
-            DurableError: the app cannot run; the present one goes on.
-        """
-        async with self._reloading:
-            generation, before = Generation(app, self._tools), self._generation
-            await generation.start()
-            self._server.serve(generation.routes)
-            self._generation = generation
-            if before is not None:
-                retiring = asyncio.create_task(before.retire(_RETIRE_S))
-                self._retiring.add(retiring)
-                retiring.add_done_callback(self._retiring.discard)
-            return generation
 
     async def stop(self) -> None:
         """End everything within SHUTDOWN_S, requests first and the hub last."""
@@ -197,32 +196,82 @@ class _Parts:
         def left(share: float) -> float:
             return max(0.0, began + SHUTDOWN_S * share - self._clock.monotonic())
 
-        loop = asyncio.get_running_loop()
-        loop.call_later(SHUTDOWN_S * _WAIT_SHARE, self.hub.end_waits)
+        hurry = asyncio.get_running_loop().call_later(left(_WAIT_SHARE), self.hub.end_waits)
         await self._server.stop(left(_HTTP_SHARE))
+        hurry.cancel()
+        await self._admin.close(left(_HTTP_SHARE))
         for retiring in list(self._retiring):
             retiring.cancel()
         await asyncio.gather(*self._retiring, return_exceptions=True)
-        if self._generation is not None:
-            await self._generation.retire(left(_WORKER_SHARE))
+        await self._generation.retire(left(_WORKER_SHARE))
         await self.hub.stop(left(1.0))
         set_runtime_factory(None)
         self._pool.close()
 
-    def _connection(self, urls: ManagementUrls) -> Connection:
+    # -- the app ------------------------------------------------------------------------------
+
+    @contextlib.asynccontextmanager
+    async def watching(self) -> AsyncIterator[None]:
+        """Load the app again after each change of its files, while the block runs."""
+        stop = asyncio.Event()
+        watch = asyncio.create_task(self._reloader.watch(stop))
+        watch.add_done_callback(self._watch_ended)
+        try:
+            yield
+        finally:
+            stop.set()
+            await asyncio.wait([watch])
+
+    def _watch_ended(self, watch: asyncio.Task[None]) -> None:
+        if not watch.cancelled() and (error := watch.exception()) is not None:
+            self.shutdown.fail(error)
+
+    async def _replace(self, app: HostedApp) -> None:
+        """Let another load of the app take over; the present one finishes what it runs.
+
+        Raises:
+            DurableError: the app cannot run; the present one goes on.
+        """
+        generation, before = Generation(app, self._tools), self._generation
+        await before.stop_triggers()
+        await generation.start()
+        self._server.serve(generation.routes)
+        self._generation = generation
+        self._list_functions()
+        retiring = asyncio.create_task(before.retire(_RETIRE_S))
+        self._retiring.add(retiring)
+        retiring.add_done_callback(self._retiring.discard)
+
+    async def _run_by_hand(self, function: HostedFunction, text: str) -> None:
+        await self._generation.run_by_hand(function, text)
+
+    def _list_functions(self) -> None:
+        prefix = self._plan.settings.extensions.http.route_prefix
+        generation = self._generation
+        idle = generation.idle_lines()
+        show_functions(self._console, generation.app, self.origin, prefix, idle)
+        for warning in generation.app.warnings:
+            self._console.line(warning, Level.WARNING)
+
+    # -- its parts ----------------------------------------------------------------------------
+
+    def _connection(self, keys: Keys) -> Connection:
+        choice = self._plan.choice
         durable = self._plan.settings.extensions.durable_task
+        code = keys.system(DURABLE_EXTENSION) if self._plan.options.enable_auth else None
         return Connection(
             self.hub,
-            urls,
-            self._plan.choice.name,
+            ManagementUrls(self.origin, choice.name, choice.connection, code),
+            choice.name,
             asyncio.get_running_loop(),
             orchestrators=self._orchestrators,
             default_version=durable.default_version,
             replaceable=REPLACEABLE[durable.overridable_existing_instance_states],
+            trust_forwarded=durable.http_settings.use_forwarded_host,
         )
 
     def _orchestrators(self) -> Collection[str]:
-        return () if self._generation is None else self._generation.app.index.orchestrations.keys()
+        return self._generation.app.index.orchestrations.keys()
 
     def _make_tools(self, connection: Connection) -> Tools:
         binding = json.dumps(connection.urls.binding())
@@ -235,8 +284,61 @@ class _Parts:
             self._clock,
             None if timeout is None else timeout / timedelta(seconds=1),
         )
-        runtime = HostRuntime(connection, binding)
-        return Tools(self.hub, self._plan.settings, invoker, runtime, self._console, self._clock)
+        return Tools(
+            self.hub,
+            self._plan.settings,
+            invoker,
+            HostRuntime(connection, binding),
+            self._state,
+            self._console,
+            self._clock,
+        )
+
+    def _management_api(self, connection: Connection) -> ManagementApi:
+        return ManagementApi(
+            self.client,
+            self.hub,
+            connection.urls,
+            self._clock,
+            use_forwarded_host=connection.trust_forwarded,
+        )
+
+    def _admin_api(self, keys: Keys) -> AdminApi:
+        extensions = self._plan.settings.extensions
+        config = read_json_object(self._plan.folder / "host.json")
+        facts = HostFacts(
+            socket.gethostname(),
+            __version__,
+            self._plan.folder,
+            extensions.http.route_prefix,
+            config,
+            config.get("extensionBundle"),
+            extensions.durable_task.http_settings.use_forwarded_host,
+        )
+        return AdminApi(
+            lambda: self._generation.app,
+            facts,
+            keys,
+            self._clock,
+            self._run_by_hand,
+            self._reloader.reload,
+        )
+
+
+def _tls(plan: Plan, clock: Clock) -> Tls | None:
+    options = plan.options
+    if not options.https:
+        return None
+    return ssl_context(options.cert, options.password, plan.folder, clock)
+
+
+def _open_state(plan: Plan, console: Console) -> HostState:
+    try:
+        return HostState(plan.state)
+    except StoreUnavailableError as error:
+        # A container's file system may be read-only, with the store on a volume elsewhere.
+        console.line(f"{error} Until then keys and timers are remembered in memory.", Level.WARNING)
+        return HostState(None)
 
 
 def _store(choice: HubChoice) -> Store:
@@ -256,16 +358,6 @@ def _shown_address(address: str) -> str:
     return "localhost" if address in here else address
 
 
-def _announce(console: Console, origin: str, plan: Plan, index: AppIndex) -> None:
-    prefix = plan.settings.extensions.http.route_prefix
-    for line in function_list(index.functions, origin, prefix):
-        console.line(line)
-    for line in idle_functions(index.functions):
-        console.line(line)
-    console.line("For detailed output, run func with --verbose flag.")
-    console.always("Worker process started and initialized.", Level.INFORMATION)
-
-
 @contextlib.contextmanager
 def _switch_interval(seconds: float) -> Iterator[None]:
     before = sys.getswitchinterval()
@@ -274,16 +366,3 @@ def _switch_interval(seconds: float) -> Iterator[None]:
         yield
     finally:
         sys.setswitchinterval(before)
-
-
-@contextlib.contextmanager
-def _logging_to(console: Console) -> Iterator[None]:
-    root, handler = logging.getLogger(), ConsoleHandler(console)
-    before = root.level
-    root.addHandler(handler)
-    root.setLevel(logging.INFO)
-    try:
-        yield
-    finally:
-        root.removeHandler(handler)
-        root.setLevel(before)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from durable_app.errors import ConfigError
-from durable_app.host.hub_choice import HubChoice, choose_hub
+from durable_app.host.cors import CorsPolicy, cors_policy
+from durable_app.host.hub_choice import HubChoice, allowed_hosts, choose_hub
 from durable_app.host.settings import (
     HostSettings,
     apply_values,
@@ -59,13 +60,25 @@ class HostOptions(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """What the files, the environment and the command line add up to."""
+    """What the files, the environment and the command line add up to.
+
+    Attributes:
+        hosts: names, beside loopback ones, under which the host's own APIs may be asked for.
+        functions: names of the only functions that shall run; empty for all.
+        state: where the host keeps what it remembers itself; None for memory.
+        notes: lines to show.
+    """
 
     folder: Path
+    options: HostOptions
     settings: HostSettings
     choice: HubChoice
     address: str
     port: int
+    hosts: frozenset[str]
+    cors: CorsPolicy
+    functions: tuple[str, ...]
+    state: Path | None
     notes: list[str]
 
 
@@ -88,12 +101,21 @@ def make_plan(options: HostOptions, environ: MutableMapping[str, str]) -> Plan:
         mode=options.hub,
         store=options.store,
     )
+    address = options.address or local.host.local_http_address or DEFAULT_ADDRESS
     port = options.port if options.port is not None else local.host.local_http_port
     return Plan(
         folder,
+        options,
         settings,
         choice,
-        options.address or local.host.local_http_address or DEFAULT_ADDRESS,
+        address,
         DEFAULT_PORT if port is None else port,
-        notes,
+        allowed_hosts(address, environ),
+        cors_policy(
+            options.cors or local.host.cors_origins,
+            credentials=options.cors_credentials or local.host.cors_credentials,
+        ),
+        options.functions or tuple(settings.functions),
+        None if choice.store is None else folder / ".durable" / "host.db",
+        [*local.warnings, *notes, *settings.warnings, *choice.warnings],
     )

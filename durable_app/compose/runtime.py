@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from durable_app.client.functions_client import DurableFunctionsClient
@@ -54,3 +55,11 @@ class HostRuntime:
     def own_client(self, *, sync: bool) -> object:
         """The one client of this host, or its twin for functions that are not coroutines."""
         return self._sync_client if sync else self._client
+
+    async def start(self, orchestration: str, text: str) -> str:
+        """Start an instance with a JSON text, or a text that is none, as its input; its id."""
+        try:
+            given = json.loads(text) if text else None
+        except ValueError:
+            given = text
+        return await self._client.start_new(orchestration, client_input=given)

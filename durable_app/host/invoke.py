@@ -10,11 +10,11 @@ from collections.abc import Awaitable, Callable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
-from azure.functions import Out
+from azure.functions import Out, meta
 
 from durable_app.errors import DefinitionError
 from durable_app.host.console import dashed
-from durable_app.host.invocation_context import InvocationContext
+from durable_app.host.invocation_context import InvocationContext, trace_context_of
 from durable_app.host.tracebacks import user_traceback
 from durable_app.telemetry import Invocation, current_invocation
 
@@ -59,6 +59,7 @@ class _Plan(NamedTuple):
         trigger: name of the parameter that takes the trigger's value.
         fixed: arguments that are the same at every call.
         outputs: output bindings by name, ``$return`` among them.
+        may_return: a result needs no binding, as the trigger takes it (an activity's).
     """
 
     function: FunctionFacts
@@ -66,6 +67,7 @@ class _Plan(NamedTuple):
     fixed: Mapping[str, str]
     outputs: Mapping[str, Mapping[str, Any]]
     wants_context: bool
+    may_return: bool
 
 
 class _Output(Out[Any]):
@@ -172,7 +174,10 @@ class Invoker:
         # A parameter of that name without a binding gets the invocation's context.
         wants_context = _CONTEXT in parameters - bound
         _check_parameters(function.name, parameters - {_CONTEXT}, bound - {_CONTEXT})
-        return Call(self, _Plan(function, trigger, fixed, outputs, wants_context))
+        return Call(
+            self,
+            _Plan(function, trigger, fixed, outputs, wants_context, _has_implicit_output(function)),
+        )
 
     async def call(
         self,
@@ -194,7 +199,8 @@ class Invoker:
             )
         started = self._clock.monotonic()
         # Never reset: the variable belongs to this task and to the threads that it calls.
-        current_invocation.set(Invocation(function.name, new_id))
+        trace = trace_context_of(headers)
+        current_invocation.set(Invocation(function.name, new_id, trace_context=trace))
         self._observer.executing(function.name, invocation_id, reason)
         error: str | None = None
         try:
@@ -228,7 +234,7 @@ class Invoker:
         values = {name: output.get() for name, output in outputs.items()}
         if _RETURN in plan.outputs:
             values[_RETURN] = result
-        elif result is not None:
+        elif result is not None and not plan.may_return:
             raise RuntimeError(
                 f"function '{plan.function.name}' without a $return binding returned a non-None"
                 " value"
@@ -260,6 +266,12 @@ class Invoker:
             f"Timeout value of {limit_s:g} s exceeded by function 'Functions.{name}'"
             f" (Id: '{invocation_id}')."
         )
+
+
+def _has_implicit_output(function: FunctionFacts) -> bool:
+    registry = meta.get_binding_registry()  # type: ignore[no-untyped-call]  # upstream
+    converter = registry.get(function.trigger_type)
+    return converter is not None and bool(converter.has_implicit_output())
 
 
 def _check_parameters(function: str, parameters: set[str], bound: set[str]) -> None:
