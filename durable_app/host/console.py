@@ -12,11 +12,13 @@ a line says how many); a character that the terminal cannot show takes its line 
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import sys
 import threading
 from collections import deque
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, NamedTuple, TextIO
 
 from durable_app.host.colour import Paint, is_terminal, wants_colour
@@ -25,7 +27,6 @@ from durable_app.host.log_levels import CONSOLE_CATEGORY, Level, LogLevels
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
-    from datetime import datetime
 
     from durable_app.host.json_lines import JsonFile
     from durable_app.ports import Clock
@@ -43,12 +44,13 @@ _PORTION: Final = 1_000
 _GUID_DIGITS: Final = 32
 _WIPE: Final = "\r\x1b[K"
 
-_EXECUTING: Final = "Executing 'Functions.%s' (Reason='%s', Id=%s)"
-_EXECUTED: Final = "Executed 'Functions.%s' (%s, Id=%s, Duration=%dms)"
 _FAILURE: Final = "Exception while executing function: Functions.%s"
-# Not lines: an event to set once all before it is written, and a text that stays at the bottom.
-_FLUSH: Final = "(flush)"
-_STATUS: Final = "(status)"
+# Marks in place of a text, which no user's text can be: an invocation that begins or has ended, a
+# text that stays at the bottom, an event to set once all before it is written.
+_EXECUTING: Final = "\0executing"
+_EXECUTED: Final = "\0executed"
+_STATUS: Final = "\0status"
+_FLUSH: Final = "\0flush"
 _HOST_CATEGORY: Final = "Host.Console"
 _GONE: Final = frozenset({errno.EPIPE, errno.EIO})
 
@@ -73,7 +75,7 @@ class Origin(NamedTuple):
         return self.category == CONSOLE_CATEGORY or self.category.endswith(".User")
 
 
-_Entry = tuple["datetime | None", Level, str, tuple[object, ...], Origin | None]
+_Entry = tuple[datetime | None, Level, str, tuple[object, ...], Origin | None]
 
 
 class Console:
@@ -120,7 +122,7 @@ class Console:
         self._wake = threading.Event()
         self._armed = False
         self._closing = threading.Event()
-        self._second: tuple[datetime | None, str] = (None, "")
+        self._second = (datetime.min.replace(tzinfo=UTC), "")
         self._status = ""
         self._thread = threading.Thread(target=self._write_loop, name="console", daemon=True)
         self._thread.start()
@@ -309,17 +311,18 @@ class Console:
             self._json_file.write("".join(events))
         except (OSError, ValueError) as error:
             file, self._json_file = self._json_file, None
+            with contextlib.suppress(OSError, ValueError):
+                file.close()
             self.always(f"Nothing more is written to {file.path}: {error}.", Level.WARNING)
 
     # -- shapes ------------------------------------------------------------------------------
 
     def _format(self, entry: _Entry, text: list[str], events: list[str]) -> None:
         now, level, template, args, origin = entry
-        if template is _EXECUTING:
-            args = (args[0], args[1], dashed(str(args[2])))
-        elif template is _EXECUTED:
-            args = (args[0], args[1], dashed(str(args[2])), args[3])
-        message = template % args if args else template
+        if template is _EXECUTING or template is _EXECUTED:
+            message = _invocation_text(*args)
+        else:
+            message = _formatted(template, args)
         stamp = None if now is None else self._stamp(now)
         if not self._json_only:
             text.append(self._plain(stamp, level, message, origin))
@@ -338,15 +341,16 @@ class Console:
                 message = f"[{origin.function} {origin.invocation_id[:8]}] {message}"
             if origin.exception is not None:
                 message = f"{message}\n{origin.exception}"
-        if level >= Level.WARNING and self.paint.is_on:
+        if self.paint.is_on and level >= Level.WARNING:
             paint = self.paint.yellow if level is Level.WARNING else self.paint.red
             message = paint(message)
         return f"{message}\n" if stamp is None else f"[{stamp}] {message}\n"
 
     def _stamp(self, now: datetime) -> str:
-        second = now.replace(microsecond=0)
-        if second != self._second[0]:
-            self._second = (second, second.strftime("%Y-%m-%dT%H:%M:%S"))
+        # The text of a second serves all its lines: making it anew costs more than all the rest.
+        since = now - self._second[0]
+        if since.seconds or since.days:
+            self._second = (now.replace(microsecond=0), now.strftime("%Y-%m-%dT%H:%M:%S"))
         return f"{self._second[1]}.{now.microsecond // 1000:03d}Z"
 
 
@@ -356,6 +360,25 @@ def dashed(invocation_id: str) -> str:
         return invocation_id
     i = invocation_id
     return f"{i[:8]}-{i[8:12]}-{i[12:16]}-{i[16:20]}-{i[20:]}"
+
+
+def _formatted(template: str, args: tuple[object, ...]) -> str:
+    if not args:
+        return template
+    try:
+        return template % args
+    except (TypeError, ValueError):
+        return f"{template} {args}"  # a mistake in a message must not cost all later lines
+
+
+def _invocation_text(
+    function: object, word: object, invocation_id: object, ms: object = None
+) -> str:
+    """The line of an invocation that begins, or that has ended after ``ms``."""
+    identity = dashed(str(invocation_id))
+    if ms is None:
+        return f"Executing 'Functions.{function}' (Reason='{word}', Id={identity})"
+    return f"Executed 'Functions.{function}' ({word}, Id={identity}, Duration={ms}ms)"
 
 
 def _nothing(_invocation_id: str) -> None:

@@ -277,11 +277,13 @@ def _origin(record: logging.LogRecord) -> Origin:
 
 
 def _trace_of(record: logging.LogRecord) -> str | None:
-    error = record.exc_info[1] if record.exc_info else None
+    if not record.exc_info:
+        return record.exc_text  # of a record that came through a queue or a socket
+    error = record.exc_info[1]
     if error is None:
-        return record.exc_text
+        return None
     if _is_system(record.name):  # the host's own trouble: its frames are what matters
-        return logging.Formatter().formatException(record.exc_info)  # type: ignore[arg-type]  # not empty
+        return logging.Formatter().formatException(record.exc_info)
     return user_traceback(error)
 
 

@@ -5,23 +5,23 @@ from __future__ import annotations
 import builtins
 import traceback
 from pathlib import PurePath
-from types import TracebackType
 from typing import Final
 
 from durable_app.errors import DurableError, TaskFailedError
 from durable_app.protocol import FailureDetails
 
-_PACKAGE: Final = str(PurePath(__file__).parent.parent)
+_PACKAGE: Final = str(PurePath(__file__).parent.parent / "_")[:-1]
 _MAX_CHAIN: Final = 16
 """Most causes that are told; a chain can be a ring."""
+_CAUSED: Final = "The above exception was the direct cause of the following exception:"
 
 
 def failure_of(error: BaseException) -> FailureDetails:
     """Describe an exception of user code.
 
     The type is the bare class name for built-in exceptions and for those of this package, else
-    qualified with its module. The stack trace begins in user code. The inner failure is what the
-    exception was raised from; of a failed task it is what the task reported.
+    qualified with its module. The stack trace has the frames of user code alone. The inner failure
+    is what the exception was raised from; of a failed task it is what the task reported.
     """
     return _describe(error, _MAX_CHAIN)
 
@@ -59,19 +59,42 @@ def _message(error: BaseException) -> str:
 
 
 def _stack_trace(error: BaseException) -> str:
-    own = _user_part(error.__traceback__)
     try:
-        lines = traceback.format_exception(type(error), error, own, chain=False)
+        shown = traceback.TracebackException.from_exception(error, compact=True)
+        _show_users_part(shown)
+        # Causes are told by the inner failure.
+        return "".join(shown.format(chain=False)).rstrip()
     except Exception:  # noqa: BLE001  formatting calls the user's __str__
         return type(error).__name__
-    return "".join(lines).rstrip()
 
 
-def _user_part(trace: TracebackType | None) -> TracebackType | None:
-    """Leave out the frames of this package that lead to user code; all, if none is theirs."""
-    while trace is not None and trace.tb_frame.f_code.co_filename.startswith(_PACKAGE):
-        trace = trace.tb_next
-    return trace
+def _show_users_part(shown: traceback.TracebackException) -> None:
+    """Leave out the frames of this package, in an error and in the members of a group.
+
+    What user code called wrongly then ends at the user's own line. All frames stay where none is
+    the user's.
+    """
+    shown.stack = traceback.StackSummary.from_list(_of_user(shown.stack) or shown.stack)
+    for member in shown.exceptions or ():
+        _show_users_part(member)
+
+
+def _of_user(stack: traceback.StackSummary) -> list[traceback.FrameSummary]:
+    return [frame for frame in stack if not frame.filename.startswith(_PACKAGE)]
+
+
+def failure_text(failure: FailureDetails) -> str:
+    """What a console shows of a failure: its stack trace, below those of its causes."""
+    parts = [_own_text(failure)]
+    inner = failure.inner_failure
+    while inner is not None and len(parts) < _MAX_CHAIN:
+        parts += [_CAUSED, _own_text(inner)]
+        inner = inner.inner_failure
+    return "\n\n".join(reversed(parts))
+
+
+def _own_text(failure: FailureDetails) -> str:
+    return failure.stack_trace or f"{failure.error_type}: {failure.error_message}"
 
 
 UNKNOWN_FAILURE: Final = FailureDetails("Unknown", "The task failed without saying why.")
