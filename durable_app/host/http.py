@@ -36,6 +36,11 @@ KEEP_ALIVE_S: Final = 90.0
 _BACKLOG: Final = 512
 # What a sender still sends after an early answer is read for so long, that it sees the answer.
 _LINGER_S: Final = 5.0
+# Answers up to here leave the request at once; a reader of longer ones must not be slower than
+# this, after a while for the beginning.
+_SENT_AT_ONCE: Final = 64 * 1024
+_SLOWEST_BYTES_PER_S: Final = 10_000
+_SILENCE_S: Final = 60.0
 _MAX_LINE: Final = 16 * 1024
 _MAX_HEADER: Final = 32 * 1024
 # After the grace, for the last bytes to leave.
@@ -235,6 +240,9 @@ class HttpServer:
             response.headers.setdefault(name, value)
         for name, value in self._custom_headers.items():
             response.headers.setdefault(name, value)
+        size = response.content_length or 0
+        if size > _SENT_AT_ONCE:
+            await _send(request, response, _SILENCE_S + size / _SLOWEST_BYTES_PER_S)
         return response
 
     def _ended(self, task: asyncio.Task[Any]) -> None:
@@ -288,6 +296,18 @@ class HttpServer:
             content_type=None if answer.body is None else _JSON,
             headers=answer.headers,
         )
+
+
+async def _send(request: web.BaseRequest, response: web.Response, within_s: float) -> None:
+    """Send an answer that the buffers of the connection cannot take at once."""
+    try:
+        async with asyncio.timeout(within_s):
+            await response.prepare(request)
+            await response.write_eof()
+    except TimeoutError:
+        # Somebody who does not read must not hold the answer in memory for ever.
+        if request.transport is not None:
+            request.transport.abort()
 
 
 def _presented(received: Received) -> str | None:

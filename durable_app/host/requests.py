@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import parse_qsl, unquote
 
@@ -20,6 +21,8 @@ MAX_BODY_BYTES: Final = 100 * 1024 * 1024
 #: A sender that stays silent for so long within a body has gone.
 BODY_SILENCE_S: Final = 60.0
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
+# How bytes that are no UTF-8 arrive here.
+_NO_TEXT: Final = re.compile("[\ud800-\udfff]")
 _NO_QUERY: Final[dict[str, str]] = {}
 
 
@@ -94,8 +97,12 @@ def receive(request: web.BaseRequest, scheme: str, authority: str) -> Received:
     """
     headers: dict[str, str] = {}
     for name, value in request.headers.items():
+        if not value.isascii() and _NO_TEXT.search(value):
+            raise RefusedError(400, f"The header {name} is no UTF-8.")
         key = name.lower()
         headers[key] = f"{headers[key]},{value}" if key in headers else value
+    if request.version < (1, 0):
+        raise RefusedError(400, "A request names its version, such as HTTP/1.1.")
     host = headers.get("host")
     if host is None:
         if request.version >= (1, 1):

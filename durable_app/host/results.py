@@ -10,6 +10,7 @@ anything else     the function's failure
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import web
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 
 # The server sets them itself.
 _CONNECTION_HEADERS: Final = frozenset({"content-length", "transfer-encoding", "connection"})
-_BREAKS: Final = frozenset("\r\n\0")
+_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_VALUE: Final = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]*")
 _STATUSES: Final = range(200, 600)
 _TEXT: Final = "text/plain; charset=utf-8"
 _JSON: Final = "application/json; charset=utf-8"
@@ -117,6 +119,6 @@ def _headers(given: Iterable[tuple[str, Any]]) -> CIMultiDict[str]:
 
 
 def _checked(name: str, value: str) -> str:
-    if not name or not _BREAKS.isdisjoint(name) or not _BREAKS.isdisjoint(value):
-        raise ValueError(f"The response's header {name!r} has a line break in it, or no name.")
+    if not _NAME.fullmatch(name) or not _VALUE.fullmatch(value):
+        raise ValueError(f"The response's header {name!r} has a character that none may have.")
     return value

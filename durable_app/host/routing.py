@@ -28,7 +28,7 @@ _T = TypeVar("_T")
 #: First segments that belong to the host itself.
 RESERVED: Final = ("admin", "runtime")
 _CONFLICT: Final = "The specified route conflicts with one or more built in routes."
-_ENCODED_SLASH: Final = re.compile("%2f", re.IGNORECASE)
+_ENCODED_SLASH: Final = re.compile("%(2f)", re.IGNORECASE)
 
 
 class Match(NamedTuple, Generic[_T]):
@@ -122,7 +122,7 @@ def split_path(path: str) -> list[str]:
 
 def _decode(part: str) -> str:
     try:
-        return unquote(_ENCODED_SLASH.sub("%252F", part), errors="strict")
+        return unquote(_ENCODED_SLASH.sub(r"%25\1", part), errors="strict")
     except UnicodeDecodeError:
         return part
 
