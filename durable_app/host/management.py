@@ -17,6 +17,7 @@ from durable_app.client.history_view import project_text
 from durable_app.errors import (
     DurableError,
     InstanceNotFoundError,
+    PayloadError,
     SchedulerUnavailableError,
     StoreUnavailableError,
     WrongStatusError,
@@ -289,7 +290,7 @@ async def _translated(answer: Coroutine[Any, Any, Answer]) -> Answer:
         return failure(error, 503, {"Retry-After": _POLL_S})
     except InvalidJsonError as error:
         return refusal(str(error), BAD_JSON, _JSON_ERROR)
-    except ValueError as error:
+    except (ValueError, PayloadError) as error:
         return refusal(str(error))
     except DurableError as error:
         return failure(error)

@@ -15,6 +15,7 @@ from durable_app.host.management import ManagementApi
 from durable_app.scheduler.service import TaskHub
 from durable_app.scheduler.state import HubOptions
 from durable_app.storage.memory import MemoryStore
+from durable_app.storage.sqlite import SqliteStore
 
 ORIGIN = "http://localhost:7071"
 TAKEN = "An Orchestration instance with the status Pending already exists."
@@ -66,9 +67,9 @@ class Rig:
         )
 
 
-def talk(conversation, **options):
+def talk(conversation, store=None, **options):
     async def main():
-        hub = TaskHub(MemoryStore("h"), HubOptions(name="h"), SystemClock())
+        hub = TaskHub(store or MemoryStore("h"), HubOptions(name="h"), SystemClock())
         hub.open()
         try:
             return await conversation(Rig(hub, **options))
@@ -409,6 +410,16 @@ def test_ids_that_cannot_be(text):
         return [answer.status for answer in answers]
 
     assert talk(conversation) == [400, 404, 404, 400, 404, 404, 404]
+
+
+def test_a_text_that_cannot_be_stored_is_refused(tmp_path):
+    async def conversation(call):
+        half = {"version": "\ud800"}
+        return await call.api.answer(
+            ApiRequest("POST", ("orchestrators", "chain"), half, {}, b"", f"{ORIGIN}/")
+        )
+
+    assert talk(conversation, SqliteStore(tmp_path / "h.db", "h")).status == 400
 
 
 def test_a_hub_that_has_stopped_is_unavailable():
