@@ -27,7 +27,7 @@ from durable_app.client.history_view import project
 from durable_app.client.http_responses import HttpResponses, json_response
 from durable_app.client.status import DurableOrchestrationStatus, PurgeHistoryResult
 from durable_app.errors import DefinitionError, WrongStatusError, missing
-from durable_app.payload import encode_input, to_text
+from durable_app.payload import encode_input
 from durable_app.ports import InstanceQuery, PurgeFilter, StartRequest
 from durable_app.protocol import OrchestrationState as HubState
 from durable_app.protocol import OrchestrationStatus
@@ -226,7 +226,7 @@ class DurableOrchestrationClient(HttpResponses):
             encode_input(event_data),
         )
 
-    async def terminate(self, instance_id: str, reason: str) -> None:
+    async def terminate(self, instance_id: str, reason: str | None = None) -> None:
         """End an instance and its children; ``reason`` becomes its output.
 
         Nothing happens where it has finished already.
@@ -235,9 +235,11 @@ class DurableOrchestrationClient(HttpResponses):
             InstanceNotFoundError: there is no such instance.
         """
         with contextlib.suppress(WrongStatusError):
-            await self._orchestrations.terminate(text(instance_id, "instance_id"), to_text(reason))
+            await self._orchestrations.terminate(
+                text(instance_id, "instance_id"), encode_input(reason)
+            )
 
-    async def suspend(self, instance_id: str, reason: str) -> None:
+    async def suspend(self, instance_id: str, reason: str | None = None) -> None:
         """Hold an instance until :meth:`resume`; nothing happens where it has finished.
 
         Raises:
@@ -248,7 +250,7 @@ class DurableOrchestrationClient(HttpResponses):
                 text(instance_id, "instance_id"), optional_text(reason, "reason")
             )
 
-    async def resume(self, instance_id: str, reason: str) -> None:
+    async def resume(self, instance_id: str, reason: str | None = None) -> None:
         """End a suspension; nothing happens where there is none or the instance has finished.
 
         Raises:
@@ -352,11 +354,15 @@ class DurableOrchestrationClient(HttpResponses):
                 f"Total timeout {timeout_in_milliseconds} (ms) should be bigger than retry"
                 f" timeout {retry_interval_in_milliseconds} (ms)"
             )
-        state = await self._orchestrations.wait_for_completion(
-            text(instance_id, "instance_id"), timeout_s=timeout_in_milliseconds / 1000
-        )
+        instance_id = text(instance_id, "instance_id")
         as_500 = return_internal_server_error_on_failure
+        state = await self._orchestrations.wait_for_completion(
+            instance_id, timeout_s=timeout_in_milliseconds / 1000
+        )
         if state is None:
+            # With no time to wait, an instance that has finished is answered all the same.
+            state = await self._orchestrations.get(instance_id)
+        if state is None or not state.status.is_terminal:
             return self.create_check_status_response(request, instance_id, bool(as_500))
         status = DurableOrchestrationStatus.from_state(state, show_input=False)
         if state.status is OrchestrationStatus.COMPLETED:

@@ -284,3 +284,24 @@ def test_a_purge_by_time_counts_what_it_removed():
         ]
 
     assert [each.instances_deleted for each in with_client(conversation)] == [0, 1]
+
+
+def test_reasons_can_be_left_out():
+    async def conversation(client):
+        await client.start_new("f", "i")
+        await client.suspend("i")
+        await client.resume("i")
+        await client.terminate("i")
+        return await client.wait_for_orchestration_completion("i")
+
+    assert with_client(conversation).serialized_output is None
+
+
+def test_what_has_finished_is_answered_without_time_to_wait():
+    async def conversation(client):
+        await client.start_new("f", "i")
+        await client.terminate("i", "enough")
+        await client.wait_for_orchestration_completion("i")
+        return await client.wait_for_completion_or_create_check_status_response(REQUEST, "i", 0, 0)
+
+    assert with_client(conversation).status_code == 200

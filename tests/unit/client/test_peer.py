@@ -12,6 +12,7 @@ from tests.unit.client.rig import with_connection
 
 peer = pytest.importorskip("azure.durable_functions")
 
+REQUIRED = inspect.Parameter.empty
 ENTITIES = {"signal_entity", "read_entity_state"}
 PAYLOAD = "create_http_management_payload"  # takes the request of 2.x, too
 METHODS = sorted(
@@ -34,8 +35,10 @@ def test_the_peer_has_methods():
 def test_a_method_begins_with_the_parameters_of_its_peer(name):
     ours = parameters(getattr(df.DurableOrchestrationClient, name))
     theirs = parameters(getattr(peer.DurableOrchestrationClient, name))
-    assert ours[: len(theirs)] == theirs
-    assert all(default is not inspect.Parameter.empty for _name, default in ours[len(theirs) :])
+    assert [name for name, _default in ours[: len(theirs)]] == [name for name, _ in theirs]
+    for (name, default), (_name, peers) in zip(ours, theirs, strict=False):
+        assert peers in (default, REQUIRED), name
+    assert all(default is not REQUIRED for _name, default in ours[len(theirs) :])
 
 
 def test_the_constructor_takes_what_its_peer_takes():
