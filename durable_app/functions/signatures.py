@@ -10,12 +10,18 @@ import functools
 import inspect
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
+
+from azure.functions import Out
 
 Parameters = Mapping[str, inspect.Parameter]
 
 _NO_DEFAULT = inspect.Parameter.empty
+_COLLECTIONS = (Iterable, Sequence)
+# Any: they are indexed with what is known only when the code runs.
+_LIST: Any = typing.List  # noqa: UP006  the form that the worker knows
+_OUT: Any = Out
 _VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
@@ -128,12 +134,30 @@ def bare_type(hint: Any) -> type | None:
 
 
 def binding_type(hint: Any) -> Any:
-    """An annotation of another binding: its class with arguments as it is, None for a union.
+    """An annotation of another binding as Azure's worker takes it; None for nothing.
 
-    ``Out[str]`` and ``list[EventHubEvent]`` mean something to Azure's worker; a union, ``Any``, a
-    type variable or a ``Literal`` would make it refuse the whole app.
+    ``Out[str]`` and ``list[EventHubEvent]`` mean something to it. It knows generic types of the
+    module typing alone; a union, ``Any``, a type variable, a ``Literal``, a ``dict[K, V]`` or a
+    list of the user's own classes would make it refuse the whole app.
     """
-    return _without_metadata(hint) if bare_type(hint) is not None else None
+    hint = _without_metadata(hint)
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin is None:
+        return None if bare_type(hint) is None else hint
+    if origin is Out:
+        inner = binding_type(arguments[0])
+        return None if inner is None else _OUT[inner]
+    if origin is list:
+        return _LIST[arguments] if _is_of_worker(arguments[0]) else None
+    is_known = isinstance(hint, type(typing.Iterable[int])) and origin in _COLLECTIONS
+    return hint if is_known and _is_of_worker(arguments[0]) else None
+
+
+def _is_of_worker(item: Any) -> bool:
+    """Whether the worker can make lists of it: a class of azure-functions, or plain data."""
+    return item in (str, bytes, int, dict) or str(getattr(item, "__module__", "")).startswith(
+        "azure.functions"
+    )
 
 
 def _without_metadata(hint: Any) -> Any:

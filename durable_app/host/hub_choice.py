@@ -27,6 +27,24 @@ ALLOWED_HOSTS_SETTING: Final = "DURABLE_APP_ALLOWED_HOSTS"
 # Docker gives this name to the machine that a container runs on. The domain is a reserved one.
 _DOCKER_HOST: Final = "host.docker.internal"
 _PROBE_TIMEOUT_S: Final = 1.0
+
+
+class _NameRule(NamedTuple):
+    """Which names of task hubs a service of Azure takes, for programs and for people."""
+
+    pattern: re.Pattern[str]
+    text: str
+
+
+_NAME_RULES: Final = {
+    # The name becomes a part of names of queues and tables.
+    "azurestorage": _NameRule(
+        re.compile(r"[A-Za-z][A-Za-z0-9]{2,44}"), "3 to 45 letters and digits, a letter first"
+    ),
+    "azuremanaged": _NameRule(
+        re.compile(r"[A-Za-z0-9-]{3,64}"), "3 to 64 letters, digits and hyphens"
+    ),
+}
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 
@@ -94,6 +112,12 @@ def choose_hub(
             f" '{named}' is used."
         )
     name = named or in_string or "default"
+    rule = _NAME_RULES.get(provider.type.casefold())
+    if rule is not None and rule.pattern.fullmatch(name) is None:
+        warnings.append(
+            f"Task hub name '{name}' works here, but Azure refuses it with storage provider"
+            f" {provider.type}: {rule.text}."
+        )
     wanted_store = store or environ.get("DURABLE_APP_STORE")
     return HubChoice(
         name, connection, _store_path(wanted_store, folder, name), reason, tuple(warnings)

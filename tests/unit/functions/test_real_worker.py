@@ -3,16 +3,33 @@
 from __future__ import annotations
 
 import types
+import typing
 from typing import Any
 
 import azure.functions as func
 import pytest
 
 import durable_app as df
+from tests.unit.functions.test_worker_rules import (
+    DECLARATIONS,
+    OldList,
+    OldOptional,
+    OldTuple,
+    Order,
+    plain_function,
+    refusal,
+)
 
 registry = pytest.importorskip("azure_functions_runtime.functions")
 meta = pytest.importorskip("azure_functions_runtime.bindings.meta")
 
+HINTS = (
+    *(dict, dict[str, Any], OldOptional[dict], str, bytes, int, object, Any, None, Order),
+    *(func.HttpRequest, OldOptional[func.HttpRequest], func.HttpResponse, func.QueueMessage),
+    *(func.Out, func.Out[str], func.Out[OldOptional[str]], func.Out[list[str]], func.EventHubEvent),
+    *(OldList[func.EventHubEvent], list[func.EventHubEvent], OldTuple[int], OldList),
+    *(typing.Callable, typing.Literal["a"], typing.TypeVar("T"), "Nowhere"),
+)
 PROTOS = types.SimpleNamespace(BindingInfo=types.SimpleNamespace(inout=2, out=1, undefined=None))
 
 
@@ -60,3 +77,17 @@ def test_the_worker_accepts_every_handle():
         ("tick", False, False),
         ("counter", False, False),
     ]
+
+
+@pytest.mark.parametrize("hint", HINTS, ids=str)
+@pytest.mark.parametrize("parameter", ["x", "return"])
+@pytest.mark.parametrize("declare", DECLARATIONS)
+def test_the_worker_and_our_rules_agree_about_plain_functions(declare, parameter, hint):
+    meta.load_binding_registry()
+    (function,) = plain_function(declare, {parameter: hint}).get_functions()
+    try:
+        registry.Registry().add_indexed_function(function, PROTOS)
+        refused = False
+    except (RuntimeError, TypeError, NameError):
+        refused = True
+    assert (refusal(declare, {parameter: hint}) is not None) is refused

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import collections.abc
 import functools
+import typing
 from operator import itemgetter
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from azure.functions import EventHubEvent, Out
 
 from durable_app.functions import signatures
 
@@ -53,3 +57,32 @@ def test_the_name_of_an_object_is_that_of_its_class():
 
 def test_hints_of_what_has_none():
     assert signatures.hints(len) == {}
+
+
+# The forms before Python 3.9, which users and Azure's worker still write.
+OldList: Any = typing.List  # noqa: UP006  the old form is meant
+OldDict: Any = typing.Dict  # noqa: UP006  the old form is meant
+
+
+@pytest.mark.parametrize(
+    ("hint", "seen"),
+    [
+        (str, str),
+        (typing.Annotated[str, "x"], str),
+        (list[EventHubEvent], OldList[EventHubEvent]),
+        (OldList[str], OldList[str]),
+        (list[Path], None),
+        (typing.Iterable[str], typing.Iterable[str]),
+        (typing.Iterable[Path], None),
+        (Out[str], Out[str]),
+        (Out[list[str]], Out[OldList[str]]),
+        (Out[int | None], None),
+        (dict[str, int], None),
+        (OldDict[str, int], None),
+        (collections.abc.Iterable[str], None),
+        (int | None, None),
+        (Any, None),
+    ],
+)
+def test_annotations_of_other_bindings_are_those_that_the_worker_takes(hint, seen):
+    assert signatures.binding_type(hint) == seen

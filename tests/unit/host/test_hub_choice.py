@@ -80,6 +80,27 @@ def test_another_storage_provider_is_replaced(tmp_path):
     assert "storage provider mssql is replaced" in choice.start_line
 
 
+@pytest.mark.parametrize(
+    ("kind", "name", "is_warned"),
+    [
+        ("AzureStorage", "Orders1", False),
+        ("AzureStorage", "my-orders", True),
+        ("AzureStorage", "1orders", True),
+        ("azurestorage", "ab", True),
+        ("azureManaged", "my-orders", False),
+        ("azureManaged", "my_orders", True),
+        ("azureManaged", "x" * 65, True),
+        ("mssql", "my orders", False),
+    ],
+)
+def test_names_that_azure_would_refuse_are_told(tmp_path, kind, name, is_warned):
+    choice = choose_hub(options(name, StorageProvider(type=kind)), {}, tmp_path)
+    assert choice.name == name
+    assert [f"Task hub name '{name}' works here" in line for line in choice.warnings] == (
+        [True] * is_warned
+    )
+
+
 def test_the_store_comes_from_the_command_line_then_the_environment(tmp_path):
     environ = {"DURABLE_APP_STORE": "memory", "DURABLE_APP_HUB": "embedded"}
     from_env = choose_hub(options(), environ, tmp_path)
