@@ -220,7 +220,8 @@ class AdminApi:
 
     def _run(self, request: ApiRequest, function: HostedFunction) -> Answer:
         if not function.runs:
-            return _NOT_FOUND
+            reason = function.error or f"Function '{function.facts.name}' is disabled."
+            return Answer(404, json.dumps({"Message": reason}))
         text = _input(request.body)
         if text is None:
             return _BAD_REQUEST

@@ -341,8 +341,6 @@ def test_a_manual_trigger_runs_after_its_answer(body, text):
         ("POST functions/chain", {"input": {}}, 400),
         ("POST functions/chain", b"\xff", 400),
         ("POST functions/nobody", {"input": ""}, 404),
-        ("POST functions/off", {"input": ""}, 404),
-        ("POST functions/broken", {"input": ""}, 404),
     ],
 )
 def test_manual_triggers_that_are_refused(line, body, status):
@@ -352,6 +350,15 @@ def test_manual_triggers_that_are_refused(line, body, status):
         return answer, rig.triggered
 
     assert with_rig(conversation) == (Answer(status), [])
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [("off", "Function 'Off' is disabled."), ("broken", "'%X%' does not resolve.")],
+)
+def test_a_function_that_does_not_run_says_why(name, reason):
+    answer = asked(f"POST functions/{name}", {"input": ""})
+    assert (answer.status, json.loads(answer.body)) == (404, {"Message": reason})
 
 
 @pytest.mark.parametrize(
