@@ -191,10 +191,19 @@ def _add_to_blueprint(folder: Path, path: Path, template: Template, source: str)
         name = found.name
         source = source_edit.append_functions(target, source, name)
     registered = _registered(folder, path, name)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    _make_packages(folder, path)
     _write(path, source)
     if registered is not None:
         _write(folder / APP_FILE, registered)
+
+
+def _make_packages(folder: Path, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for parent in path.parents:
+        if parent == folder:
+            break
+        # Without it an installed package of the same name would win over the app's own.
+        (parent / "__init__.py").touch()
 
 
 def _registered(folder: Path, path: Path, blueprint: str) -> str | None:

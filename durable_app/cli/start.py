@@ -84,6 +84,7 @@ async def _serve(options: HostOptions) -> int:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     deadline = Deadline()
     async with run_host(options) as host:
+        deadline.before_exit = host.console.flush
         on_signals(host.stop.request, deadline)
         await host.stop.wait()
         deadline.begin()
