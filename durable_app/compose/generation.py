@@ -6,22 +6,26 @@ the instances go on: the new generation takes over, the old one finishes what it
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import os
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import timedelta, tzinfo
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from durable_app.errors import ConfigError
 from durable_app.functions.bindings import (
     ACTIVITY_TRIGGER,
     ENTITY_TRIGGER,
     ORCHESTRATION_TRIGGER,
 )
-from durable_app.host.function_list import idle_functions, route_of
+from durable_app.host.function_list import RUN_HERE, idle_functions, route_of
 from durable_app.host.http import HttpFunction, http_function
 from durable_app.host.invoke import HTTP_TRIGGER, Call, Invoker, UnavailableBindingError
 from durable_app.host.manual import MANUAL_REASON, manual_value
 from durable_app.host.routing import RouteTable
+from durable_app.host.triggers.timer import TimerFunction, TimerTriggers, timer_function
+from durable_app.host.triggers.values import TIMER_TRIGGER
 from durable_app.worker.service import Worker, WorkerOptions
 
 if TYPE_CHECKING:
@@ -48,6 +52,7 @@ class Tools(NamedTuple):
     invoker: Invoker
     runtime: HostRuntime
     state: HostState
+    zone: tzinfo
     console: Console
     clock: Clock
 
@@ -61,11 +66,13 @@ class Generation:
     """
 
     def __init__(self, app: HostedApp, tools: Tools) -> None:
-        self.calls: dict[str, Call] = {}
-        functions = tuple(self._bound(function, tools.invoker) for function in app.functions)
-        self.app = dataclasses.replace(app, functions=functions)
-        self.routes = self._routes(tools.settings.extensions.http.route_prefix)
         self._tools = tools
+        self.calls: dict[str, Call] = {}
+        timers: list[TimerFunction] = []
+        functions = tuple(self._bound(function, timers) for function in app.functions)
+        self.app = dataclasses.replace(app, functions=functions)
+        self._timers = TimerTriggers(timers, tools.state, tools.clock, tools.console)
+        self.routes = self._routes(tools.settings.extensions.http.route_prefix)
         self._worker = Worker(
             tools.source,
             app.index,
@@ -76,19 +83,21 @@ class Generation:
         )
 
     async def start(self) -> None:
-        """Take work from now on."""
+        """Take work from now on.
+
+        Raises:
+            StoreUnavailableError: the status of timers cannot be read or written.
+        """
+        await self._timers.start()
         self._worker.start()
-
-    async def stop_triggers(self, grace_s: float = 0.0) -> None:
-        """Let no trigger call a function any more; what runs goes on for so long. Idempotent."""
-
-    def idle_lines(self) -> list[str]:
-        """A line per function that nothing here will ever call."""
-        return idle_functions(self.app)
 
     async def retire(self, grace_s: float) -> None:
         """Take nothing more, and end within so many seconds. Idempotent."""
-        await self._worker.stop(grace_s)
+        await asyncio.gather(self._timers.stop(grace_s), self._worker.stop(grace_s))
+
+    def idle_lines(self) -> list[str]:
+        """A line per function that nothing here will ever call."""
+        return idle_functions(self.app, RUN_HERE | {TIMER_TRIGGER})
 
     async def run_by_hand(self, function: HostedFunction, text: str) -> None:
         """Run a function with a text in place of its trigger's value, and wait for its end.
@@ -108,13 +117,18 @@ class Generation:
         value = manual_value(facts, text, clock.new_id(), clock.now())
         await call(value, reason=MANUAL_REASON)
 
-    def _bound(self, function: HostedFunction, invoker: Invoker) -> HostedFunction:
-        if not function.runs or function.facts.trigger_type in _DURABLE_TRIGGERS:
+    def _bound(self, function: HostedFunction, timers: list[TimerFunction]) -> HostedFunction:
+        """Prepare the calls of a function, unless the worker runs it or nobody does."""
+        facts = function.facts
+        if not function.runs or facts.trigger_type in _DURABLE_TRIGGERS:
             return function
         try:
-            self.calls[function.facts.name] = invoker.bind(function.facts)
-        except UnavailableBindingError as error:
+            call = self._tools.invoker.bind(facts)
+            if facts.trigger_type == TIMER_TRIGGER:
+                timers.append(timer_function(call, self._tools.zone))
+        except (UnavailableBindingError, ConfigError) as error:
             return function._replace(error=str(error))
+        self.calls[facts.name] = call
         return function
 
     def _routes(self, prefix: str) -> RouteTable[HttpFunction]:
@@ -126,8 +140,7 @@ class Generation:
         return routes
 
     def _clients(self, facts: DurableFunction) -> Mapping[str, Any]:
-        client = self._tools.runtime.own_client(sync=not facts.is_async)
-        return dict.fromkeys(facts.clients, client)
+        return self._tools.runtime.client_arguments(self.app.index.activities[facts.name])
 
 
 def _worker_options(settings: HostSettings) -> WorkerOptions:

@@ -28,7 +28,7 @@ from durable_app.compose.generation import Generation, Tools
 from durable_app.compose.plan import HostOptions, Plan, make_plan
 from durable_app.compose.reload import Reloader
 from durable_app.compose.runtime import HostRuntime
-from durable_app.errors import StoreUnavailableError
+from durable_app.errors import DurableError, StoreUnavailableError
 from durable_app.functions.handles import set_runtime_factory
 from durable_app.host.access import Access
 from durable_app.host.admin import AdminApi, HostFacts
@@ -124,7 +124,8 @@ async def run_host(
         await host.start(app, listener, tls)
         stack.push_async_callback(host.stop)
         console.line("For detailed output, run func with --verbose flag.")
-        console.always("Worker process started and initialized.", Level.INFORMATION)
+        console.always("Worker process started and initialized.")
+        console.always(f"Host lock lease acquired by instance ID '{clock.new_id()}'.")
         if options.watch:
             await stack.enter_async_context(host.watching())
         yield RunningHost(host.origin, host.hub, host.client, console, host.shutdown)
@@ -233,14 +234,18 @@ class _Host:
             DurableError: the app cannot run; the present one goes on.
         """
         generation, before = Generation(app, self._tools), self._generation
-        await before.stop_triggers()
-        await generation.start()
-        self._server.serve(generation.routes)
-        self._generation = generation
-        self._list_functions()
         retiring = asyncio.create_task(before.retire(_RETIRE_S))
         self._retiring.add(retiring)
         retiring.add_done_callback(self._retiring.discard)
+        await asyncio.sleep(0)  # from here on its triggers call nothing any more
+        try:
+            await generation.start()
+        except DurableError as error:
+            self.shutdown.fail(error)  # neither of them would run
+            raise
+        self._server.serve(generation.routes)
+        self._generation = generation
+        self._list_functions()
 
     async def _run_by_hand(self, function: HostedFunction, text: str) -> None:
         await self._generation.run_by_hand(function, text)
@@ -290,6 +295,7 @@ class _Host:
             invoker,
             HostRuntime(connection, binding),
             self._state,
+            self._plan.zone,
             self._console,
             self._clock,
         )

@@ -13,9 +13,11 @@ from durable_app.host.settings import (
     read_host_settings,
     read_local_settings,
 )
+from durable_app.host.triggers.schedule import zone_of
 
 if TYPE_CHECKING:
     from collections.abc import MutableMapping
+    from datetime import tzinfo
     from pathlib import Path
 
 DEFAULT_PORT: Final = 7071
@@ -65,6 +67,7 @@ class Plan(NamedTuple):
     Attributes:
         hosts: names, beside loopback ones, under which the host's own APIs may be asked for.
         functions: names of the only functions that shall run; empty for all.
+        zone: in which the schedules of timers are read.
         state: where the host keeps what it remembers itself; None for memory.
         notes: lines to show.
     """
@@ -79,6 +82,7 @@ class Plan(NamedTuple):
     cors: CorsPolicy
     functions: tuple[str, ...]
     state: Path | None
+    zone: tzinfo
     notes: list[str]
 
 
@@ -117,5 +121,6 @@ def make_plan(options: HostOptions, environ: MutableMapping[str, str]) -> Plan:
         ),
         options.functions or tuple(settings.functions),
         None if choice.store is None else folder / ".durable" / "host.db",
+        zone_of(environ),
         [*local.warnings, *notes, *settings.warnings, *choice.warnings],
     )

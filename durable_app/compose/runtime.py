@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 from durable_app.client.functions_client import DurableFunctionsClient
 from durable_app.client.sync_client import SyncDurableFunctionsClient
 from durable_app.errors import UnsupportedOnHostError
+from durable_app.functions.bindings import DURABLE_CLIENT
 
 if TYPE_CHECKING:
     from durable_app.client.connection import Connection
     from durable_app.functions.handles import Handle
+    from durable_app.functions.index import FunctionFacts
 
 
 class HostRuntime:
@@ -50,11 +52,22 @@ class HostRuntime:
     def client(self, binding: str, *, sync: bool) -> object:
         """The one client of this host; raises as :meth:`connection`."""
         self.connection(binding)
-        return self.own_client(sync=sync)
-
-    def own_client(self, *, sync: bool) -> object:
-        """The one client of this host, or its twin for functions that are not coroutines."""
         return self._sync_client if sync else self._client
+
+    def client_arguments(self, function: FunctionFacts) -> dict[str, object]:
+        """What a function gets for its client bindings, by name.
+
+        A client where ``durable_client_input`` declared it; the text where only its type did, for
+        the function makes a client of it by itself.
+        """
+        durable = function.durable
+        declared = () if durable is None else durable.clients
+        client = self._client if function.is_async else self._sync_client
+        return {
+            binding["name"]: client if binding["name"] in declared else self._binding
+            for binding in function.bindings
+            if binding["type"] == DURABLE_CLIENT
+        }
 
     async def start(self, orchestration: str, text: str) -> str:
         """Start an instance with a JSON text, or a text that is none, as its input; its id."""
