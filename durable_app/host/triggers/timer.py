@@ -1,0 +1,272 @@
+"""Runs timer functions when their schedules say so. What to do is decided in ``schedule``."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from datetime import datetime, tzinfo
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
+
+from durable_app.errors import StoreUnavailableError
+from durable_app.host.console import Level
+from durable_app.host.invoke import FunctionFailedError
+from durable_app.host.triggers.schedule import (
+    Fire,
+    Never,
+    Schedule,
+    ScheduleStatus,
+    after_run,
+    following_clock,
+    occurrences_text,
+    opening,
+    parse_schedule,
+    plan,
+    round_trip_text,
+    status_from_text,
+)
+from durable_app.host.triggers.values import TIMER_TRIGGER, check_annotation, timer_value
+
+if TYPE_CHECKING:
+    from durable_app.functions.index import FunctionFacts
+    from durable_app.host.state import HostState
+    from durable_app.ports import Clock
+
+#: Kind of the facts in which the host's state keeps the status of timers.
+TIMER_FACTS: Final = "timer"
+_CATEGORY: Final = "Host.Triggers.Timer"
+# The wall clock may be set while a timer sleeps; it is looked at so often.
+_LONGEST_SLEEP_S: Final = 10.0
+
+_log = logging.getLogger(__name__)
+
+
+class TimerCall(Protocol):
+    """Runs one function; the part of ``invoke.Call`` that timers use."""
+
+    @property
+    def facts(self) -> FunctionFacts:
+        """The function."""
+        ...
+
+    async def __call__(self, value: Any, *, reason: str = "") -> Any:
+        """Run it once. Raises FunctionFailedError."""
+        ...
+
+
+class Journal(Protocol):
+    """Where lines for the console go."""
+
+    def log(self, level: Level, category: str, text: str, *args: object) -> None:
+        """Show a line if its level is enabled for the category."""
+        ...
+
+
+class TimerFunction(NamedTuple):
+    """One timer function.
+
+    Attributes:
+        is_monitored: keep its status over restarts, so that a missed run is made up for.
+    """
+
+    call: TimerCall
+    schedule: Schedule
+    run_on_startup: bool
+    is_monitored: bool
+
+    @property
+    def name(self) -> str:
+        """Name of the function."""
+        return self.call.facts.name
+
+
+def timer_function(call: TimerCall, zone: tzinfo) -> TimerFunction:
+    """Read the trigger's binding.
+
+    Raises:
+        ConfigError: the schedule is no schedule; the message names the function and the field.
+        DefinitionError: its parameter is annotated with something else than a TimerRequest.
+    """
+    facts = call.facts
+    check_annotation(facts)
+    binding = next(found for found in facts.bindings if found["type"] == TIMER_TRIGGER)
+    schedule = parse_schedule(str(binding.get("schedule", "")), zone, facts.name)
+    monitored = binding.get("useMonitor")
+    return TimerFunction(
+        call,
+        schedule,
+        run_on_startup=_is_true(binding.get("runOnStartup")),
+        is_monitored=not schedule.is_frequent if monitored is None else _is_true(monitored),
+    )
+
+
+class TimerTriggers:
+    """All timers of an app, a task for each: runs of one function never overlap.
+
+    Args:
+        state: keeps the status of monitored timers.
+        sleep: waits for seconds; replaceable together with ``clock``.
+    """
+
+    def __init__(
+        self,
+        timers: Sequence[TimerFunction],
+        state: HostState,
+        clock: Clock,
+        journal: Journal,
+        *,
+        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+    ) -> None:
+        self._state = state
+        self._clock = clock
+        self._journal = journal
+        self._sleep = sleep
+        self._timers = [_Timer(timer) for timer in timers]
+        self._tasks: list[asyncio.Task[None]] = []
+        self._stopping = False
+
+    async def start(self) -> None:
+        """Read what is remembered and begin; runs that are due at once begin now.
+
+        Raises:
+            StoreUnavailableError: the host's state cannot be read or written.
+        """
+        now = self._clock.now()
+        for timer in self._timers:
+            await self._open(timer, now)
+        # Only now: a timer whose status cannot be kept stops the start before any function ran.
+        self._tasks = [
+            asyncio.create_task(self._timer_loop(timer), name=f"timer {timer.function.name}")
+            for timer in self._timers
+        ]
+
+    async def stop(self, grace_s: float) -> None:
+        """Begin no run any more; runs that go on get ``grace_s``, then they are cancelled.
+
+        A run that is cancelled counts as missed: a monitored timer makes up for it at the next
+        start. Idempotent.
+        """
+        self._stopping = True
+        for timer, task in zip(self._timers, self._tasks, strict=False):
+            if not timer.is_running:
+                task.cancel()
+        if self._tasks:
+            _, late = await asyncio.wait(self._tasks, timeout=grace_s)
+            await _cancelled(late)
+        self._tasks = []
+
+    def status_of(self, name: str) -> ScheduleStatus | None:
+        """Status of a function's timer; None where there is no such timer."""
+        found = (timer.status for timer in self._timers if timer.function.name == name)
+        return next(found, None)
+
+    async def _open(self, timer: _Timer, now: datetime) -> None:
+        function = timer.function
+        stored = None
+        if function.is_monitored:
+            stored = status_from_text(self._state.read(TIMER_FACTS, function.name))
+        timer.status, timer.first = opening(
+            function.schedule, stored, now, run_on_startup=function.run_on_startup
+        )
+        if function.is_monitored and timer.status != stored:
+            # A new timer, too: its first occurrence is missed if the host does not run then.
+            self._state.write(TIMER_FACTS, function.name, timer.status.to_text())
+        level = Level.WARNING if timer.status.next is None else Level.INFORMATION
+        text = occurrences_text(function.name, function.schedule, now)
+        self._journal.log(level, _CATEGORY, "%s", text)
+
+    async def _timer_loop(self, timer: _Timer) -> None:
+        try:
+            if timer.first is not None:
+                await self._run(timer, timer.first)
+            while not self._stopping:
+                now = self._clock.now()
+                timer.status = following_clock(timer.function.schedule, timer.status, now)
+                step = plan(timer.status, now)
+                if isinstance(step, Never):
+                    return
+                if isinstance(step, Fire):
+                    await self._run(timer, step)
+                else:
+                    left_s = (step.moment - now).total_seconds()
+                    await self._sleep(min(left_s, _LONGEST_SLEEP_S))
+        except Exception:  # noqa: BLE001  the top of a loop
+            # The others go on; this one would fail again.
+            _log.exception("timer_stopped", extra={"function": timer.function.name})
+
+    async def _run(self, timer: _Timer, fire: Fire) -> None:
+        function, began = timer.function, self._clock.now()
+        schedule = function.schedule
+        value = timer_value(
+            schedule,
+            timer.status if function.is_monitored else None,
+            is_past_due=fire.cause == "IsPastDue",
+        )
+        reason = f"Timer fired at {round_trip_text(began, schedule)}"
+        timer.is_running = True
+        try:
+            run = asyncio.ensure_future(_outcome(function.call, value, reason))
+            try:
+                # The details belong below the line that says that the function begins.
+                await asyncio.sleep(0)
+                self._explain(function, fire)
+                await run
+            finally:
+                await _cancelled([run])
+            timer.status = after_run(schedule, began)
+            await self._keep(timer)
+        finally:
+            timer.is_running = False
+
+    def _explain(self, function: TimerFunction, fire: Fire) -> None:
+        if fire.cause == "Schedule":
+            return
+        text = f"Trigger Details: UnscheduledInvocationReason: {fire.cause}"
+        if fire.original is not None:
+            text += f", OriginalSchedule: {round_trip_text(fire.original, function.schedule)}"
+        self._journal.log(Level.INFORMATION, f"Function.{function.name}", "%s", text)
+
+    async def _keep(self, timer: _Timer) -> None:
+        function = timer.function
+        if not function.is_monitored:
+            return
+        try:
+            # It waits for the disk, and requests are served by this loop.
+            await asyncio.to_thread(
+                self._state.write, TIMER_FACTS, function.name, timer.status.to_text()
+            )
+        except StoreUnavailableError as error:
+            # The function did run; a restart may run it for this occurrence once more.
+            self._journal.log(
+                Level.WARNING, _CATEGORY, "Timer '%s' is not remembered: %s", function.name, error
+            )
+
+
+class _Timer:
+    """A timer at work; owned by its loop once that has begun."""
+
+    status: ScheduleStatus
+
+    def __init__(self, function: TimerFunction) -> None:
+        self.function = function
+        self.first: Fire | None = None
+        self.is_running = False
+
+
+async def _outcome(call: TimerCall, value: object, reason: str) -> None:
+    try:
+        await call(value, reason=reason)
+    except FunctionFailedError:
+        return  # it was reported; the timer goes on
+
+
+async def _cancelled(tasks: Iterable[asyncio.Future[None]]) -> None:
+    waiting = [task for task in tasks if not task.done()]
+    for task in waiting:
+        task.cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)
+
+
+def _is_true(value: object) -> bool:
+    """A flag of a binding: JSON's true, or the text of an app setting."""
+    return value is True or (isinstance(value, str) and value.strip().casefold() == "true")
