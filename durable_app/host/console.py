@@ -230,7 +230,10 @@ class Console:
             self._drop_oldest()
 
     def _drop_oldest(self) -> None:
-        with self._overflowing:
+        # Not waited for: whoever has it drops what is too much.
+        if not self._overflowing.acquire(blocking=False):
+            return
+        try:
             while len(self._lines) > MAX_LINES or self._came - self._went > MAX_CHARACTERS:
                 try:
                     entry = self._lines.popleft()
@@ -241,6 +244,8 @@ class Console:
                     self._lines.append(entry)  # somebody waits for it
                 elif entry[2] is not _STATUS:
                     self._dropped += 1
+        finally:
+            self._overflowing.release()
 
     # -- the thread --------------------------------------------------------------------------
 

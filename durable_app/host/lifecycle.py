@@ -18,6 +18,7 @@ SHUTDOWN_S: Final = 10.0
 _HARD_EXIT_CODE: Final = 130
 # The parts keep SHUTDOWN_S themselves; this is for one that does not come back.
 _SLACK_S: Final = 1.0
+_FLUSH_S: Final = 0.5
 
 
 class Stop:
@@ -53,10 +54,13 @@ class Deadline:
 
     Attributes:
         exit_code: what the process reports then: 1 until the hub is closed safely.
+        before_exit: called before a hard exit, with the seconds that it may take: writes what
+            the console still holds.
     """
 
     def __init__(self) -> None:
         self.exit_code = 1
+        self.before_exit: Callable[[float], object] = _nothing
         self._begun = False
 
     def begin(self) -> None:
@@ -64,9 +68,20 @@ class Deadline:
         if self._begun:
             return
         self._begun = True
-        timer = threading.Timer(SHUTDOWN_S + _SLACK_S, lambda: os._exit(self.exit_code))
+        timer = threading.Timer(SHUTDOWN_S + _SLACK_S, lambda: self.exit_now(self.exit_code))
         timer.daemon = True
         timer.start()
+
+    def exit_now(self, exit_code: int) -> None:
+        """End the process without any clean-up but ``before_exit``. Does not return."""
+        try:
+            self.before_exit(_FLUSH_S)
+        finally:
+            os._exit(exit_code)
+
+
+def _nothing(_timeout_s: float) -> None:
+    """There is no console yet."""
 
 
 def on_signals(first: Callable[[], None], deadline: Deadline) -> None:
@@ -80,7 +95,7 @@ def on_signals(first: Callable[[], None], deadline: Deadline) -> None:
     def received(_number: int, _frame: FrameType | None) -> None:
         nonlocal seen
         if seen:
-            os._exit(_HARD_EXIT_CODE)
+            deadline.exit_now(_HARD_EXIT_CODE)
         seen = True
         deadline.begin()
         loop.call_soon_threadsafe(first)

@@ -85,12 +85,12 @@ def _of_user(stack: traceback.StackSummary) -> list[traceback.FrameSummary]:
 
 def failure_text(failure: FailureDetails) -> str:
     """What a console shows of a failure: its stack trace, below those of its causes."""
-    parts = [_own_text(failure)]
+    texts = [_own_text(failure)]
     inner = failure.inner_failure
-    while inner is not None and len(parts) < _MAX_CHAIN:
-        parts += [_CAUSED, _own_text(inner)]
+    while inner is not None and len(texts) < _MAX_CHAIN:
+        texts.append(_own_text(inner))
         inner = inner.inner_failure
-    return "\n\n".join(reversed(parts))
+    return f"\n\n{_CAUSED}\n\n".join(reversed(texts))
 
 
 def _own_text(failure: FailureDetails) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from durable_app.replay.failures import failure_text
 from durable_app.telemetry import Invocation, current_invocation
 
 if TYPE_CHECKING:
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
 
     from durable_app.ports import Clock
     from durable_app.protocol import FailureDetails
-    from durable_app.telemetry import InvocationObserver
+from durable_app.telemetry import InvocationObserver
 
 _log = logging.getLogger(__name__)
 
@@ -50,9 +51,7 @@ class Invocations:
         if self._observer is None or begun is None:
             return
         invocation_id, since = begun
-        text: str | None = None
-        if failure is not None:
-            text = failure.stack_trace or f"{failure.error_type}: {failure.error_message}"
+        text = None if failure is None else failure_text(failure)
         try:
             self._observer.executed(name, invocation_id, self._clock.monotonic() - since, text)
         except Exception:  # noqa: BLE001  as above

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import signal
 import socket
@@ -61,6 +62,7 @@ def test_the_start_lists_the_functions(host: Host) -> None:
     assert "Trigger" not in http
     assert others.startswith(" orchestrationTrigger\n\n\twrite_page: activityTrigger\n")
     assert "\nFor detailed output, run func with --verbose flag.\n" in others
+    assert re.search(rf"{TIME} Host lock lease acquired by instance ID '[0-9a-f]{{32}}'\.", others)
 
 
 def test_the_start_names_hub_store_and_reason(host: Host) -> None:
@@ -125,6 +127,140 @@ def test_a_failed_activity_shows_where_it_failed(
     assert "durable_app/" not in output.split("Exception while executing function")[1]
 
 
+TALKATIVE_APP = """
+import logging
+import threading
+import durable_app as df
+
+print("imported")
+app = df.DFApp()
+log = logging.getLogger("app.orders")
+
+@app.orchestration_trigger(context_name="context")
+def order(context):
+    log.info("order begins")
+    print("order printed")
+    yield context.call_activity(step, 1)
+    log.warning("order waits")
+    yield context.wait_for_external_event("go")
+    print("order goes on")
+    yield context.call_activity(step, 2)
+    log.info("order ends")
+
+@app.activity_trigger(input_name="number")
+def step(number: int) -> None:
+    logging.debug("debugged")
+    print("half", end=" ")
+    print(f"a line {number}")
+    thread = threading.Thread(target=print, args=(f"of a thread {number}",))
+    thread.start()
+    thread.join()
+
+@app.orchestration_trigger(context_name="context")
+def wrong(context):
+    try:
+        context.call_activity(step, object())
+    except Exception as error:
+        raise RuntimeError("not today") from error
+    yield
+"""
+
+
+@pytest.fixture
+def talkative(tmp_path: Path) -> Path:
+    return write_app(tmp_path / "app", TALKATIVE_APP)
+
+
+@pytest.mark.parametrize("shows_replays", [False, True])
+def test_what_an_orchestrator_says_is_shown_once(
+    shows_replays: bool, talkative: Path, new_host: Callable[..., Host]
+) -> None:
+    host = new_host(talkative, env={"DURABLE_APP_LOG_REPLAY": "1" if shows_replays else "0"})
+    host.start().post(f"{WEBHOOK}/orchestrators/order/order-1")
+    before = host.wait_for_output("order waits")
+    host.kill()  # afterwards nothing is warm: all is replayed
+    host.start().post(f"{WEBHOOK}/instances/order-1/raiseEvent/go", "1")
+    host.finished("order-1")
+    after = host.wait_for_output("order ends")
+
+    def times(text: str, output: str) -> int:
+        return len(re.findall(rf"^{TIME} {text}$", output, re.MULTILINE))
+
+    once = ("imported", "order begins", "order printed", "half a line 1", "of a thread 1")
+    assert [times(text, before) for text in once] == [1] * 5
+    assert times("order goes on", after) >= 1
+    again = [times(text, after) for text in ("order begins", "order printed", "order waits")]
+    assert (min(again) > 0) if shows_replays else (again == [0, 0, 0])
+    if not shows_replays:
+        assert times("order goes on", after) == times("order ends", after) == 1
+    assert "debugged" not in before + after
+
+
+def test_verbose_names_functions_and_the_users_level_shows_more(
+    talkative: Path, new_host: Callable[..., Host]
+) -> None:
+    host = new_host(talkative, "--verbose", "--user-log-level", "Debug").start()
+    host.post(f"{WEBHOOK}/orchestrators/order")
+
+    output = host.wait_for_output("order waits")
+
+    step = re.search(rf"Executing 'Functions\.step' \(Reason='\(null\)', Id=({ID})\)", output)
+    assert step is not None
+    assert f"[step {step[1][:8]}] debugged\n" in output
+    assert f"[step {step[1][:8]}] half a line 1\n" in output
+
+
+def test_json_goes_to_the_terminal_and_to_the_file(
+    talkative: Path, new_host: Callable[..., Host]
+) -> None:
+    path = talkative.parent / "console.json"
+    host = new_host(talkative, "--enable-json-output", "--json-output-file", str(path)).start()
+    host.post(f"{WEBHOOK}/orchestrators/order")
+    host.wait_for_output("order waits")
+    assert host.stop() == 0
+
+    events = [json.loads(line) for line in path.read_text().splitlines()]
+    assert host.output().splitlines() == path.read_text().splitlines()
+    [waits] = [event for event in events if event["message"] == "order waits"]
+    assert re.fullmatch(TIME, f"[{waits.pop('time')}]")
+    identity = waits.pop("invocationId")
+    assert waits == {
+        "level": "Warning",
+        "category": "Function.order.User",
+        "message": "order waits",
+        "function": "order",
+    }
+    begun = f"Executing 'Functions.order' (Reason='(null)', Id={identity})"
+    assert begun in {event["message"] for event in events}
+
+
+def test_a_wrong_call_is_shown_at_its_own_line(
+    talkative: Path, new_host: Callable[..., Host]
+) -> None:
+    host = new_host(talkative).start()
+    host.post(f"{WEBHOOK}/orchestrators/wrong")
+
+    output = host.wait_for_output("RuntimeError: not today")
+
+    shown = output.split("Exception while executing function: Functions.wrong\n")[1]
+    assert "durable_app/" not in shown
+    cause, error = shown.split("The above exception was the direct cause")
+    assert "in wrong\n    context.call_activity(step, object())\n" in cause
+    assert "in wrong\n    raise RuntimeError" in error
+
+
+def test_colours_can_be_asked_for(app: Path, new_host: Callable[..., Host]) -> None:
+    host = new_host(app, env={"FORCE_COLOR": "1"}).start()
+    assert "\x1b[33mFunctions:\x1b[0m\n" in host.output()
+    assert f"\x1b[32mhttp://localhost:{host.port}/api/" in host.output()
+
+
+def test_a_slow_start_says_what_it_waits_for(tmp_path: Path, new_host: Callable[..., Host]) -> None:
+    code = f"import time\ntime.sleep(1.5)\n{SLOW_APP}"
+    host = new_host(write_app(tmp_path / "app", code)).start()
+    assert re.search(r"^Starting\.\.\. \(importing .*\)$", host.output(), re.MULTILINE)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_drains_and_the_work_goes_on_later(
     number: signal.Signals, tmp_path: Path, new_host: Callable[..., Host]
@@ -154,7 +290,8 @@ def test_ctrl_c_while_the_app_is_being_loaded(
 
     assert host.stop(signal.SIGINT) == 0
 
-    assert host.output() == "loading\n"
+    assert re.match(rf"{TIME} loading\n", host.output())
+    assert "Traceback" not in host.output()
 
 
 def test_a_second_host_on_the_same_database_is_refused(

@@ -127,3 +127,19 @@ asyncio.run(main())
 """
     done = subprocess.run([sys.executable, "-c", program], check=False, timeout=TIMEOUT_S * 2)
     assert done.returncode == exit_code
+
+
+def test_what_the_console_holds_is_written_before_a_hard_exit() -> None:
+    program = (
+        "from durable_app.host.lifecycle import Deadline\n"
+        "deadline = Deadline()\n"
+        "def write(timeout_s):\n"
+        "    print(0 < timeout_s < 5, flush=True)\n"
+        "    raise OSError('gone')\n"
+        "deadline.before_exit = write\n"
+        "deadline.exit_now(3)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], check=False, timeout=TIMEOUT_S, capture_output=True
+    )
+    assert (done.returncode, done.stdout) == (3, b"True\n")

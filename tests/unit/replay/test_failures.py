@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from durable_app.errors import NonDeterminismError, TaskFailedError
+from durable_app.errors import NonDeterminismError, PayloadError, TaskFailedError
+from durable_app.payload import to_text
 from durable_app.protocol import FailureDetails
-from durable_app.replay.failures import failure_of
+from durable_app.replay.failures import failure_of, failure_text
 
 
 class PaymentError(Exception):
@@ -76,3 +77,52 @@ def test_a_text_that_no_row_can_hold_is_escaped() -> None:
     assert failure.error_message == "no bill in caf\\udce9.txt"
     assert failure.stack_trace is not None
     assert failure.stack_trace.endswith("caf\\udce9.txt")
+
+
+def wrong_call() -> None:
+    to_text(object())
+
+
+def test_a_wrong_call_of_ours_ends_at_the_users_line() -> None:
+    with pytest.raises(PayloadError) as raised:
+        wrong_call()
+    trace = failure_of(raised.value).stack_trace or ""
+    assert "durable_app/payload" not in trace
+    assert trace.splitlines()[-3].endswith("in wrong_call")
+
+
+def test_members_of_a_group_show_the_users_frames_alone() -> None:
+    with pytest.raises(PayloadError) as raised:
+        wrong_call()
+    trace = failure_of(ExceptionGroup("several", [raised.value])).stack_trace or ""
+    assert "in wrong_call" in trace
+    assert "durable_app/payload" not in trace
+
+
+def test_an_error_without_a_frame_of_the_user_shows_ours() -> None:
+    with pytest.raises(PayloadError) as raised:
+        to_text(object())
+    error = raised.value
+    assert error.__traceback__ is not None
+    trace = failure_of(error.with_traceback(error.__traceback__.tb_next)).stack_trace or ""
+    assert "durable_app" in trace
+
+
+def test_the_text_of_a_failure_begins_with_its_cause() -> None:
+    failure = failure_of(caught(PaymentError("declined"), caught(OSError("no line"))))
+    first, caused, second = failure_text(failure).split("\n\n")
+    assert first.startswith("Traceback")
+    assert first.endswith("OSError: no line")
+    assert caused == "The above exception was the direct cause of the following exception:"
+    assert second.endswith("PaymentError: declined")
+
+
+def test_the_text_of_a_failure_without_a_trace_is_its_message() -> None:
+    assert failure_text(FailureDetails("E", "boom")) == "E: boom"
+
+
+def test_the_text_of_a_long_chain_ends() -> None:
+    failure = FailureDetails("E", "0")
+    for number in range(1, 40):
+        failure = FailureDetails("E", f"{number}", inner_failure=failure)
+    assert failure_text(failure).count("E: ") == 16
