@@ -73,6 +73,10 @@ class Generation:
         self.app = dataclasses.replace(app, functions=functions)
         self._timers = TimerTriggers(timers, tools.state, tools.clock, tools.console)
         self.routes = self._routes(tools.settings.extensions.http.route_prefix)
+        self._client_arguments = {
+            name: tools.runtime.client_arguments(facts)
+            for name, facts in app.index.activities.items()
+        }
         self._worker = Worker(
             tools.source,
             app.index,
@@ -140,7 +144,7 @@ class Generation:
         return routes
 
     def _clients(self, facts: DurableFunction) -> Mapping[str, Any]:
-        return self._tools.runtime.client_arguments(self.app.index.activities[facts.name])
+        return self._client_arguments[facts.name]
 
 
 def _worker_options(settings: HostSettings) -> WorkerOptions:

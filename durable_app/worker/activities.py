@@ -141,9 +141,7 @@ class ActivityPool:
         return response
 
     def _extra(self, facts: DurableFunction) -> Mapping[str, Any]:
-        if self._bind_extra is None or not facts.clients:
-            return {}
-        return self._bind_extra(facts)
+        return {} if self._bind_extra is None else self._bind_extra(facts)
 
     # -- async -------------------------------------------------------------------------------
 

@@ -109,6 +109,32 @@ def by_hand_and_waiting(req: func.HttpRequest, starter: str) -> func.HttpRespons
     client = df.SyncDurableFunctionsClient(starter)
     return func.HttpResponse(f"{client.task_hub_name} {len(client.get_status_all())}")
 """
+IN_ACTIVITIES = """
+@app.activity_trigger(input_name="x")
+@app.generic_input_binding(arg_name="starter", type="durableClient")
+async def by_hand(x: int, starter: str) -> int:
+    return x + len(await df.DurableOrchestrationClient(starter).get_status_all())
+
+
+@app.activity_trigger(input_name="x")
+@app.durable_client_input(client_name="client")
+def injected(x: int, client: df.SyncDurableFunctionsClient) -> int:
+    return x + len(client.get_all_orchestration_states())
+
+
+@app.orchestration_trigger(context_name="context")
+def count(context: df.DurableOrchestrationContext):
+    first = yield context.call_activity(by_hand, 10)
+    second = yield context.call_activity(injected, 20)
+    return [first, second]
+
+
+@app.route("count")
+@app.durable_client_input(client_name="client")
+async def counted(req: func.HttpRequest, client: df.DurableFunctionsClient) -> func.HttpResponse:
+    instance_id = await client.start_new(count)
+    return await client.wait_for_completion_or_create_check_status_response(req, instance_id)
+"""
 PLAIN = """
 import azure.functions as func
 import durable_app as df
@@ -147,6 +173,11 @@ def test_a_failed_instance_is_a_500_unless_told_otherwise(tmp_path):
 def test_a_client_is_made_by_hand_in_an_app_of_ours(tmp_path):
     found = answers(tmp_path, ORCHESTRATIONS + BY_HAND, "/api/async", "/api/sync")
     assert found == [(200, "8"), (200, "default 1")]
+
+
+def test_activities_get_clients_too(tmp_path):
+    found = answers(tmp_path, ORCHESTRATIONS + IN_ACTIVITIES, "/api/count")
+    assert found == [(200, "[11,21]")]
 
 
 def test_a_client_is_made_by_hand_in_a_plain_app(tmp_path):

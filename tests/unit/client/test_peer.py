@@ -36,8 +36,8 @@ def test_a_method_begins_with_the_parameters_of_its_peer(name):
     ours = parameters(getattr(df.DurableOrchestrationClient, name))
     theirs = parameters(getattr(peer.DurableOrchestrationClient, name))
     assert [name for name, _default in ours[: len(theirs)]] == [name for name, _ in theirs]
-    for (name, default), (_name, peers) in zip(ours, theirs, strict=False):
-        assert peers in (default, REQUIRED), name
+    for (_ours, default), (_theirs, peers) in zip(ours, theirs, strict=False):
+        assert peers in (default, REQUIRED)
     assert all(default is not REQUIRED for _name, default in ours[len(theirs) :])
 
 
