@@ -8,7 +8,7 @@ import logging
 import socket
 from collections.abc import Callable, Coroutine, Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, cast
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
@@ -43,6 +43,8 @@ _SLOWEST_BYTES_PER_S: Final = 10_000
 _SILENCE_S: Final = 60.0
 _MAX_LINE: Final = 16 * 1024
 _MAX_HEADER: Final = 32 * 1024
+# From a connection in the backlog to its request in a function the loop turns about ten times.
+_LAST_LOOKS: Final = 20
 # After the grace, for the last bytes to leave.
 _CUT_S: Final = 0.25
 _WEBHOOK: Final = tuple(WEBHOOK_PATH.strip("/").split("/"))
@@ -194,8 +196,8 @@ class HttpServer:
             self._listener.close()
             return
         self._is_stopping = True
-        # Requests and connections that are here already, and that nobody has looked at yet.
-        for _ in range(3):
+        # Connections and requests that are here already, and that nobody has looked at yet.
+        for _ in range(_LAST_LOOKS):
             await asyncio.sleep(0)
         for site in runner.sites:
             await site.stop()
@@ -215,10 +217,10 @@ class HttpServer:
     # -- one request --------------------------------------------------------------------------
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        task = asyncio.current_task()
-        if task is not None:
-            self._in_flight[task] = request.protocol
-            task.add_done_callback(self._ended)
+        # aiohttp runs each request in a task of its own.
+        task = cast("asyncio.Task[Any]", asyncio.current_task())
+        self._in_flight[task] = request.protocol
+        task.add_done_callback(self._ended)
         headers: Mapping[str, str] = {}
         try:
             received = receive(request, self._scheme, self._authority)
@@ -227,10 +229,8 @@ class HttpServer:
         except RefusedError as refused:
             response = web.Response(status=refused.status, text=refused.text)
             response.force_close()
-        except asyncio.CancelledError:
-            if not self._is_over:
-                raise
-            response = web.Response(status=503)
+        except asyncio.CancelledError:  # our own at the end of the grace, or a function's
+            response = web.Response(status=503 if self._is_over else 500)
         except Exception:  # noqa: BLE001  the top of a request: the next one must be served
             _log.exception("request_failed")
             response = web.Response(status=500)
@@ -249,8 +249,6 @@ class HttpServer:
         self._in_flight.pop(task, None)
 
     async def _answer(self, request: web.BaseRequest, received: Received) -> web.Response:
-        if self._is_over:
-            return web.Response(status=503)
         cors, method = self._access.cors, received.method
         first = fold(received.parts[0]) if received.parts else ""
         if first in {_ADMIN, _WEBHOOK[0]}:
@@ -306,8 +304,9 @@ async def _send(request: web.BaseRequest, response: web.Response, within_s: floa
             await response.write_eof()
     except TimeoutError:
         # Somebody who does not read must not hold the answer in memory for ever.
-        if request.transport is not None:
-            request.transport.abort()
+        cast("asyncio.Transport", request.transport).abort()
+    except ConnectionError:
+        return  # the caller has gone; aiohttp finds that out, too
 
 
 def _presented(received: Received) -> str | None:

@@ -6,18 +6,18 @@ import asyncio
 import contextlib
 import json
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from typing import Any
 
 from aiohttp import web
-from azure.functions import HttpRequest
+from azure.functions.http import HttpRequest
 
 from durable_app.host.access import Access
 from durable_app.host.exchange import Answer, ApiRequest
 from durable_app.host.http import HttpFunction, HttpServer, bind
 from durable_app.host.routing import RouteTable
 
-Function = Callable[[HttpRequest], Awaitable[web.Response]]
+Function = Callable[[HttpRequest], Coroutine[Any, Any, web.Response]]
 
 
 class Recorder:
@@ -35,15 +35,23 @@ class Recorder:
 class Edge:
     """A running server and a client of bytes."""
 
-    def __init__(self, server: HttpServer, port: int, tls: ssl.SSLContext | None) -> None:
-        self.server = server
+    def __init__(self, port: int, tls: ssl.SSLContext | None) -> None:
+        self.server: HttpServer
         self.port = port
         self.management = Recorder("management")
         self.admin = Recorder("admin")
         self._tls = tls
+        self._writers: list[asyncio.StreamWriter] = []
 
     async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        return await asyncio.open_connection("127.0.0.1", self.port, ssl=self._tls)
+        pair = await asyncio.open_connection("127.0.0.1", self.port, ssl=self._tls)
+        self._writers.append(pair[1])
+        return pair
+
+    def close(self) -> None:
+        """End the connections of :meth:`connect`."""
+        for writer in self._writers:
+            writer.close()
 
     async def send(self, *pieces: bytes) -> bytes:
         """Send these bytes on a connection of their own; all that comes back until its end."""
@@ -99,17 +107,16 @@ async def edge(
 ) -> AsyncIterator[Edge]:
     """Serve ``functions`` by route, each with its level, FUNCTION unless it is named."""
     listener = bind("127.0.0.1", 0)
-    port = listener.getsockname()[1]
-    made = Edge.__new__(Edge)
-    management, admin = Recorder("management"), Recorder("admin")
-    server = HttpServer(listener, access or Access(), management, admin, **options)
-    Edge.__init__(made, server, port, client_tls)
-    made.management, made.admin = management, admin
+    made = Edge(listener.getsockname()[1], client_tls)
+    made.server = server = HttpServer(
+        listener, access or Access(), made.management, made.admin, **options
+    )
     server.serve(table(functions or {}, levels or {}))
     await server.start()
     try:
         yield made
     finally:
+        made.close()
         await server.stop(grace_s)
 
 

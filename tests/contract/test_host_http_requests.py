@@ -121,9 +121,7 @@ def test_a_sender_that_waits_for_leave_gets_it():
             )
             leave = await reader.readuntil(b"\r\n\r\n")
             writer.write(b"hi")
-            rest = await reader.read()
-            writer.close()
-            return leave, Reply(rest)
+            return leave, Reply(await reader.read())
 
     leave, reply = asyncio.run(main())
     assert leave == b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -199,9 +197,7 @@ def test_a_body_beyond_the_limit_is_not_read():
             length = str(requests.MAX_BODY_BYTES + 1).encode()
             head = b"POST /api/size HTTP/1.1\r\nHost: x\r\nContent-Length: " + length
             writer.write(head + b"\r\nExpect: 100-continue\r\n\r\n")
-            answer = await reader.readline()
-            writer.close()
-            return answer
+            return await reader.readline()
 
     assert b"413" in asyncio.run(main())
 
@@ -213,9 +209,7 @@ def test_a_body_whose_rest_does_not_come_is_408(monkeypatch):
         async with edge(FUNCTIONS) as server:
             reader, writer = await server.connect()
             writer.write(b"POST /api/size HTTP/1.1\r\n" + HEAD + b"Content-Length: 10\r\n\r\nabc")
-            answer = await reader.readline()
-            writer.close()
-            return answer
+            return await reader.readline()
 
     assert b"408" in asyncio.run(main())
 

@@ -3,7 +3,6 @@
 import pytest
 
 from durable_app.errors import ConfigError
-from durable_app.host import keys as keys_module
 from durable_app.host.keys import Keys, function_scope
 from durable_app.host.state import HostState
 
@@ -88,7 +87,7 @@ def test_every_candidate_is_compared_whatever_the_first_ones_say(keys, monkeypat
         compared.append(key)
         return given == key
 
-    monkeypatch.setattr(keys_module.hmac, "compare_digest", compare)
+    monkeypatch.setattr("hmac.compare_digest", compare)
     assert keys.accepts("FUNCTION", "f", keys.master())
     assert len(compared) == 5
 
