@@ -151,7 +151,6 @@ class Invoker:
 
         Raises:
             UnavailableBindingError: it has an input that is not available locally.
-            DefinitionError: its parameters are not its bindings, which Azure's worker refuses too.
         """
         trigger = ""
         clients: list[str] = []
@@ -173,7 +172,6 @@ class Invoker:
         parameters = set(inspect.signature(function.handle).parameters)
         # A parameter of that name without a binding gets the invocation's context.
         wants_context = _CONTEXT in parameters - bound
-        _check_parameters(function.name, parameters - {_CONTEXT}, bound - {_CONTEXT})
         return Call(
             self,
             _Plan(function, trigger, fixed, outputs, wants_context, _has_implicit_output(function)),
@@ -272,16 +270,3 @@ def _has_implicit_output(function: FunctionFacts) -> bool:
     registry = meta.get_binding_registry()  # type: ignore[no-untyped-call]  # upstream
     converter = registry.get(function.trigger_type)
     return converter is not None and bool(converter.has_implicit_output())
-
-
-def _check_parameters(function: str, parameters: set[str], bound: set[str]) -> None:
-    if unbound := sorted(parameters - bound):
-        raise DefinitionError(
-            f"Function {function} has a parameter '{unbound[0]}' without a binding. Add the"
-            " decorator that gives it a value (a client: durable_client_input), or leave it out."
-        )
-    if absent := sorted(bound - parameters):
-        raise DefinitionError(
-            f"Function {function} has a binding '{absent[0]}' without a parameter. Write"
-            f" `def {function}({absent[0]}, ...)`."
-        )
