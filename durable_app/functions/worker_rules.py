@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import typing
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, Generic
+from typing import TYPE_CHECKING, Any, Final
 
 from azure.functions import Out, get_binding_registry
 
@@ -175,8 +175,7 @@ def _accepts(direction: str, kind: str, found: Any) -> bool:
 
 
 def _is_generic(hint: Any) -> bool:
-    if isinstance(hint, type):
-        return issubclass(hint, Generic)
+    """Whether the worker takes what is no class for a generic one."""
     return isinstance(hint, _TYPING_ALIASES) and typing.get_origin(hint) not in (
         typing.Union,
         tuple,

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import urlsplit
 
 from durable_app.errors import ConfigError
+from durable_app.functions.names import did_you_mean
 from durable_app.host.settings import DurableTaskOptions, expand_setting
 
 if TYPE_CHECKING:
@@ -27,6 +28,11 @@ ALLOWED_HOSTS_SETTING: Final = "DURABLE_APP_ALLOWED_HOSTS"
 # Docker gives this name to the machine that a container runs on. The domain is a reserved one.
 _DOCKER_HOST: Final = "host.docker.internal"
 _PROBE_TIMEOUT_S: Final = 1.0
+
+
+_PROVIDERS: Final = {
+    name.casefold(): name for name in ("AzureStorage", "azureManaged", "mssql", "netherite")
+}
 
 
 class _NameRule(NamedTuple):
@@ -112,6 +118,11 @@ def choose_hub(
             f" '{named}' is used."
         )
     name = named or in_string or "default"
+    if provider.type.casefold() not in _PROVIDERS:
+        warnings.append(
+            f"host.json: extensions.durableTask.storageProvider.type: '{provider.type}' is not"
+            f" known.{did_you_mean(provider.type, _PROVIDERS.values())}"
+        )
     rule = _NAME_RULES.get(provider.type.casefold())
     if rule is not None and rule.pattern.fullmatch(name) is None:
         warnings.append(

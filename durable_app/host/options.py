@@ -324,7 +324,7 @@ class QueueOptions(Options):
     def _derive_threshold(cls, raw: Any) -> Any:
         if not isinstance(raw, dict):
             return raw
-        given = {str(key).casefold(): value for key, value in raw.items()}
+        given = {str(key).replace("_", "").casefold(): value for key, value in raw.items()}
         size = str(given.get("batchsize", "")).strip()
         if size.isdigit() and "newbatchthreshold" not in given:
             return {**raw, "newBatchThreshold": int(size) // 2}

@@ -95,7 +95,10 @@ def read_local_settings(folder: Path) -> LocalSettings:
     """
     path = folder / "local.settings.json"
     raw = read_json_object(path)
-    if any(key.casefold() == "isencrypted" and value is True for key, value in raw.items()):
+    if any(
+        key.casefold() == "isencrypted" and str(value).casefold() == "true"
+        for key, value in raw.items()
+    ):
         raise ConfigError(
             f"{path} is encrypted, and only Azure Functions Core Tools hold the key. Run"
             " `func settings decrypt` with them first."

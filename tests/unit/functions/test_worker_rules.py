@@ -9,6 +9,7 @@ from typing import Any
 import azure.functions as func
 import pydantic
 import pytest
+from azure.functions import get_binding_registry
 
 import durable_app as df
 from durable_app.errors import DefinitionError
@@ -20,6 +21,7 @@ OldDict: Any = typing.Dict  # noqa: UP006  the old form is meant
 OldList: Any = typing.List  # noqa: UP006  the old form is meant
 OldTuple: Any = typing.Tuple  # noqa: UP006  the old form is meant
 OldOptional: Any = typing.Optional
+T = typing.TypeVar("T")
 SCHEDULE = "0 * * * * *"
 
 
@@ -192,6 +194,21 @@ def test_a_context_without_binding_is_the_invocations(hint, is_taken):
     else:
         with pytest.raises(DefinitionError, match="expected to be of type azure"):
             index_app(app)
+
+
+def test_a_converter_that_checks_nothing_takes_everything(monkeypatch):
+    converters = get_binding_registry()._bindings
+    monkeypatch.setitem(converters, "fooTrigger", object())
+    assert refusal(custom, {"x": int}) is None
+
+
+def test_a_generic_class_is_a_class():
+    class Box(typing.Generic[T]):
+        pass
+
+    text = refusal(http, {"x": Box})
+    assert text is not None
+    assert 'does not match its Python annotation "Box"' in text
 
 
 def test_types_of_extension_packages_are_left_to_them():

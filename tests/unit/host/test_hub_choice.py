@@ -101,6 +101,14 @@ def test_names_that_azure_would_refuse_are_told(tmp_path, kind, name, is_warned)
     )
 
 
+def test_a_misspelt_storage_provider_is_told(tmp_path):
+    choice = choose_hub(options("Hub", StorageProvider(type="azureManagd")), {}, tmp_path)
+    assert choice.warnings == (
+        "host.json: extensions.durableTask.storageProvider.type: 'azureManagd' is not known."
+        " Did you mean 'azureManaged'?",
+    )
+
+
 def test_the_store_comes_from_the_command_line_then_the_environment(tmp_path):
     environ = {"DURABLE_APP_STORE": "memory", "DURABLE_APP_HUB": "embedded"}
     from_env = choose_hub(options(), environ, tmp_path)

@@ -234,6 +234,14 @@ def test_the_other_package_need_not_be_installed(
         load_app(write(tmp_path, "import part"), {})
 
 
+def test_the_import_is_found_in_the_other_modules_of_the_app(tmp_path: Path) -> None:
+    write(tmp_path, "import azure.durable_functions as df\napp = df.DFApp()\n", "part.py")
+    (tmp_path / "folder").mkdir()
+    text = "import folder\nfrom part import app\n"
+    with pytest.raises(DefinitionError, match=r"part\.py:1: the app is written with"):
+        load_app(write(tmp_path, text), {})
+
+
 def test_its_classes_are_known_without_an_import_in_sight(tmp_path: Path) -> None:
     text = "import importlib\napp = importlib.import_module('azure.durable' '_functions').DFApp()\n"
     with pytest.raises(DefinitionError, match="Write `import durable_app as df` in place of"):

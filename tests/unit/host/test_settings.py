@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from durable_app.errors import ConfigError
+from durable_app.host.options import QueueOptions
 from durable_app.host.settings import (
     apply_values,
     environment,
@@ -210,6 +211,11 @@ def test_queues_have_the_defaults_of_azure(tmp_path):
     assert own.extensions.queues.new_batch_threshold == 1
 
 
+def test_options_can_be_made_by_hand():
+    queues = QueueOptions(batch_size=4, visibility_timeout=timedelta(seconds=1))
+    assert (queues.new_batch_threshold, queues.visibility_timeout) == (2, timedelta(seconds=1))
+
+
 def test_a_retry_policy_of_the_whole_app(tmp_path):
     policy = {"strategy": "FixedDelay", "maxRetryCount": 2, "delayInterval": "00:00:10"}
     retry = host(tmp_path, {"retry": policy}).retry
@@ -257,7 +263,7 @@ def test_what_is_wrong_in_an_override_is_told_by_its_name(tmp_path):
     with pytest.raises(ConfigError, match=rf"^{name}: extensions\.durableTask.*\"many\""):
         host(tmp_path, {}, **{name: "many"})
     typo = "AzureFunctionsJobHost__extensions__durableTask__hubbName"
-    (warning,) = host(tmp_path, {"logging": {}}, **{typo: "x"}).warnings
+    (warning,) = host(tmp_path, {"logging": {}}, **{name: "1", typo: "x"}).warnings
     assert warning.startswith(f"{typo}: extensions.durableTask.hubbName is not known here.")
 
 
@@ -280,6 +286,7 @@ def test_what_is_wrong_in_an_override_is_told_by_its_name(tmp_path):
         ({"functionTimeout": "99999999999.00:00:00"}, "longer than any time span"),
         ({"functions": "a"}, "functions: .*list"),
         ({"extensions": []}, r"extensions: .*\(it is a list\)"),
+        ({"extensions": {"queues": 1}}, r"extensions\.queues: .*\(it is 1\)"),
     ],
 )
 def test_what_is_wrong_is_named_with_its_place(tmp_path, content, text):
@@ -365,6 +372,7 @@ def test_misspelt_sections_of_the_local_settings_are_told(tmp_path):
     ("content", "text"),
     [
         ({"IsEncrypted": True, "Values": {"A": {"x": 1}}}, "is encrypted"),
+        ({"isencrypted": "true"}, "is encrypted"),
         ({"Values": {"A": {"b": 1}}}, "Values: 'A' is an object: .*A__B"),
         ({"Values": {"A": [1]}}, "Values: 'A' is a list"),
         ({"Values": []}, r"Values: .*\(it is a list\)"),
