@@ -13,7 +13,13 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 from benchmarks.load.processes import end_on_sigterm
-from benchmarks.micro import bench_codec, bench_commit, bench_decide, bench_replay
+from benchmarks.micro import (
+    bench_codec,
+    bench_commit,
+    bench_console,
+    bench_decide,
+    bench_replay,
+)
 
 #: Gives seconds per operation by name.
 Case = Callable[[], dict[str, float]]
@@ -27,6 +33,7 @@ def _replay_case(name: str, run: Callable[[int], float], units: int) -> dict[str
 BENCHMARKS: dict[str, Sequence[Case]] = {
     "codec": bench_codec.CASES,
     "commit": bench_commit.CASES,
+    "console": bench_console.CASES,
     "decide": bench_decide.CASES,
     "replay": [partial(_replay_case, *case) for case in bench_replay.CASES],
 }

@@ -19,7 +19,7 @@ import sys
 import threading
 from collections import deque
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final, NamedTuple, TextIO
+from typing import TYPE_CHECKING, Final, NamedTuple, TextIO, cast
 
 from durable_app.host.colour import Paint, is_terminal, wants_colour
 from durable_app.host.json_lines import json_line
@@ -104,6 +104,7 @@ class Console:
         self._clock = clock
         self.levels = levels
         self._stream = sys.stdout if stream is None else stream
+        #: Whether lines can be wiped out again.
         self.is_terminal = is_terminal(self._stream, os.environ) and not json_only
         wants = wants_colour(self._stream, os.environ) if colour is None else colour
         self.paint = Paint(is_on=wants and not json_only)
@@ -234,18 +235,19 @@ class Console:
         if not self._overflowing.acquire(blocking=False):
             return
         try:
-            while len(self._lines) > MAX_LINES or self._came - self._went > MAX_CHARACTERS:
-                try:
-                    entry = self._lines.popleft()
-                except IndexError:
-                    return
-                self._went += _characters(entry)
-                if isinstance(entry[3][0] if entry[3] else None, threading.Event):
-                    self._lines.append(entry)  # somebody waits for it
-                elif entry[2] is not _STATUS:
-                    self._dropped += 1
+            # The thread may take the last line in between.
+            with contextlib.suppress(IndexError):
+                while len(self._lines) > MAX_LINES or self._came - self._went > MAX_CHARACTERS:
+                    self._drop(self._lines.popleft())
         finally:
             self._overflowing.release()
+
+    def _drop(self, entry: _Entry) -> None:
+        self._went += _characters(entry)
+        if entry[2] is _FLUSH:
+            self._lines.append(entry)  # somebody waits for it
+        elif entry[2] is not _STATUS:
+            self._dropped += 1
 
     # -- the thread --------------------------------------------------------------------------
 
@@ -272,17 +274,12 @@ class Console:
                 dropped, self._dropped = self._dropped, 0
             note = f"{dropped} lines were dropped: the terminal takes them too slowly."
             self._lines.appendleft((self._clock.now(), Level.WARNING, note, (), None))
-        for _ in range(min(_PORTION, len(self._lines))):
-            try:
-                entry = self._lines.popleft()
-            except IndexError:
-                break  # dropped as the oldest in this moment
+        for entry in self._portion():
             self._went += _characters(entry)
-            argument = entry[3][0] if entry[3] else None
-            if isinstance(argument, threading.Event):
-                waiting.append(argument)
+            if entry[2] is _FLUSH:
+                waiting += cast("tuple[threading.Event]", entry[3])
             elif entry[2] is _STATUS:
-                self._status = str(argument)
+                self._status = str(entry[3][0])
             else:
                 self._format(entry, text, events)
         self._write_file(events)
@@ -292,6 +289,13 @@ class Console:
         self._write(shown)
         for done in waiting:
             done.set()
+
+    def _portion(self) -> list[_Entry]:
+        portion: list[_Entry] = []
+        with contextlib.suppress(IndexError):
+            while len(portion) < _PORTION:
+                portion.append(self._lines.popleft())
+        return portion
 
     def _write(self, text: str) -> None:
         try:

@@ -356,5 +356,5 @@ def _in_child() -> None:
         logging.basicConfig(level=logging.INFO, format="%(message)s")
 
 
-if hasattr(os, "register_at_fork"):
+if hasattr(os, "register_at_fork"):  # pragma: no branch  Windows has no fork
     os.register_at_fork(after_in_child=_in_child)

@@ -346,6 +346,33 @@ def test_a_broken_pipe_changes_nothing_about_the_exit_code():
     assert (process.returncode, said) == (0, b"")
 
 
+def test_a_pipe_that_breaks_leads_to_nowhere(tmp_path, monkeypatch):
+    with (tmp_path / "pipe").open("w") as real:
+
+        class Broken(Written):
+            def write(self, text: str) -> int:
+                raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+
+            def fileno(self):
+                return real.fileno()
+
+        stream = Broken()
+        monkeypatch.setattr(sys, "__stdout__", stream)
+        console = make_console(stream)
+        console.line("nobody reads this")
+        console.close()
+        real.write("nor this")
+    assert (tmp_path / "pipe").read_text() == ""
+
+
+def test_only_one_thread_drops_lines_at_a_time(console, monkeypatch):
+    monkeypatch.setattr(console_module, "MAX_LINES", -1)
+    with console._overflowing:
+        console._drop_oldest()
+    console._drop_oldest()  # there is nothing to drop
+    assert console._dropped == 0
+
+
 def test_an_error_of_the_stream_is_survived(stream, monkeypatch):
     console = make_console(stream)
     with monkeypatch.context() as broken:

@@ -375,6 +375,17 @@ def test_a_forked_child_speaks_for_itself(stream, tmp_path, monkeypatch):
     assert stream.messages() == ["unfinished"]
 
 
+def test_after_a_fork_streams_and_logging_are_the_childs_own(stream):
+    real, handle = sys.stdout, logging.Logger.handle
+    with capturing(stream):
+        print("of the parent, who shows it", end="")
+        user_output._in_child()
+        assert sys.stdout is real
+        assert logging.Logger.handle is handle
+        assert not user_output._CAPTURES
+    assert stream.messages() == []
+
+
 def test_a_level_between_those_of_python_counts_as_the_lower(stream):
     with capturing(stream, colour=True):
         user_log.log(35, "between")
