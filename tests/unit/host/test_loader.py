@@ -156,7 +156,7 @@ def Other(req): ...
     ("text", "reason"),
     [
         ("", "Could not find top level function app instances in function_app.py"),
-        (APP + "\nother = df.DFApp()\n", "More than one FunctionApp.*: 'app', 'other'"),
+        (APP + "\nother = df.DFApp()\n", "More than one FunctionApp.*They are 'app', 'other'"),
         (APP + "\nsame = app\nraise SystemExit(3)\n", "failed to load"),
         (
             "import no_such_module_at_all",
