@@ -113,6 +113,30 @@ class FailureDetails(_Value, frozen=True):
         """The name that other Durable Task libraries have for ``error_message``."""
         return self.error_message
 
+    def is_caused_by(self, error_type: type[BaseException] | str) -> bool:
+        """Whether the error itself, not one behind it, is of a class or has a name.
+
+        Args:
+            error_type: a class: it or one of its subclasses, as far as this process has loaded
+                them. A text: the name of exactly that class, with or without its module.
+
+        Raises:
+            TypeError: it is neither.
+        """
+        own = self.error_type
+        if isinstance(error_type, str):
+            return error_type in (own, own.rpartition(".")[2])
+        given: object = error_type
+        if not (isinstance(given, type) and issubclass(given, BaseException)):
+            raise TypeError(f"is_caused_by takes an exception class or a name, not {given!r}.")
+        family: list[type[BaseException]] = [given]
+        for kind in family:  # grows while it is walked through
+            name = kind.__name__
+            if own == (f"{kind.__module__}.{kind.__qualname__}" if "." in own else name):
+                return True
+            family += (child for child in type.__subclasses__(kind) if child not in family)
+        return False
+
 
 class RetryPolicy(_Value, frozen=True):
     """When a failed task is tried again. Attempts include the first one.

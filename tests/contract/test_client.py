@@ -103,6 +103,14 @@ async def by_hand(req: func.HttpRequest, starter: str) -> func.HttpResponse:
     return await client.wait_for_completion_or_create_check_status_response(req, instance_id)
 
 
+@app.route("foreign")
+async def foreign(req: func.HttpRequest) -> str:
+    try:
+        return df.DurableOrchestrationClient('{"taskHubName": "other"}').task_hub_name
+    except df.UnsupportedOnHostError as error:
+        return str(error)
+
+
 @app.route("sync")
 @app.generic_input_binding(arg_name="starter", type="durableClient")
 def by_hand_and_waiting(req: func.HttpRequest, starter: str) -> func.HttpResponse:
@@ -173,6 +181,12 @@ def test_a_failed_instance_is_a_500_unless_told_otherwise(tmp_path):
 def test_a_client_is_made_by_hand_in_an_app_of_ours(tmp_path):
     found = answers(tmp_path, ORCHESTRATIONS + BY_HAND, "/api/async", "/api/sync")
     assert found == [(200, "8"), (200, "default 1")]
+
+
+def test_the_binding_of_another_host_is_refused(tmp_path):
+    ((status, body),) = answers(tmp_path, PLAIN + BY_HAND, "/api/foreign")
+    assert status == 200
+    assert "was not made by this host, which serves task hub 'default' only" in body
 
 
 def test_activities_get_clients_too(tmp_path):
