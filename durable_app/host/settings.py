@@ -16,13 +16,13 @@ from pydantic import ValidationError
 from durable_app.errors import ConfigError
 from durable_app.functions.names import did_you_mean
 from durable_app.host.json_file import json_word, read_json_object
+from durable_app.host.local_options import LocalSettings
+from durable_app.host.option_types import Options
 from durable_app.host.options import (
     DurableTaskOptions,
     Extensions,
     HostSettings,
     HttpOptions,
-    LocalSettings,
-    Options,
     StorageProvider,
 )
 from durable_app.host.unknown_options import unknown_options

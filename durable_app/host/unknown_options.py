@@ -6,7 +6,8 @@ import difflib
 import typing
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from durable_app.host.options import Options, StorageProvider
+from durable_app.host.option_types import Options
+from durable_app.host.options import StorageProvider
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
