@@ -123,7 +123,7 @@ class Host:
             self._process = subprocess.Popen(
                 [*command, *self._arguments],
                 cwd=self.folder,
-                env=_environment(self._env),
+                env=environment(self._env),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -303,7 +303,7 @@ class Host:
         return eventually(look, f"{instance_id} {wanted}")
 
 
-def _environment(extra: Mapping[str, str]) -> dict[str, str]:
+def environment(extra: Mapping[str, str]) -> dict[str, str]:
     """This process's environment, without what would change the app's settings."""
     ours = ("DURABLE_APP_", "AzureFunctionsJobHost__", "AzureWebJobs", "DTS_", "TASKHUB_", "PYTHON")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
