@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from datetime import timedelta, tzinfo
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from durable_app.errors import ConfigError
+from durable_app.errors import ConfigError, DefinitionError
 from durable_app.functions.bindings import (
     ACTIVITY_TRIGGER,
     ENTITY_TRIGGER,
@@ -23,7 +23,7 @@ from durable_app.host.function_list import RUN_HERE, idle_functions, route_of
 from durable_app.host.http import HttpFunction, http_function
 from durable_app.host.invoke import HTTP_TRIGGER, Call, Invoker, UnavailableBindingError
 from durable_app.host.manual import MANUAL_REASON, manual_value
-from durable_app.host.routing import RouteTable
+from durable_app.host.routing import RouteTable, refuse_reserved
 from durable_app.host.triggers.timer import TimerFunction, TimerTriggers, timer_function
 from durable_app.host.triggers.values import TIMER_TRIGGER
 from durable_app.worker.service import Worker, WorkerOptions
@@ -61,18 +61,17 @@ class Generation:
     """An app with its worker, routes and triggers.
 
     Raises:
-        DefinitionError: Azure's worker would refuse a function, or two routes are in each
-            other's way.
+        DefinitionError: Azure's worker would refuse a function.
     """
 
     def __init__(self, app: HostedApp, tools: Tools) -> None:
         self._tools = tools
         self.calls: dict[str, Call] = {}
+        self.routes: RouteTable[HttpFunction] = RouteTable()
         timers: list[TimerFunction] = []
         functions = tuple(self._bound(function, timers) for function in app.functions)
         self.app = dataclasses.replace(app, functions=functions)
         self._timers = TimerTriggers(timers, tools.state, tools.clock, tools.console)
-        self.routes = self._routes(tools.settings.extensions.http.route_prefix)
         self._client_arguments = {
             name: tools.runtime.client_arguments(facts)
             for name, facts in app.index.activities.items()
@@ -132,16 +131,19 @@ class Generation:
                 timers.append(timer_function(call, self._tools.zone))
         except (UnavailableBindingError, ConfigError) as error:
             return function._replace(error=str(error))
+        if facts.trigger_type == HTTP_TRIGGER:
+            try:
+                self._add_route(call)
+            except DefinitionError as error:
+                return function._replace(error=str(error))
         self.calls[facts.name] = call
         return function
 
-    def _routes(self, prefix: str) -> RouteTable[HttpFunction]:
-        routes: RouteTable[HttpFunction] = RouteTable()
-        for call in self.calls.values():
-            if call.facts.trigger_type == HTTP_TRIGGER:
-                template = route_of(call.facts, prefix)
-                routes.add(template, call.facts.methods, http_function(call))
-        return routes
+    def _add_route(self, call: Call) -> None:
+        facts = call.facts
+        refuse_reserved(route_of(facts, ""))
+        template = route_of(facts, self._tools.settings.extensions.http.route_prefix)
+        self.routes.add(template, facts.methods, http_function(call), name=facts.name)
 
     def _clients(self, facts: DurableFunction) -> Mapping[str, Any]:
         return self._client_arguments[facts.name]

@@ -54,22 +54,37 @@ class RouteTable(Generic[_T]):
         # Literal templates beat all others, so the path itself finds them.
         self._literal: dict[tuple[str, ...], list[_Route[_T]]] = {}
         self._others: list[_Route[_T]] = []
+        # Template, methods and name of every route.
+        self._known: list[tuple[str, frozenset[str], str]] = []
 
-    def add(self, template: str, methods: Iterable[str], target: _T) -> None:
+    def add(
+        self, template: str, methods: Iterable[str], target: _T, *, name: str | None = None
+    ) -> None:
         """Add a route.
 
         Args:
             template: relative to the server's root, such as ``api/start/{name}``.
             methods: allowed HTTP methods in any case; empty for all.
+            name: of the function, for the message about a second one with the same route; None
+                for the template.
 
         Raises:
-            DefinitionError: the template cannot be understood, or is reserved for the host.
+            DefinitionError: the template cannot be understood, is reserved for the host, or has
+                been added with one of these methods.
         """
         first = template.strip("/").partition("/")[0]
         if fold(first) in RESERVED:
             raise DefinitionError(f"'{template}': {_CONFLICT}")
         segments = parse_template(template)
-        route = _Route(segments, frozenset(method.upper() for method in methods), target)
+        allowed = frozenset(method.upper() for method in methods)
+        key_text = fold(template.strip("/"))
+        for known, of_known, owner in self._known:
+            if known == key_text and (not allowed or not of_known or allowed & of_known):
+                raise DefinitionError(
+                    f"The route specified conflicts with the route defined by function '{owner}'."
+                )
+        self._known.append((key_text, allowed, name or template))
+        route = _Route(segments, allowed, target)
         if all(segment.rank == LITERAL for segment in segments):
             key = tuple(str(segment.only) for segment in segments)
             self._literal.setdefault(key, []).append(route)

@@ -286,11 +286,6 @@ def test_a_taken_port_is_named(folder):
         ),
         (
             "import azure.functions as f\napp = f.FunctionApp()\n"
-            "@app.route('runtime/x')\ndef g(req): pass\n",
-            None,
-        ),
-        (
-            "import azure.functions as f\napp = f.FunctionApp()\n"
             "@app.route('x')\ndef g(req, client): pass\n",
             "cannot load the g function: .* but not in the function definition.*'client'",
         ),
@@ -311,12 +306,33 @@ def test_a_broken_app_is_refused_with_its_place(tmp_path, source, text):
     async def conversation(host, call):
         return None
 
-    if text is None:  # a reserved route is harmless under the prefix "api"
-        assert talk(tmp_path, conversation) is None
-        return
     with pytest.raises(DefinitionError, match=text) as caught:
         talk(tmp_path, conversation)
     assert "durable_app/host" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("route", "text"),
+    [
+        ("runtime/x", "The specified route conflicts with one or more built in routes."),
+        ("administration", "The specified route conflicts with one or more built in routes."),
+        ("Text/", "The route specified conflicts with the route defined by function 'text'."),
+        ("{x:nope}", "Route 'api/{x:nope}': the constraint 'nope' does not exist."),
+    ],
+)
+def test_a_function_whose_route_is_refused_is_in_error_and_the_others_run(tmp_path, route, text):
+    source = f"{FUNCTIONS}\n\n@app.route(route={route!r})\ndef wrong(req): return 'wrong'\n"
+    stream = io.StringIO()
+
+    async def conversation(host, call):
+        host.console.flush()
+        return (await call("GET", "/api/text")).body, (await call("GET", f"/api/{route}")).body
+
+    served, refused = talk(write_app(tmp_path, source), conversation, stream=stream)
+    assert served == b"plain"
+    assert refused in {b"", b"plain"}
+    assert "The 'wrong' function is in error: " in stream.getvalue()
+    assert text in stream.getvalue()
 
 
 def test_a_folder_without_an_app_says_what_to_do(tmp_path):

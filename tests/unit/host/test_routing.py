@@ -149,6 +149,16 @@ def test_a_method_leads_past_a_more_specific_template():
     assert [match and match.target for match in found] == ["read", "write", "all"]
 
 
+def test_two_functions_cannot_have_one_route_and_one_method():
+    routes: RouteTable[str] = RouteTable()
+    routes.add("api/{x}", ["GET"], "first", name="read")
+    routes.add("api/{x}", ["POST"], "second", name="write")
+    for methods in ((), ("put", "post")):
+        with pytest.raises(DefinitionError, match="conflicts with the route defined by function"):
+            routes.add("/API/{X}/", methods, "third")
+    routes.add("api/{x}", ["PUT"], "third")
+
+
 def test_split_path_gives_what_match_takes():
     found = table("api/{x}").match("GET", split_path("/api/a%20b"))
     assert found is not None
