@@ -2,6 +2,7 @@
 # make test      everything that CI checks
 # make check     the fast loop: lint, types, unit tests
 # make bench     benchmarks
+# make docs      writes docs/reference from the docstrings
 # make clean     removes .venv and what tools left; keeps .durable, the state of the task hub
 #
 # PYTHON=python3.12   interpreter for .venv, 3.11 or newer
@@ -11,7 +12,7 @@ PYTHON ?= python3
 ARGS ?=
 export PYTHON
 
-.PHONY: start test check bench clean
+.PHONY: start test check bench docs clean
 
 start:
 	@sh .ci/venv local
@@ -28,6 +29,10 @@ check:
 bench:
 	@sh .ci/venv local,dev
 	@exec .venv/bin/python -m benchmarks $(ARGS)
+
+docs:
+	@sh .ci/venv local,dev
+	@.venv/bin/python docs/build_reference.py
 
 clean:
 	rm -rf .venv build dist htmlcov .mypy_cache .pytest_cache .ruff_cache .import_linter_cache \
