@@ -12,6 +12,7 @@ they are cut into lines.
 
 from __future__ import annotations
 
+import builtins
 import codecs
 import contextlib
 import io
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 
 #: Text without a line end is shown as a line when it is longer than this.
 MAX_PARTIAL: Final = 65_536
+#: A question waits for so long until what was printed before is shown.
+_ASK_S: Final = 0.2
 _SYSTEM_LOGGERS: Final = ("durable_app", "aiohttp", "asyncio")
 # Words that the Functions host looks for in what a worker writes to standard error.
 _ERROR_WORDS: Final = ("error", "fail", "severe", "unhandled exception")
@@ -67,6 +70,7 @@ class Capture:
         with contextlib.ExitStack() as undo:
             undo.callback(self._leave)
             undo.enter_context(self._streams())
+            undo.enter_context(self._questions())
             undo.enter_context(_levels(self.console))
             undo.enter_context(_handling(UserLogHandler(self.console)))
             if not self.show_replay:
@@ -108,6 +112,22 @@ class Capture:
                 sys.stdout = before[0]
             if sys.stderr is mine[1]:
                 sys.stderr = before[1]
+
+    @contextlib.contextmanager
+    def _questions(self) -> Iterator[None]:
+        """Before ``input`` asks (for a debugger, say), show what was printed."""
+        before = builtins.input
+
+        def ask(prompt: object = "", /) -> str:
+            self.finish()
+            self.console.flush(_ASK_S)
+            return before(prompt)
+
+        builtins.input = ask
+        try:
+            yield
+        finally:
+            builtins.input = before
 
 
 class UserStream(io.TextIOBase):

@@ -214,6 +214,21 @@ def test_a_stream_that_the_app_put_in_place_stays(stream, monkeypatch):
     assert sys.stderr is own
 
 
+def test_a_question_comes_after_what_was_printed(stream, monkeypatch):
+    asked = []
+
+    def answer(prompt):
+        asked.append((prompt, stream.messages()))
+        return "42"
+
+    monkeypatch.setattr("builtins.input", answer)
+    with capturing(stream):
+        print("The question", end="")
+        assert input("? ") == "42"
+    assert asked == [("? ", ["The question"])]
+    assert input("again") == "42"
+
+
 # -- logging ---------------------------------------------------------------------------------
 
 
