@@ -6,12 +6,15 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from durable_app.functions import bindings as durable_bindings
+from durable_app.functions.names import did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 _PLACEHOLDER: Final = re.compile(r"%([^%]+)%")
+_SWITCH: Final = re.compile(r"AzureWebJobs[._](.+)[._]Disabled", re.IGNORECASE)
 _ON: Final = frozenset({"true", "1"})
+_OFF: Final = frozenset({"false", "0", ""})
 # Properties that are names, and no texts with settings in them.
 _NAMES: Final = frozenset({"name", "type", "direction"})
 _DURABLE_NAMES: Final = {
@@ -61,6 +64,26 @@ def is_disabled(function: str, environ: Mapping[str, str]) -> bool:
     names = (f"AzureWebJobs.{function}.Disabled", f"AzureWebJobs_{function}_Disabled")
     values = (app_setting(name, environ) for name in names)
     return any(value is not None and value.strip().casefold() in _ON for value in values)
+
+
+def useless_switches(functions: Iterable[str], environ: Mapping[str, str]) -> Iterator[str]:
+    """A line per setting that looks as if it switched a function off, and does not.
+
+    Args:
+        functions: names of all functions of the app.
+    """
+    known = {name.casefold(): name for name in functions}
+    for setting, value in environ.items():
+        match = _SWITCH.fullmatch(setting)
+        if match is None:
+            continue
+        if match[1].casefold() not in known:
+            yield (
+                f"{setting} switches nothing off: there is no function '{match[1]}'."
+                f"{did_you_mean(match[1], known.values())}"
+            )
+        elif value.strip().casefold() not in _ON | _OFF:
+            yield f"{setting} is '{value}' and switches nothing off: write true or false."
 
 
 def _resolved_binding(binding: dict[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:

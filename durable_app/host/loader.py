@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from durable_app.errors import ConfigError
 from durable_app.functions.index import index_of
 from durable_app.functions.names import did_you_mean, quoted
 from durable_app.host.app_modules import fresh_modules
-from durable_app.host.app_settings import UnresolvedSettingError, is_disabled, with_settings
+from durable_app.host.app_settings import (
+    UnresolvedSettingError,
+    is_disabled,
+    useless_switches,
+    with_settings,
+)
 from durable_app.host.importer import import_app
 from durable_app.host.roster import HostedApp, HostedFunction
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping
+    from collections.abc import Collection, Mapping
     from pathlib import Path
 
     from durable_app.functions.index import FunctionFacts
-
-_HTTP_TRIGGER: Final = "httpTrigger"
-_ALL: Final = "all methods"
 
 
 def load_app(folder: Path, environ: Mapping[str, str], only: Collection[str] = ()) -> HostedApp:
@@ -41,9 +43,8 @@ def load_app(folder: Path, environ: Mapping[str, str], only: Collection[str] = (
         declared = _chosen(imported.declared.functions, only)
         functions = tuple(_hosted(facts, environ) for facts in declared)
         running = [function.facts for function in functions if function.runs]
-        return HostedApp(
-            imported.script_file, functions, index_of(running), tuple(_shadowed_routes(running))
-        )
+        warnings = useless_switches((each.name for each in imported.declared.functions), environ)
+        return HostedApp(imported.script_file, functions, index_of(running), tuple(warnings))
 
 
 def _chosen(
@@ -66,26 +67,5 @@ def _hosted(facts: FunctionFacts, environ: Mapping[str, str]) -> HostedFunction:
     try:
         resolved = facts.with_bindings(with_settings(facts.bindings, environ))
     except UnresolvedSettingError as error:
-        text = f"The '{facts.name}' function is in error: {error}"
-        return HostedFunction(facts, disabled, text)
+        return HostedFunction(facts, disabled, str(error))
     return HostedFunction(resolved, disabled)
-
-
-def _shadowed_routes(functions: Iterable[FunctionFacts]) -> Iterator[str]:
-    """A line per HTTP function that another one with the same route and methods hides."""
-    taken: dict[tuple[str, str], FunctionFacts] = {}
-    for function in functions:
-        if function.trigger_type != _HTTP_TRIGGER:
-            continue
-        route = (function.name if function.route is None else function.route).strip("/")
-        hidden: dict[str, list[str]] = {}
-        for method in function.methods or (_ALL,):
-            # Routes are matched without regard to case.
-            first = taken.setdefault((route.casefold(), method), function)
-            if first is not function:
-                hidden.setdefault(first.name, []).append(method)
-        for name, methods in hidden.items():
-            yield (
-                f"Functions '{name}' and '{function.name}' have the same route '{route}' for"
-                f" {', '.join(methods)} (its letter case does not count): '{name}' answers."
-            )

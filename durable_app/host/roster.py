@@ -14,7 +14,8 @@ class HostedFunction(NamedTuple):
     Attributes:
         facts: with every ``%NAME%`` of its bindings replaced by the app setting.
         is_disabled: by ``AzureWebJobs.NAME.Disabled``: listed, never run.
-        error: why it cannot run although the others do; None where nothing is wrong.
+        error: the reason why it cannot run although the others do, a full sentence; None where
+            nothing is wrong.
     """
 
     facts: FunctionFacts

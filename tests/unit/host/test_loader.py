@@ -102,8 +102,8 @@ def test_a_setting_that_is_not_there_stops_its_function_alone(tmp_path: Path) ->
     assert app.functions[0].runs
     assert not app.functions[1].runs
     assert app.functions[1].error == (
-        "The 'tick' function is in error: '%CRON%' does not resolve to a value. Set CRON in"
-        " local.settings.json (Values) or in the environment."
+        "'%CRON%' does not resolve to a value. Set CRON in local.settings.json (Values) or in the"
+        " environment."
     )
     assert names(app.index) == ["items"]
 
@@ -111,6 +111,7 @@ def test_a_setting_that_is_not_there_stops_its_function_alone(tmp_path: Path) ->
 def test_a_disabled_function_is_listed_and_not_run(tmp_path: Path) -> None:
     app = load_app(write(tmp_path, APP), {"AzureWebJobs.greet.Disabled": "true"})
     assert app.functions[0].is_disabled
+    assert app.warnings == ()
     assert not app.functions[0].runs
     assert app.index.functions == ()
     assert app.index.find("activity", "greet") is None
@@ -131,24 +132,14 @@ def test_an_unknown_one_is_told_with_the_nearest(tmp_path: Path) -> None:
         load_app(tmp_path, {}, ["tick"])
 
 
-def test_routes_that_differ_in_their_case_alone_get_a_warning(tmp_path: Path) -> None:
-    text = """
-import azure.functions as func
-app = func.FunctionApp()
-@app.route("items/{id}", methods=["GET", "PUT"])
-def first(req): ...
-@app.route("Items/{ID}", methods=["PUT", "DELETE"])
-def second(req): ...
-@app.route("/other")
-def third(req): ...
-@app.route()
-def Other(req): ...
-"""
-    assert load_app(write(tmp_path, text), {}).warnings == (
-        "Functions 'first' and 'second' have the same route 'Items/{ID}' for PUT (its letter case"
-        " does not count): 'first' answers.",
-        "Functions 'third' and 'Other' have the same route 'Other' for all methods (its letter case"
-        " does not count): 'third' answers.",
+def test_settings_that_switch_nothing_off_are_told(tmp_path: Path) -> None:
+    environ = {"AzureWebJobs.gret.Disabled": "true", "AzureWebJobs_Greet_Disabled": "yes"}
+    app = load_app(write(tmp_path, APP), environ)
+    assert app.functions[0].runs
+    assert app.warnings == (
+        "AzureWebJobs.gret.Disabled switches nothing off: there is no function 'gret'. Did you mean"
+        " 'greet'?",
+        "AzureWebJobs_Greet_Disabled is 'yes' and switches nothing off: write true or false.",
     )
 
 
