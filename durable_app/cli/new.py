@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import keyword
 import re
 import sys
@@ -199,9 +200,7 @@ def _add_to_blueprint(folder: Path, path: Path, template: Template, source: str)
 
 def _make_packages(folder: Path, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    for parent in path.parents:
-        if parent == folder:
-            break
+    for parent in itertools.takewhile(lambda each: each != folder, path.parents):
         # Without it an installed package of the same name would win over the app's own.
         (parent / "__init__.py").touch()
 

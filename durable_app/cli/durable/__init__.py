@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import sys
@@ -26,14 +27,24 @@ def durable(argv: Sequence[str]) -> int:
         return 0 if not argv else PARSE_ERROR
     from durable_app.errors import DurableError
 
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # Users' texts may hold what the terminal's encoding lacks.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        return _run(args)
+        code = _run(args)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read it (head, less) has seen enough; the interpreter's own flush at its end
+        # must not complain either.
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  until the end
+        return 0
     except DurableError as error:
         if args.debug:
             raise
         return report(str(error), as_json=args.json)
     except KeyboardInterrupt:
         return GENERAL_ERROR
+    return code
 
 
 def _run(args: argparse.Namespace) -> int:

@@ -2,12 +2,17 @@
 
 import io
 import json
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from durable_app.cli.main import main
 from tests.unit.cli.rig import listed, make_hub, write_app
+
+SHOWN = ("get-instances", "--show-input")
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture
@@ -300,3 +305,40 @@ def test_an_interrupt_ends_it_quietly(folder, monkeypatch):
 
     monkeypatch.setattr("durable_app.compose.management.locate_hub", interrupted)
     assert main(["durable", "get-instances"]) == 1
+
+
+def run(folder, *arguments, **options):
+    return subprocess.Popen(
+        [sys.executable, "-m", "durable_app", "durable", *arguments],
+        cwd=folder,
+        env={"PYTHONPATH": str(ROOT), **options.pop("env", {})},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        **options,
+    )
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(func, folder):
+    start(func, "a1", "--input", json.dumps("x" * 200_000))
+    with run(folder, *SHOWN) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert (process.stderr.read(), process.wait()) == (b"", 0)
+
+
+def test_a_text_that_the_terminal_lacks_is_escaped(func, folder):
+    start(func, "a1", "--input", '"\u5bff\u53f8"')
+    with run(folder, *SHOWN, env={"PYTHONIOENCODING": "latin-1"}) as process:
+        told, _ = process.communicate()
+    assert b'"input": "\\u5bff\\u53f8"' in told
+
+
+def test_a_reader_that_is_gone_is_no_error(folder, monkeypatch):
+    class Gone(io.StringIO):
+        def write(self, _):
+            raise BrokenPipeError
+
+    monkeypatch.setattr(sys, "stdout", Gone())
+    assert main(["durable", "get-instances"]) == 0
+    sys.stdout.close()

@@ -103,7 +103,8 @@ def test_a_name_that_means_something_else_is_refused():
         ("import b\n", "import os", "import os\n\nimport b\n"),
         ("import sys\n\nimport b\n", "import os", "import os\nimport sys\n\nimport b\n"),
         ("import os\n", "import a", "import os\n\nimport a\n"),
-        ("from a import (\n  b,\n)\n", "from c import d", "from a import (\n  b,\n)\nfrom c import d\n"),
+        ("from a import (\n b\n)\n", "import c", "import c\nfrom a import (\n b\n)\n"),
+        ("import a, \\\n  b\n", "import c", "import a, \\\n  b\nimport c\n"),
         ("from . import b\n", "import a", "import a\nfrom . import b\n"),
     ],
 )  # fmt: skip

@@ -21,7 +21,7 @@ from durable_app.errors import ConfigError, SchedulerUnavailableError
 from durable_app.host.exchange import Answer
 from durable_app.host.keys import DURABLE_EXTENSION, Keys
 from durable_app.host.state import HostState
-from durable_app.storage.ownership import FileOwnership
+from durable_app.storage.ownership import FileOwnership, owner_of
 from tests.unit.cli.rig import make_hub, write_app
 
 
@@ -178,6 +178,19 @@ def test_an_owner_that_has_told_nothing_yet_is_waited_for(place):
         place.database.with_name("default.db.lock").write_text("")
         with pytest.raises((ConfigError, SchedulerUnavailableError), match="in use by"):
             ask(place, "GET", ("instances",))
+
+
+def test_a_host_that_starts_at_the_same_moment_is_asked(place, server, monkeypatch):
+    looked: list[Path] = []
+
+    def nobody_at_first(database):
+        looked.append(database)
+        return owner_of(database) if len(looked) > 1 else None
+
+    monkeypatch.setattr(management, "owner_of", nobody_at_first)
+    with owned(place, url_of(server)):
+        host, _ = ask(place, "GET", ("instances",))
+    assert host == url_of(server)
 
 
 def test_a_host_that_ends_meanwhile_is_said(place, server):
