@@ -87,11 +87,24 @@ def _flat(raw: Any, advice: str) -> Any:
     """Settings as text; .NET writes true and false in lower case here."""
     if not isinstance(raw, dict):
         return raw
+    texts = {}
     for name, value in raw.items():
         if isinstance(value, dict | list):
             kind = "an object" if isinstance(value, dict) else "a list"
             raise ValueError(f"'{name}' is {kind}: {advice}")  # noqa: TRY004  pydantic reports it
-    return {
-        name: value if value is None or isinstance(value, str) else json.dumps(value)
-        for name, value in raw.items()
-    }
+        text = value if value is None or isinstance(value, str) else json.dumps(value)
+        if not _fits_environment(name, text or ""):
+            raise ValueError(
+                f"'{name}' cannot be an environment variable: its name is empty or has '=', or"
+                " name or value hold a NUL or half a character"
+            )
+        texts[name] = text
+    return texts
+
+
+def _fits_environment(name: str, text: str) -> bool:
+    try:
+        both = f"{name}{text}".encode()
+    except UnicodeEncodeError:
+        return False
+    return bool(name) and "=" not in name and b"\0" not in both

@@ -182,6 +182,8 @@ def _validate(
         if first["type"] == "missing":
             raise ConfigError(f"{source}: {'.'.join(where)}: is required.") from error
         reason = first["msg"].removeprefix("Value error, ").removesuffix(".")
+        if first["type"] == "model_type":
+            reason = "Input should be an object"
         raise ConfigError(
             f"{source}: {'.'.join(where)}: {reason} (it is {_shown(first['input'])})."
         ) from error
