@@ -7,37 +7,31 @@ the instances go on: the new generation takes over, the old one finishes what it
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import os
 from collections.abc import Mapping
-from datetime import timedelta, tzinfo
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from durable_app.errors import ConfigError, DefinitionError
-from durable_app.functions.bindings import (
-    ACTIVITY_TRIGGER,
-    ENTITY_TRIGGER,
-    ORCHESTRATION_TRIGGER,
-)
-from durable_app.host.function_list import RUN_HERE, idle_functions, route_of
-from durable_app.host.http import HttpFunction, http_function
-from durable_app.host.invoke import HTTP_TRIGGER, Call, Invoker, UnavailableBindingError
+from durable_app.compose.binding import SERVED, Surroundings, bind_app
+from durable_app.functions.bindings import ORCHESTRATION_TRIGGER
+from durable_app.host.function_list import idle_functions
 from durable_app.host.manual import MANUAL_REASON, manual_value
-from durable_app.host.routing import RouteTable, refuse_reserved
-from durable_app.host.triggers.timer import TimerFunction, TimerTriggers, timer_function
-from durable_app.host.triggers.values import TIMER_TRIGGER
+from durable_app.host.triggers.queue import QueueOptions, QueueTriggers
+from durable_app.host.triggers.timer import TimerTriggers
 from durable_app.worker.service import Worker, WorkerOptions
 
 if TYPE_CHECKING:
     from durable_app.compose.runtime import HostRuntime
     from durable_app.functions.facts import DurableFunction
     from durable_app.host.console import Console
+    from durable_app.host.http import HttpFunction
     from durable_app.host.roster import HostedApp, HostedFunction
+    from durable_app.host.routing import RouteTable
     from durable_app.host.settings import HostSettings
     from durable_app.host.state import HostState
+    from durable_app.host.triggers.storage import StorageAccounts
     from durable_app.ports import Clock, WorkSource
 
-_DURABLE_TRIGGERS: Final = frozenset({ORCHESTRATION_TRIGGER, ACTIVITY_TRIGGER, ENTITY_TRIGGER})
 # Slots as the durable extension has them, ten per core, but not fewer than these. A turn takes
 # microseconds here, and more turns at a time mean fewer commits.
 _MIN_TURNS: Final = 100
@@ -49,41 +43,50 @@ class Tools(NamedTuple):
 
     source: WorkSource
     settings: HostSettings
-    invoker: Invoker
+    around: Surroundings
     runtime: HostRuntime
+    accounts: StorageAccounts
     state: HostState
-    zone: tzinfo
     console: Console
     clock: Clock
 
 
 class Generation:
-    """An app with its worker, routes and triggers.
-
-    Raises:
-        DefinitionError: Azure's worker would refuse a function.
-    """
+    """An app with its worker and its triggers. Made on a running event loop."""
 
     def __init__(self, app: HostedApp, tools: Tools) -> None:
         self._tools = tools
-        self.calls: dict[str, Call] = {}
-        self.routes: RouteTable[HttpFunction] = RouteTable()
-        timers: list[TimerFunction] = []
-        functions = tuple(self._bound(function, timers) for function in app.functions)
-        self.app = dataclasses.replace(app, functions=functions)
-        self._timers = TimerTriggers(timers, tools.state, tools.clock, tools.console)
+        self._bound = bound = bind_app(app, tools.around)
+        self._timers = TimerTriggers(bound.timers, tools.state, tools.clock, tools.console)
+        self._queues = QueueTriggers(
+            bound.queues, tools.accounts, _queue_options(tools.settings), tools.console
+        )
         self._client_arguments = {
             name: tools.runtime.client_arguments(facts)
-            for name, facts in app.index.activities.items()
+            for name, facts in bound.app.index.activities.items()
         }
         self._worker = Worker(
             tools.source,
-            app.index,
+            bound.app.index,
             _worker_options(tools.settings),
             tools.clock,
             tools.console,
             self._clients,
         )
+
+    @property
+    def app(self) -> HostedApp:
+        """The app, with the errors that were found when its functions were bound."""
+        return self._bound.app
+
+    @property
+    def routes(self) -> RouteTable[HttpFunction]:
+        """Routes of its HTTP functions."""
+        return self._bound.routes
+
+    def idle_lines(self) -> list[str]:
+        """A line per function that nothing here will ever call."""
+        return idle_functions(self.app, SERVED)
 
     async def start(self) -> None:
         """Take work from now on.
@@ -92,15 +95,14 @@ class Generation:
             StoreUnavailableError: the status of timers cannot be read or written.
         """
         await self._timers.start()
+        await self._queues.start()
         self._worker.start()
 
     async def retire(self, grace_s: float) -> None:
         """Take nothing more, and end within so many seconds. Idempotent."""
-        await asyncio.gather(self._timers.stop(grace_s), self._worker.stop(grace_s))
-
-    def idle_lines(self) -> list[str]:
-        """A line per function that nothing here will ever call."""
-        return idle_functions(self.app, RUN_HERE | {TIMER_TRIGGER})
+        await asyncio.gather(
+            self._timers.stop(grace_s), self._queues.stop(grace_s), self._worker.stop(grace_s)
+        )
 
     async def run_by_hand(self, function: HostedFunction, text: str) -> None:
         """Run a function with a text in place of its trigger's value, and wait for its end.
@@ -115,38 +117,26 @@ class Generation:
         if facts.durable is not None and facts.trigger_type == ORCHESTRATION_TRIGGER:
             await self._tools.runtime.start(facts.durable.name, text)
             return
-        call = self.calls.get(facts.name) or self._tools.invoker.bind(facts)
+        call = self._bound.calls.get(facts.name) or self._tools.around.invoker.bind(facts)
         clock = self._tools.clock
         value = manual_value(facts, text, clock.new_id(), clock.now())
         await call(value, reason=MANUAL_REASON)
 
-    def _bound(self, function: HostedFunction, timers: list[TimerFunction]) -> HostedFunction:
-        """Prepare the calls of a function, unless the worker runs it or nobody does."""
-        facts = function.facts
-        if not function.runs or facts.trigger_type in _DURABLE_TRIGGERS:
-            return function
-        try:
-            call = self._tools.invoker.bind(facts)
-            if facts.trigger_type == TIMER_TRIGGER:
-                timers.append(timer_function(call, self._tools.zone))
-        except (UnavailableBindingError, ConfigError) as error:
-            return function._replace(error=str(error))
-        if facts.trigger_type == HTTP_TRIGGER:
-            try:
-                self._add_route(call)
-            except DefinitionError as error:
-                return function._replace(error=str(error))
-        self.calls[facts.name] = call
-        return function
-
-    def _add_route(self, call: Call) -> None:
-        facts = call.facts
-        refuse_reserved(route_of(facts, ""))
-        template = route_of(facts, self._tools.settings.extensions.http.route_prefix)
-        self.routes.add(template, facts.methods, http_function(call), name=facts.name)
-
     def _clients(self, facts: DurableFunction) -> Mapping[str, Any]:
         return self._client_arguments[facts.name]
+
+
+def _queue_options(settings: HostSettings) -> QueueOptions:
+    queues = settings.extensions.queues
+    second = timedelta(seconds=1)
+    return QueueOptions(
+        max_polling_s=queues.max_polling_interval / second,
+        visibility_timeout_s=int(queues.visibility_timeout / second),
+        batch_size=queues.batch_size,
+        max_dequeue_count=queues.max_dequeue_count,
+        new_batch_threshold=queues.new_batch_threshold,
+        encoding=queues.message_encoding,
+    )
 
 
 def _worker_options(settings: HostSettings) -> WorkerOptions:

@@ -23,6 +23,7 @@ from durable_app.client.functions_client import DurableFunctionsClient
 from durable_app.client.management import ManagementUrls
 from durable_app.client.orchestration_client import REPLACEABLE
 from durable_app.clock import SystemClock
+from durable_app.compose.binding import Surroundings
 from durable_app.compose.console import open_console
 from durable_app.compose.generation import Generation, Tools
 from durable_app.compose.plan import HostOptions, Plan, make_plan
@@ -46,13 +47,22 @@ from durable_app.host.progress import Progress
 from durable_app.host.settings import environment
 from durable_app.host.state import HostState
 from durable_app.host.tls import Tls, ssl_context
+from durable_app.host.triggers.queue_output import QUEUE_OUTPUT, QueueSink
+from durable_app.host.triggers.storage import StorageAccounts
 from durable_app.scheduler.service import TaskHub
 from durable_app.scheduler.state import HubOptions
 from durable_app.storage.memory import MemoryStore
 from durable_app.storage.sqlite import SqliteStore
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Collection, Iterator, MutableMapping
+    from collections.abc import (
+        AsyncIterator,
+        Callable,
+        Collection,
+        Iterator,
+        Mapping,
+        MutableMapping,
+    )
 
     from durable_app.host.hub_choice import HubChoice
     from durable_app.host.roster import HostedApp, HostedFunction
@@ -120,7 +130,7 @@ async def run_host(
             console.line(note)
         state = _open_state(plan, console)
         stack.callback(state.close)
-        host = _Host(plan, state, console, clock, load)
+        host = _Host(plan, state, console, clock, environ, load)
         await host.start(app, listener, tls)
         stack.push_async_callback(host.stop)
         console.line("For detailed output, run func with --verbose flag.")
@@ -140,6 +150,7 @@ class _Host:
         state: HostState,
         console: Console,
         clock: Clock,
+        environ: Mapping[str, str],
         load: Callable[[], HostedApp],
     ) -> None:
         self._plan = plan
@@ -155,6 +166,7 @@ class _Host:
             on_fatal=self.shutdown.fail,
         )
         self._pool = DaemonPool(_sync_threads())
+        self._accounts = StorageAccounts(environ)
         self._retiring: set[asyncio.Task[None]] = set()
         self._reloader = Reloader(plan.folder, load, self._replace, console)
 
@@ -205,6 +217,7 @@ class _Host:
             retiring.cancel()
         await asyncio.gather(*self._retiring, return_exceptions=True)
         await self._generation.retire(left(_WORKER_SHARE))
+        await self._accounts.close()
         await self.hub.stop(left(1.0))
         set_runtime_factory(None)
         self._pool.close()
@@ -279,8 +292,11 @@ class _Host:
         return self._generation.app.index.orchestrations.keys()
 
     def _make_tools(self, connection: Connection) -> Tools:
+        settings = self._plan.settings
         binding = json.dumps(connection.urls.binding())
-        timeout = self._plan.settings.function_timeout
+        timeout = settings.function_timeout
+        encoding = settings.extensions.queues.message_encoding
+        sinks = {QUEUE_OUTPUT: QueueSink(self._accounts, encoding)}
         invoker = Invoker(
             self._plan.folder,
             binding,
@@ -288,14 +304,22 @@ class _Host:
             self._console,
             self._clock,
             None if timeout is None else timeout / timedelta(seconds=1),
+            sinks,
+        )
+        around = Surroundings(
+            connection.task_hub,
+            settings.extensions.http.route_prefix,
+            self._plan.zone,
+            invoker,
+            sinks,
         )
         return Tools(
             self.hub,
-            self._plan.settings,
-            invoker,
+            settings,
+            around,
             HostRuntime(connection, binding),
+            self._accounts,
             self._state,
-            self._plan.zone,
             self._console,
             self._clock,
         )

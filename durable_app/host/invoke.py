@@ -6,15 +6,16 @@ import asyncio
 import functools
 import inspect
 import threading
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
-from azure.functions import Out, meta
+from azure.functions import meta
 
 from durable_app.errors import DefinitionError
 from durable_app.host.console import dashed
 from durable_app.host.invocation_context import InvocationContext, trace_context_of
+from durable_app.host.outputs import RETURN, Bindings, Output, Sinks, deliver, fresh
 from durable_app.host.tracebacks import user_traceback
 from durable_app.telemetry import Invocation, current_invocation
 
@@ -26,17 +27,12 @@ if TYPE_CHECKING:
     from durable_app.ports import Clock
     from durable_app.telemetry import InvocationObserver
 
-#: What sends the values of an output binding to where they go, given the binding as JSON.
-Sink = Callable[[Mapping[str, Any], Any], Awaitable[None]]
-
 HTTP_REASON: Final = "This function was programmatically called via the host APIs."
 HTTP_TRIGGER: Final = "httpTrigger"
 _CLIENT: Final = "durableClient"
-_HTTP: Final = "http"
-_RETURN: Final = "$return"
 _CONTEXT: Final = "context"
 _NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
-_NO_SINKS: Final[Mapping[str, Sink]] = MappingProxyType({})
+_NO_SINKS: Final[Sinks] = MappingProxyType({})
 _R = TypeVar("_R")
 
 
@@ -65,22 +61,9 @@ class _Plan(NamedTuple):
     function: FunctionFacts
     trigger: str
     fixed: Mapping[str, str]
-    outputs: Mapping[str, Mapping[str, Any]]
+    outputs: Bindings
     wants_context: bool
     may_return: bool
-
-
-class _Output(Out[Any]):
-    """Takes what a function sets for an output binding."""
-
-    def __init__(self) -> None:
-        self._value: Any = None
-
-    def set(self, val: Any) -> None:
-        self._value = val
-
-    def get(self) -> Any:
-        return self._value
 
 
 class Call:
@@ -94,6 +77,11 @@ class Call:
     def facts(self) -> FunctionFacts:
         """The function."""
         return self._plan.function
+
+    @property
+    def outputs(self) -> Bindings:
+        """Its output bindings by name, ``$return`` among them."""
+        return self._plan.outputs
 
     async def __call__(
         self,
@@ -135,7 +123,7 @@ class Invoker:
         observer: InvocationObserver,
         clock: Clock,
         timeout_s: float | None,
-        sinks: Mapping[str, Sink] = _NO_SINKS,
+        sinks: Sinks = _NO_SINKS,
     ) -> None:
         self._sinks = sinks
         self._folder = folder
@@ -165,10 +153,10 @@ class Invoker:
                 outputs[name] = binding
             else:
                 raise UnavailableBindingError(
-                    f"its input '{name}' of type '{kind}' is not available locally"
+                    f"Its input '{name}' of type '{kind}' is not available locally."
                 )
         fixed = dict.fromkeys(clients, self._client_binding)
-        bound = {trigger, *clients, *(outputs.keys() - {_RETURN})}
+        bound = {trigger, *clients, *(outputs.keys() - {RETURN})}
         parameters = set(inspect.signature(function.handle).parameters)
         # A parameter of that name without a binding gets the invocation's context.
         wants_context = _CONTEXT in parameters - bound
@@ -189,7 +177,7 @@ class Invoker:
         function = plan.function
         new_id = self._clock.new_id()
         invocation_id = dashed(new_id)
-        outputs = {name: _Output() for name in plan.outputs if name != _RETURN}
+        outputs = fresh(plan.outputs)
         arguments: dict[str, Any] = {plan.trigger: value, **plan.fixed, **outputs}
         if plan.wants_context:
             arguments[_CONTEXT] = InvocationContext(
@@ -227,32 +215,15 @@ class Invoker:
             return await function.handle(**arguments)
         return await self._pool.run(functools.partial(function.handle, **arguments))
 
-    async def _deliver(self, plan: _Plan, outputs: Mapping[str, _Output], result: Any) -> Any:
+    async def _deliver(self, plan: _Plan, outputs: Mapping[str, Output], result: Any) -> Any:
         """Send the values of output bindings; the value of an HTTP output comes back."""
         values = {name: output.get() for name, output in outputs.items()}
-        if _RETURN in plan.outputs:
-            values[_RETURN] = result
-        elif result is not None and not plan.may_return:
+        if result is not None and not plan.may_return and RETURN not in plan.outputs:
             raise RuntimeError(
                 f"function '{plan.function.name}' without a $return binding returned a non-None"
                 " value"
             )
-        response = None
-        for name, binding in plan.outputs.items():
-            if binding["type"] == _HTTP:
-                response = values[name]
-            elif values[name] is not None:
-                await self._sink(name, binding)(binding, values[name])
-        return response
-
-    def _sink(self, name: str, binding: Mapping[str, Any]) -> Sink:
-        sink = self._sinks.get(binding["type"])
-        if sink is None:
-            raise RuntimeError(
-                f"The output '{name}' of type '{binding['type']}' is not available locally: its"
-                " value was not written."
-            )
-        return sink
+        return await deliver(plan.outputs, {**values, RETURN: result}, self._sinks)
 
     def _timed_out(
         self, name: str, invocation_id: str, started: float, raised: BaseException
