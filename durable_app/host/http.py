@@ -161,7 +161,13 @@ class HttpServer:
         self._is_over = False
 
     def serve(self, routes: RouteTable[HttpFunction]) -> None:
-        """Let these routes hold for every request from now on; those in flight go on."""
+        """Let these routes hold for every request from now on; those in flight go on.
+
+        Raises:
+            StoreUnavailableError: keys are demanded, and those of new functions cannot be kept.
+        """
+        if self._access.keys is not None:
+            self._access.keys.make(function.name for function in routes.targets())
         self._routes = routes
 
     async def start(self) -> None:

@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Final, Literal
 from durable_app.errors import ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from durable_app.host.state import HostState
 
 #: What a caller needs: nothing, a key of the function, a key of an extension, the master key.
@@ -67,6 +69,13 @@ class Keys:
     def function(self, function: str, name: str = DEFAULT) -> str:
         """A key that opens one function."""
         return self._get(function_scope(function), name)
+
+    def make(self, functions: Iterable[str]) -> None:
+        """Make the keys that open these functions, so that their users can be given them."""
+        self.master()
+        self.host()
+        for function in functions:
+            self.function(function)
 
     def list(self, scope: str) -> dict[str, str]:
         """The keys of a scope by name, without those that nobody has needed yet."""

@@ -94,6 +94,11 @@ class RouteTable(Generic[_T]):
             # with the same beginning the shorter one comes first.
             self._others.sort(key=lambda route: [segment.rank for segment in route.segments])
 
+    def targets(self) -> list[_T]:
+        """What the routes lead to."""
+        literal = (route for routes in self._literal.values() for route in routes)
+        return [route.target for route in (*literal, *self._others)]
+
     def match(self, method: str, path: str | Sequence[str]) -> Match[_T] | None:
         """The most specific route for a request.
 

@@ -158,6 +158,11 @@ def test_with_enable_auth_each_route_needs_its_key(keys):
     }
 
 
+def test_a_function_has_its_key_before_anybody_asks(keys):
+    asked(access=Access(keys=keys))
+    assert [len(keys.list(f"function:{name}")) for name in LEVELS] == [1, 1, 1]
+
+
 def test_a_key_may_stand_in_the_query_and_is_left_there(keys):
     key = keys.function("api/mine")
     right, wrong = asked(

@@ -107,6 +107,13 @@ def test_keys_are_listed_by_scope(keys):
     assert keys.list("system") == {}
 
 
+def test_the_keys_of_an_app_are_made_before_anybody_asks(keys):
+    keys.make(["f", "g"])
+    found = [keys.list(scope) for scope in ("master", "host", "function:f", "function:g")]
+    assert [len(names) for names in found] == [1, 1, 1, 1]
+    assert keys.list("system") == {}
+
+
 def test_a_key_can_be_replaced_and_removed(keys):
     before = keys.host()
     assert keys.set("host", "default") != before
