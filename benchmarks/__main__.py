@@ -15,11 +15,12 @@ import time
 from pathlib import Path
 from typing import Any
 
+from benchmarks.load.http_overhead import http_overhead
 from benchmarks.load.processes import end_on_sigterm, python, scratch_folder
 from benchmarks.load.start_up import figures_of, measured, start_up
 from benchmarks.micro.bench_commit import append_and_flush
 
-ALL = ("W1", "W2", "W3", "W4", "W5", "W7", "WB")
+ALL = ("W1", "W2", "W3", "W4", "W5", "W7", "WB", "WH")
 _INTERRUPTED = 130
 
 
@@ -43,6 +44,8 @@ def run(workload: str) -> dict[str, Any]:
     with scratch_folder() as folder:
         if workload == "W5":
             result = start_up(folder)
+        elif workload == "WH":
+            result = http_overhead(folder)
         elif workload == "W7":
             result = recovery(folder)
         else:
@@ -81,7 +84,7 @@ def _arguments() -> argparse.Namespace:
         nargs="*",
         metavar="W",
         type=str.upper,
-        help=f"{', '.join(ALL)}; W6, memory, is part of W3",
+        help=f"{', '.join(ALL)}; W6, memory, is part of W3; WH is HTTP",
     )
     parser.add_argument("--runs", type=int, default=3, help="of each workload, at least 1; 3")
     parser.add_argument("--out", type=Path, metavar="FILE", help="all figures as JSON")
