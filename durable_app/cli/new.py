@@ -33,6 +33,8 @@ def new(argv: Sequence[str]) -> int:
         _add(args)
     except ConfigError as error:
         return fail(error)
+    except (OSError, UnicodeDecodeError) as error:
+        return fail(f"The app's files cannot be used: {error}")
     except (EOFError, KeyboardInterrupt):
         return fail("Nothing was written.")
     return 0
@@ -98,7 +100,7 @@ def _template(given: str | None) -> Template:
         print("Select a template:")
         for number, known in enumerate(CATALOG, 1):
             print(f"  {number:>2}. {known.title:<24}{known.summary}")
-        given = _answer("Template", "--template NAME")
+        given = _answer("Template: [1]", "--template NAME") or "1"
     template = find_template(given)
     if template is None:
         raise ConfigError(unknown_template(given))
@@ -226,7 +228,4 @@ def _registered(folder: Path, path: Path, blueprint: str) -> str | None:
 def _write(path: Path, text: str) -> None:
     verb = "Appending to" if path.exists() else "Creating a new file"
     print(f"{verb} {path}")
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be written: {error.strerror}.") from error
+    path.write_text(text, encoding="utf-8")

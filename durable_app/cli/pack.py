@@ -124,7 +124,7 @@ def _ignored(folder: Path) -> Callable[[str], bool]:
             "func pack needs the package pathspec: pip install 'durable-app[local]'"
         ) from error
     path = folder / ".funcignore"
-    lines = path.read_text("utf-8").splitlines() if path.is_file() else []
+    lines = path.read_text("utf-8", "replace").splitlines() if path.is_file() else []
     # What must never go comes last: a later pattern wins over an exception before it.
     return pathspec.PathSpec.from_lines("gitignore", [*lines, *_NEVER]).match_file
 

@@ -202,7 +202,12 @@ def test_a_file_that_cannot_be_written_is_named(app, refused, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path, "write_text", full)
-    assert "cannot be written: No space left" in refused("-t", "timer", "-n", "x")
+    assert "files cannot be used: [Errno 28] No space left" in refused("-t", "timer", "-n", "x")
+
+
+def test_a_file_that_is_no_text_is_named(app, refused):
+    (app / "binary.py").write_bytes(b"\xff\xfe")
+    assert "files cannot be used: 'utf-8' codec" in refused("-t", "timer", "-n", "x")
 
 
 class _Terminal(io.StringIO):
