@@ -147,8 +147,8 @@ def _ensure_own(path: Path, now: datetime) -> str:
 
 def _self_signed(now: datetime) -> bytes:
     from cryptography import x509  # noqa: PLC0415  only for HTTPS
-    from cryptography.hazmat.primitives import hashes, serialization  # noqa: PLC0415
-    from cryptography.hazmat.primitives.asymmetric import ec  # noqa: PLC0415
+    from cryptography.hazmat.primitives import hashes, serialization  # noqa: PLC0415  as above
+    from cryptography.hazmat.primitives.asymmetric import ec  # noqa: PLC0415  as above
 
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
