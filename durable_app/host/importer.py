@@ -112,10 +112,22 @@ def _missing_module_text(path: Path, error: ModuleNotFoundError) -> str:
     return (
         f"{user_traceback(error)}\nCannot find module '{name}'. Please check the requirements.txt"
         " file for the missing module: install it (pip install ...) and add it to"
-        f" {path.parent / 'requirements.txt'}. For more info, please refer the troubleshooting"
-        " guide: https://aka.ms/functions-modulenotfound. Current sys.path:"
-        f" {sys.path}"
+        f" {path.parent / 'requirements.txt'}.{_environment_advice(path.parent)} For more info,"
+        " please refer the troubleshooting guide: https://aka.ms/functions-modulenotfound. Current"
+        f" sys.path: {sys.path}"
     )
+
+
+def _environment_advice(folder: Path) -> str:
+    """What to do where the app has a virtual environment that is not the one in use."""
+    for mark in sorted(folder.glob("*/pyvenv.cfg")):
+        environment = mark.parent.resolve()
+        if environment != Path(sys.prefix).resolve():
+            return (
+                f" The app has a virtual environment, {environment}, and this process runs in"
+                f" {sys.prefix}: activate it, install durable-app there, and start again."
+            )
+    return ""
 
 
 def _advice(error: BaseException) -> str:

@@ -47,6 +47,7 @@ class StorageProvider(Options):
             "useLegacyPartitionManagement",
             "allowReplayingTerminalInstances",
             "maxQueuePollingInterval",
+            "queueClientMessageEncoding",
             "taskHubName",
             "workItemFilteringEnabled",
             "payloadStorageEnabled",

@@ -193,6 +193,19 @@ def test_what_is_wrong_with_the_app_is_told(tmp_path: Path, text: str, reason: s
         load_app(write(tmp_path, text), {})
 
 
+def test_an_environment_of_the_app_that_is_not_in_use_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".venv").mkdir()
+    write(tmp_path / ".venv", "", "pyvenv.cfg")
+    write(tmp_path, "import no_such_module_at_all")
+    with pytest.raises(DefinitionError, match=r"\.venv, and this process runs in .*: activate it"):
+        load_app(tmp_path, {})
+    monkeypatch.setattr(sys, "prefix", str(tmp_path / ".venv"))
+    with pytest.raises(DefinitionError, match=r"requirements\.txt\. For more info"):
+        load_app(tmp_path, {})
+
+
 THEIRS = """
 import azure.functions as func
 import azure.durable_functions as df

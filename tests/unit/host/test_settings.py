@@ -103,6 +103,79 @@ def test_what_means_nothing_here_is_accepted_in_silence(tmp_path):
     assert settings.logging.console.is_enabled is False
 
 
+DOCUMENTED = """{
+  "version": "2.0",
+  "aggregator": {"batchSize": 1000, "flushTimeout": "00:00:30"},
+  "concurrency": {"dynamicConcurrencyEnabled": true},
+  "customHandler": {},
+  "extensions": {
+    "blobs": {}, "cosmosDb": {}, "eventHubs": {}, "sendGrid": {}, "serviceBus": {}, "kafka": {},
+    "signalR": {}, "eventGrid": {}, "sql": {}, "mcp": {}, "dapr": {}, "warmup": {},
+    "durableTask": {
+      "hubName": "Hub", "defaultVersion": "1.0", "versionMatchStrategy": "CurrentOrOlder",
+      "versionFailureStrategy": "Reject", "maxConcurrentActivityFunctions": 10,
+      "maxConcurrentOrchestratorFunctions": 10, "maxConcurrentEntityFunctions": 10,
+      "extendedSessionsEnabled": false, "extendedSessionIdleTimeoutInSeconds": 30,
+      "useAppLease": true, "appLeaseOptions": {"leaseInterval": "00:00:30"},
+      "useGracefulShutdown": false, "maxEntityOperationBatchSize": 50,
+      "maxOrchestrationActions": 100000, "storeInputsInOrchestrationHistory": false,
+      "overridableExistingInstanceStates": "NonRunningStates",
+      "entityMessageReorderWindowInMinutes": 30, "rollbackEntityOperationsOnExceptions": true,
+      "throwStatusExceptionsOnRaiseEvent": true, "localRpcEndpointEnabled": true,
+      "maxGrpcMessageSizeInBytes": 4194304, "grpcHttpClientTimeout": "00:01:40",
+      "storageProvider": {
+        "type": "AzureStorage", "connectionName": "AzureWebJobsStorage", "partitionCount": 4,
+        "controlQueueBatchSize": 32, "controlQueueBufferThreshold": 256,
+        "controlQueueVisibilityTimeout": "00:05:00", "maxQueuePollingInterval": "00:00:30",
+        "workItemQueueVisibilityTimeout": "00:05:00", "FetchLargeMessagesAutomatically": true,
+        "trackingStoreConnectionStringName": "T", "trackingStoreNamePrefix": "DurableTask",
+        "useLegacyPartitionManagement": false, "useTablePartitionManagement": true,
+        "allowReplayingTerminalInstances": false, "queueClientMessageEncoding": "UTF8"
+      },
+      "tracing": {
+        "traceInputsAndOutputs": false, "traceReplayEvents": false,
+        "distributedTracingEnabled": false, "distributedTracingProtocol": "W3CTraceContext",
+        "version": "V2"
+      },
+      "notifications": {"eventGrid": {"topicEndpoint": "https://t", "publishRetryCount": 3}},
+      "httpSettings": {"defaultAsyncRequestSleepTimeMilliseconds": 500, "useForwardedHost": true}
+    },
+    "http": {
+      "routePrefix": "api", "maxOutstandingRequests": 200, "maxConcurrentRequests": 100,
+      "dynamicThrottlesEnabled": true, "hsts": {"isEnabled": true, "maxAge": "10"},
+      "customHeaders": {"X-Content-Type-Options": "nosniff"}
+    },
+    "queues": {
+      "maxPollingInterval": "00:00:02", "visibilityTimeout": "00:00:30", "batchSize": 16,
+      "maxDequeueCount": 5, "newBatchThreshold": 8, "messageEncoding": "base64"
+    }
+  },
+  "extensionBundle": {"id": "x", "version": "[4.0.0, 5.0.0)"},
+  "functions": ["One"], "functionTimeout": "00:05:00",
+  "healthMonitor": {"enabled": true},
+  "logging": {
+    "fileLoggingMode": "debugOnly", "logLevel": {"Function.One": "Information", "default": "None"},
+    "applicationInsights": {"samplingSettings": {"isEnabled": true}},
+    "console": {"isEnabled": false}
+  },
+  "managedDependency": {"enabled": true}, "sendCanceledInvocationsToWorker": true,
+  "retry": {
+    "strategy": "exponentialBackoff", "maxRetryCount": -1, "minimumInterval": "00:00:10",
+    "maximumInterval": "00:15:00"
+  },
+  "singleton": {"lockPeriod": "00:00:15"}, "telemetryMode": "OpenTelemetry",
+  "watchDirectories": ["Shared"], "watchFiles": ["one.txt"]
+}"""
+
+
+def test_every_documented_option_is_known(tmp_path):
+    settings = host(tmp_path, DOCUMENTED)
+    assert settings.warnings == ()
+    assert settings.extensions.durable_task.http_settings.use_forwarded_host is True
+    assert settings.retry is not None
+    assert settings.retry.max_retry_count == -1
+
+
 def test_another_storage_provider_has_options_of_its_own(tmp_path):
     provider = {"type": "mssql", "schemaName": "dt", "connectionStringNam": "x"}
     (warning,) = durable(tmp_path, storageProvider=provider).warnings
