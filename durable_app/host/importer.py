@@ -148,8 +148,8 @@ def _find_app(module: ModuleType, path: Path) -> FunctionRegister:
         names = ", ".join(f"'{name}'" for name, value in vars(module).items() if id(value) in apps)
         raise DefinitionError(
             "More than one FunctionApp or other top level function app instances are defined."
-            f" They are {names}. Keep one in {path.name}; make the others blueprints (df.Blueprint) and"
-            " register them with app.register_functions."
+            f" They are {names}. Keep one in {path.name}; make the others blueprints (df.Blueprint)"
+            " and register them with app.register_functions."
         )
     return next(iter(apps.values()))
 
