@@ -84,6 +84,8 @@ class CronExpression:
         if moment.year > _LAST_YEAR:
             return None
         first = moment.replace(microsecond=0) + _SECOND
+        if first.year > _LAST_YEAR:
+            return None
         today = first.date()
         if self._has_day(today) and (later := self._time_from(first.time())) is not None:
             return datetime.combine(today, later)

@@ -208,7 +208,7 @@ def parse_schedule(text: str, zone: tzinfo = UTC, function: str | None = None) -
         if found is None:
             return CronSchedule(text, parse_cron(text), zone)
         interval = _interval(found)
-    except (ValueError, OverflowError) as error:
+    except ValueError as error:
         whose = "" if function is None else f" of function '{function}'"
         raise ConfigError(
             f"The schedule expression '{text}'{whose} is not valid: {error}. Write NCRONTAB such as"

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, tzinfo
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from durable_app.errors import StoreUnavailableError
 from durable_app.host.console import Level
-from durable_app.host.invoke import FunctionFailedError
+from durable_app.host.triggers.calling import Journal, TriggerCall, cancel, run_once
 from durable_app.host.triggers.schedule import (
     Fire,
     Never,
@@ -28,7 +28,6 @@ from durable_app.host.triggers.schedule import (
 from durable_app.host.triggers.values import TIMER_TRIGGER, check_annotation, timer_value
 
 if TYPE_CHECKING:
-    from durable_app.functions.index import FunctionFacts
     from durable_app.host.state import HostState
     from durable_app.ports import Clock
 
@@ -41,27 +40,6 @@ _LONGEST_SLEEP_S: Final = 10.0
 _log = logging.getLogger(__name__)
 
 
-class TimerCall(Protocol):
-    """Runs one function; the part of ``invoke.Call`` that timers use."""
-
-    @property
-    def facts(self) -> FunctionFacts:
-        """The function."""
-        ...
-
-    async def __call__(self, value: Any, *, reason: str = "") -> Any:
-        """Run it once. Raises FunctionFailedError."""
-        ...
-
-
-class Journal(Protocol):
-    """Where lines for the console go."""
-
-    def log(self, level: Level, category: str, text: str, *args: object) -> None:
-        """Show a line if its level is enabled for the category."""
-        ...
-
-
 class TimerFunction(NamedTuple):
     """One timer function.
 
@@ -69,7 +47,7 @@ class TimerFunction(NamedTuple):
         is_monitored: keep its status over restarts, so that a missed run is made up for.
     """
 
-    call: TimerCall
+    call: TriggerCall
     schedule: Schedule
     run_on_startup: bool
     is_monitored: bool
@@ -80,7 +58,7 @@ class TimerFunction(NamedTuple):
         return self.call.facts.name
 
 
-def timer_function(call: TimerCall, zone: tzinfo) -> TimerFunction:
+def timer_function(call: TriggerCall, zone: tzinfo) -> TimerFunction:
     """Read the trigger's binding.
 
     Raises:
@@ -152,7 +130,7 @@ class TimerTriggers:
                 task.cancel()
         if self._tasks:
             _, late = await asyncio.wait(self._tasks, timeout=grace_s)
-            await _cancelled(late)
+            await cancel(late)
         self._tasks = []
 
     def status_of(self, name: str) -> ScheduleStatus | None:
@@ -203,28 +181,14 @@ class TimerTriggers:
             is_past_due=fire.cause == "IsPastDue",
         )
         reason = f"Timer fired at {round_trip_text(began, schedule)}"
+        details = _details(fire, schedule)
         timer.is_running = True
         try:
-            run = asyncio.ensure_future(_outcome(function.call, value, reason))
-            try:
-                # The details belong below the line that says that the function begins.
-                await asyncio.sleep(0)
-                self._explain(function, fire)
-                await run
-            finally:
-                await _cancelled([run])
+            await run_once(function.call, value, self._journal, reason=reason, details=details)
             timer.status = after_run(schedule, began)
             await self._keep(timer)
         finally:
             timer.is_running = False
-
-    def _explain(self, function: TimerFunction, fire: Fire) -> None:
-        if fire.cause == "Schedule":
-            return
-        text = f"Trigger Details: UnscheduledInvocationReason: {fire.cause}"
-        if fire.original is not None:
-            text += f", OriginalSchedule: {round_trip_text(fire.original, function.schedule)}"
-        self._journal.log(Level.INFORMATION, f"Function.{function.name}", "%s", text)
 
     async def _keep(self, timer: _Timer) -> None:
         function = timer.function
@@ -253,18 +217,13 @@ class _Timer:
         self.is_running = False
 
 
-async def _outcome(call: TimerCall, value: object, reason: str) -> None:
-    try:
-        await call(value, reason=reason)
-    except FunctionFailedError:
-        return  # it was reported; the timer goes on
-
-
-async def _cancelled(tasks: Iterable[asyncio.Future[None]]) -> None:
-    waiting = [task for task in tasks if not task.done()]
-    for task in waiting:
-        task.cancel()
-    await asyncio.gather(*waiting, return_exceptions=True)
+def _details(fire: Fire, schedule: Schedule) -> str:
+    if fire.cause == "Schedule":
+        return ""
+    text = f"UnscheduledInvocationReason: {fire.cause}"
+    if fire.original is not None:
+        text += f", OriginalSchedule: {round_trip_text(fire.original, schedule)}"
+    return text
 
 
 def _is_true(value: object) -> bool:
