@@ -10,7 +10,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from durable_app.compose.host import HostOptions, RunningHost, run_host
+from durable_app.compose.host import RunningHost, run_host
+from durable_app.compose.plan import HostOptions
 from durable_app.protocol import OrchestrationStatus
 
 APP = Path(__file__).resolve().parent / "app"

@@ -192,6 +192,7 @@ class TaskHub:
         self._stream_ids = itertools.count(1)
         self._waits: set[asyncio.Future[Any]] = set()
         self._hurries = False
+        self._has_worker = False
         # Long reads happen beside the owner; two threads are what one database reader can feed.
         self._readers = ThreadPoolExecutor(2, thread_name_prefix="task-hub-reader")
         self._is_running = False
@@ -232,6 +233,7 @@ class TaskHub:
         self, sink: WorkSink, capacity: Capacity, only: WorkFilter | None = None
     ) -> WorkStream:
         """See ``WorkSource.connect``."""
+        self._has_worker = True
         stream_id = next(self._stream_ids)
         self._loop.post(Connect(stream_id, sink, capacity, only or WorkFilter()))
         return _Stream(stream_id, self._store, self._loop.post)
@@ -320,7 +322,8 @@ class TaskHub:
     async def rewind(self, instance_id: str, reason: str | None) -> None:
         """See ``Orchestrations.rewind``."""
         await self._ask(instance_id, ExecutionRewound(reason=reason), "be rewound")
-        await self._watch(instance_id, WaitFor.RECOVERY, _REWIND_WAIT_S)
+        if self._has_worker:  # nobody else can say what of its history failed
+            await self._watch(instance_id, WaitFor.RECOVERY, _REWIND_WAIT_S)
 
     async def _ask(self, instance_id: str, event: HistoryEvent, action: str) -> None:
         await self._call(lambda reply: Ask(instance_id, event, action, reply))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import threading
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from durable_app.errors import ConfigError, StoreUnavailableError
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _MAX_TEXT: Final = 4096
+_TRIES: Final = 10
+_PAUSE_S: Final = 0.05
 
 
 class Owner(NamedTuple):
@@ -74,15 +77,13 @@ class FileOwnership:
                 f"The database folder '{self.path.parent}' cannot be written: {error.strerror}."
                 " Choose another place with --store sqlite:PATH, or mend its permissions."
             ) from error
-        try:
-            _lock(fd)
-        except OSError:
+        if not _lock_patiently(fd):
             owner = _describe_owner(fd)
             os.close(fd)
             raise ConfigError(
                 f"The database '{self.path.with_suffix('')}' is in use by {owner}. Stop that"
                 " process, or choose another file with --store sqlite:PATH."
-            ) from None
+            )
         self._fd = fd
         self.announce(None)
 
@@ -120,6 +121,24 @@ def _owner_in(text: bytes) -> Owner:
         return Owner(told["pid"], told.get("url"))
     except (ValueError, KeyError, TypeError, AttributeError):
         return Owner(None, None)
+
+
+def _lock_patiently(fd: int) -> bool:
+    """Lock, or give up: at once where a host serves, else after a moment.
+
+    A command such as ``func durable`` holds a file for some milliseconds and tells no URL.
+    """
+    pause = threading.Event()
+    for _ in range(_TRIES):
+        try:
+            _lock(fd)
+        except OSError:
+            if _owner_in(os.pread(fd, _MAX_TEXT, 0)).url is not None:
+                return False
+            pause.wait(_PAUSE_S)
+        else:
+            return True
+    return False
 
 
 def _lock(fd: int) -> None:

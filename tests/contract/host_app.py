@@ -13,7 +13,8 @@ from typing import Any
 
 import aiohttp
 
-from durable_app.compose.host import HostOptions, RunningHost, run_host
+from durable_app.compose.host import RunningHost, run_host
+from durable_app.compose.plan import HostOptions
 
 APP = """
 import azure.functions as func

@@ -20,7 +20,7 @@ app = func.FunctionApp()
 
 @app.timer_trigger(arg_name="timer", schedule="0 * * * * *")
 def quiet(timer: func.TimerRequest) -> None:
-    assert timer == "now"
+    assert str(timer) == "now"
 
 
 @app.timer_trigger(arg_name="timer", schedule="0 * * * * *")

@@ -1,6 +1,7 @@
 """Who uses a database file."""
 
 import os
+import threading
 
 import pytest
 
@@ -55,3 +56,13 @@ def test_a_refusal_names_the_owner(database, owned):
     owned.announce("http://localhost:7071")
     with pytest.raises(ConfigError, match=rf"process {os.getpid()} \(http://localhost:7071\)"):
         FileOwnership(database).take()
+
+
+def test_a_command_that_holds_the_file_for_a_moment_is_waited_for(database, owned):
+    timer = threading.Timer(0.1, owned.release)
+    timer.start()
+    ownership = FileOwnership(database)
+    ownership.take()
+    timer.join()
+    assert owner_of(database) == Owner(os.getpid(), None)
+    ownership.release()
