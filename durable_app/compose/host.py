@@ -49,6 +49,7 @@ from durable_app.host.state import HostState
 from durable_app.host.tls import Tls, ssl_context
 from durable_app.host.triggers.queue_output import QUEUE_OUTPUT, QueueSink
 from durable_app.host.triggers.storage import StorageAccounts
+from durable_app.host.watch import Watched
 from durable_app.scheduler.service import TaskHub
 from durable_app.scheduler.state import HubOptions
 from durable_app.storage.memory import MemoryStore
@@ -168,7 +169,11 @@ class _Host:
         self._pool = DaemonPool(_sync_threads())
         self._accounts = StorageAccounts(environ)
         self._retiring: set[asyncio.Task[None]] = set()
-        self._reloader = Reloader(plan.folder, load, self._replace, console)
+        settings = plan.settings
+        watched = Watched(
+            plan.folder, tuple(settings.watch_directories), frozenset(settings.watch_files)
+        )
+        self._reloader = Reloader(watched, load, self._replace, console)
 
     async def start(self, app: HostedApp, listener: socket.socket, tls: Tls | None) -> None:
         """Start hub, app and server; undo it all where one of them fails."""

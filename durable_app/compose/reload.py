@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING
 
 from durable_app.errors import DurableError
 from durable_app.host.console import Level
-from durable_app.host.watch import SETTINGS_FILES, saved_files
+from durable_app.host.watch import SETTINGS_FILES, Watched, saved_files
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
-    from pathlib import Path
 
     from durable_app.host.console import Console
     from durable_app.host.roster import HostedApp
@@ -22,19 +21,19 @@ class Reloader:
     """Brings a new load of the app to work, or keeps the present one where it is broken.
 
     Args:
-        folder: the app's.
+        watched: the app's files.
         load: imports the app; called on a thread, since imports may take their time.
         replace: lets a load of the app take over.
     """
 
     def __init__(
         self,
-        folder: Path,
+        watched: Watched,
         load: Callable[[], HostedApp],
         replace: Callable[[HostedApp], Awaitable[None]],
         console: Console,
     ) -> None:
-        self._folder = folder
+        self._watched = watched
         self._load = load
         self._replace = replace
         self._console = console
@@ -65,9 +64,10 @@ class Reloader:
         """
         # The time of a cached .pyc has a resolution of a second: two saves within it look the same.
         sys.dont_write_bytecode = True
-        async for files in saved_files(self._folder, stop):
-            code = [path for path in files if path.name not in SETTINGS_FILES]
-            names = ", ".join(str(path.relative_to(self._folder)) for path in files)
+        async for files in saved_files(self._watched, stop):
+            settings = {self._watched.folder / name for name in SETTINGS_FILES}
+            code = [path for path in files if path not in settings]
+            names = ", ".join(str(path.relative_to(self._watched.folder)) for path in files)
             if len(code) < len(files):
                 self._console.always(
                     f"Saved: {names}. Settings are read at the start: stop the host and start it"

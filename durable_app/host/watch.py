@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from durable_app.errors import ConfigError
 
@@ -23,23 +23,35 @@ _INSTALL: Final = (
 )
 
 
-def is_watched(path: Path, folder: Path) -> bool:
-    """Whether a file is part of the app: its code, or its settings.
+class Watched(NamedTuple):
+    """What is part of an app: its code, its settings, and what host.json adds.
 
-    Args:
-        path: of a file below ``folder``; both absolute.
+    Attributes:
+        folder: of the app, absolute.
+        folders: ``watchDirectories`` of host.json: everything below them, relative to the app's.
+        files: ``watchFiles`` of host.json: names of further files.
     """
-    try:
-        *folders, name = path.relative_to(folder).parts
-    except ValueError:
-        return False
-    if any(part.startswith(".") or part in _OTHER_FOLDERS for part in folders):
-        return False
-    is_code = path.suffix == ".py" and not name.startswith(".")
-    return is_code or (not folders and name in SETTINGS_FILES)
+
+    folder: Path
+    folders: tuple[str, ...] = ()
+    files: frozenset[str] = frozenset()
+
+    def holds(self, path: Path) -> bool:
+        """Whether a file, given by its absolute path, is part of the app."""
+        try:
+            relative = path.relative_to(self.folder)
+        except ValueError:
+            return False
+        if any(relative.is_relative_to(folder) for folder in self.folders):
+            return True
+        *folders, name = relative.parts
+        if any(part.startswith(".") or part in _OTHER_FOLDERS for part in folders):
+            return False
+        is_code = path.suffix == ".py" and not name.startswith(".")
+        return is_code or name in self.files or (not folders and name in SETTINGS_FILES)
 
 
-async def saved_files(folder: Path, stop: asyncio.Event) -> AsyncIterator[list[Path]]:
+async def saved_files(watched: Watched, stop: asyncio.Event) -> AsyncIterator[list[Path]]:
     """Files that were saved, made or removed together; until ``stop`` is set.
 
     Raises:
@@ -50,8 +62,8 @@ async def saved_files(folder: Path, stop: asyncio.Event) -> AsyncIterator[list[P
     except ImportError as error:
         raise ConfigError(_INSTALL) from error
     changes = awatch(
-        folder,
-        watch_filter=lambda _change, path: is_watched(Path(path), folder),
+        watched.folder,
+        watch_filter=lambda _change, path: watched.holds(Path(path)),
         debounce=_GATHER_MS,
         step=_QUIET_MS,
         stop_event=stop,

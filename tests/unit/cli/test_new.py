@@ -68,10 +68,20 @@ def test_an_app_of_all_templates_is_indexed_and_clean(app, capsys):
             assert types[f"my_{template.file}"] == "orchestrationTrigger"
             assert types[f"my_{template.file}_start"] == "httpTrigger"
     subprocess.run(
-        [sys.executable, "-m", "ruff", "check", "--isolated", "--select", "E,F,W,I,B,UP,RUF",
-         "--line-length", "100", "function_app.py"],
+        [
+            sys.executable,
+            "-m",
+            "ruff",
+            "check",
+            "--isolated",
+            "--select",
+            "E,F,W,I,B,UP,RUF",
+            "--line-length",
+            "100",
+            "function_app.py",
+        ],
         check=True,
-    )  # fmt: skip
+    )
 
 
 @pytest.mark.parametrize("template", CATALOG, ids=lambda template: template.file)
@@ -154,7 +164,7 @@ def test_what_is_no_template_is_not_found(text):
         (["-t", "saga", "-n", "x", "-f", "my-x.py"], "name a Python module"),
         (["-t", "saga", "-n", "x", "-l", "C#"], "none in C#"),
     ],
-)  # fmt: skip
+)
 def test_what_cannot_be_made_is_refused(app, refused, arguments, reason):
     before = (app / "function_app.py").read_text()
     assert reason in refused(*arguments)

@@ -107,7 +107,7 @@ def test_a_name_that_means_something_else_is_refused():
         ("import a, \\\n  b\n", "import c", "import a, \\\n  b\nimport c\n"),
         ("from . import b\n", "import a", "import a\nfrom . import b\n"),
     ],
-)  # fmt: skip
+)
 def test_an_import_stands_where_imports_stand(before, statement, after):
     assert add_import(before, statement) == after
 

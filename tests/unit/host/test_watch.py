@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from durable_app.errors import ConfigError
-from durable_app.host.watch import is_watched, saved_files
+from durable_app.host.watch import Watched, saved_files
 
 TIMEOUT_S = 10
 
@@ -31,16 +31,24 @@ TIMEOUT_S = 10
     ],
 )
 def test_code_and_settings_matter(tmp_path, name, matters):
-    assert is_watched(tmp_path / name, tmp_path) is matters
+    assert Watched(tmp_path).holds(tmp_path / name) is matters
 
 
 def test_a_file_elsewhere_does_not_matter(tmp_path):
-    assert not is_watched(Path("/elsewhere/app.py"), tmp_path)
+    assert not Watched(tmp_path).holds(Path("/elsewhere/app.py"))
+
+
+def test_host_json_may_add_folders_and_files(tmp_path):
+    watched = Watched(tmp_path, ("prompts",), frozenset({"rules.toml"}))
+    assert watched.holds(tmp_path / "prompts" / "planner.txt")
+    assert watched.holds(tmp_path / "data" / "rules.toml")
+    assert not watched.holds(tmp_path / "data" / "planner.txt")
 
 
 def test_a_saved_file_is_seen_and_the_watch_ends_when_asked(tmp_path):
     async def scenario() -> list[list[Path]]:
-        stop, seen = asyncio.Event(), []
+        stop = asyncio.Event()
+        seen: list[list[Path]] = []
 
         async def save() -> None:
             # The watch needs a moment to begin, and says nothing when it has: so save until seen.
@@ -53,7 +61,7 @@ def test_a_saved_file_is_seen_and_the_watch_ends_when_asked(tmp_path):
 
         saving = asyncio.create_task(save())
         async with asyncio.timeout(TIMEOUT_S):
-            async for files in saved_files(tmp_path, stop):
+            async for files in saved_files(Watched(tmp_path), stop):
                 seen.append(files)
                 stop.set()
             await saving
@@ -67,7 +75,7 @@ def test_without_the_package_the_error_names_the_extra(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "watchfiles", None)
 
     async def scenario() -> None:
-        async for _ in saved_files(tmp_path, asyncio.Event()):
+        async for _ in saved_files(Watched(tmp_path), asyncio.Event()):
             pass
 
     with pytest.raises(ConfigError, match=r"pip install 'durable-app\[local\]'"):
