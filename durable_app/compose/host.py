@@ -46,6 +46,7 @@ from durable_app.host.management import ManagementApi
 from durable_app.host.progress import Progress
 from durable_app.host.settings import environment
 from durable_app.host.state import HostState
+from durable_app.host.throttle import Throttle
 from durable_app.host.tls import Tls, ssl_context
 from durable_app.host.triggers.queue_output import QUEUE_OUTPUT, QueueSink
 from durable_app.host.triggers.storage import StorageAccounts
@@ -66,6 +67,7 @@ if TYPE_CHECKING:
     )
 
     from durable_app.host.hub_choice import HubChoice
+    from durable_app.host.options import HttpOptions
     from durable_app.host.roster import HostedApp, HostedFunction
     from durable_app.ports import Clock, Store
 
@@ -178,6 +180,7 @@ class _Host:
     async def start(self, app: HostedApp, listener: socket.socket, tls: Tls | None) -> None:
         """Start hub, app and server; undo it all where one of them fails."""
         plan = self._plan
+        http = plan.settings.extensions.http
         keys = Keys(self._state)
         scheme = "http" if tls is None else "https"
         self.origin = f"{scheme}://{_shown_address(plan.address)}:{listener.getsockname()[1]}"
@@ -192,7 +195,8 @@ class _Host:
             self._management_api(connection),
             self._admin,
             tls=None if tls is None else tls.context,
-            custom_headers=plan.settings.extensions.http.custom_headers,
+            custom_headers=http.custom_headers,
+            throttle=_throttle(http),
         )
         self._server.serve(self._generation.routes)
         self.hub.open()
@@ -358,6 +362,14 @@ class _Host:
             self._run_by_hand,
             self._reloader.reload,
         )
+
+
+def _throttle(http: HttpOptions) -> Throttle | None:
+    limits = [
+        limit if limit > 0 else None
+        for limit in (http.max_concurrent_requests, http.max_outstanding_requests)
+    ]
+    return None if limits == [None, None] else Throttle(*limits)
 
 
 def _tls(plan: Plan, clock: Clock) -> Tls | None:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from durable_app.host.exchange import Answer, ApiRequest
     from durable_app.host.invoke import Call
+    from durable_app.host.throttle import Throttle
 
 #: An idle connection is kept for so long; so long may the head of a request take, too.
 KEEP_ALIVE_S: Final = 90.0
@@ -135,6 +136,7 @@ class HttpServer:
         admin: answers below ``/admin``; None where there is no such API.
         tls: what HTTPS is served with; None for HTTP.
         custom_headers: ``extensions.http.customHeaders``, part of every answer.
+        throttle: how many requests functions work on; None for no limit.
     """
 
     def __init__(
@@ -146,6 +148,7 @@ class HttpServer:
         *,
         tls: ssl.SSLContext | None = None,
         custom_headers: Mapping[str, str] = MappingProxyType({}),
+        throttle: Throttle | None = None,
     ) -> None:
         self._listener = listener
         self._access = access
@@ -153,7 +156,9 @@ class HttpServer:
         self._admin = admin
         self._tls = tls
         self._scheme = "http" if tls is None else "https"
-        self._custom_headers = custom_headers
+        # Nobody needs to know which server and which Python this is.
+        self._custom_headers = {**custom_headers, "Server": "durable_app"}
+        self._throttle = throttle
         self._routes: RouteTable[HttpFunction] = RouteTable()
         self._runner: web.ServerRunner | None = None
         self._in_flight: dict[asyncio.Task[Any], web.RequestHandler] = {}
@@ -269,9 +274,21 @@ class HttpServer:
         function = found.target
         if not self._access.opens(function.level, function.name, _presented(received)):
             return web.Response(status=401)
+        if self._throttle is None:
+            return await self._call(function, request, received, found.params)
+        async with self._throttle.admit():
+            return await self._call(function, request, received, found.params)
+
+    async def _call(
+        self,
+        function: HttpFunction,
+        request: web.BaseRequest,
+        received: Received,
+        params: dict[str, str],
+    ) -> web.Response:
         body = await read_body(request)
         try:
-            return await function.answer(received.for_function(found.params, body))
+            return await function.answer(received.for_function(params, body))
         except FunctionFailedError:
             return web.Response(status=500)
 

@@ -16,7 +16,7 @@ from durable_app.host import http
 from durable_app.host.access import Access
 from durable_app.host.http import bind
 from durable_app.host.tls import ssl_context
-from tests.contract.host_app import APP, serving, until, write_app
+from tests.contract.host_app import APP, serving, talk, until, write_app
 from tests.contract.http_edge import Recorder, Reply, edge, table
 
 GET = b"GET /api/%s HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -326,3 +326,29 @@ def test_200_clients_that_dawdle_do_not_hold_up_an_orchestration(tmp_path):
             return done.json["output"]
 
     assert asyncio.run(main()) == "Hello you!"
+
+
+def test_host_json_limits_the_requests_that_run_and_wait(tmp_path):
+    limits = {"maxConcurrentRequests": 1, "maxOutstandingRequests": 2}
+    host_json = json.dumps({"version": "2.0", "extensions": {"http": limits}})
+    write_app(
+        tmp_path,
+        "import asyncio, azure.functions as func\n"
+        "app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)\n"
+        "running = 0\n"
+        "@app.route('slow')\n"
+        "async def slow(req: func.HttpRequest) -> str:\n"
+        "    global running\n"
+        "    running += 1\n"
+        "    await asyncio.sleep(0.2)\n"
+        "    most, running = running, running - 1\n"
+        "    return str(most)\n",
+        host_json,
+    )
+
+    async def conversation(host, call):
+        return await asyncio.gather(*(call("GET", "/api/slow") for _ in range(4)))
+
+    answers = talk(tmp_path, conversation)
+    assert sorted(answer.status for answer in answers) == [200, 200, 429, 429]
+    assert {answer.text for answer in answers if answer.status == 200} == {"1"}
