@@ -15,6 +15,7 @@ from triggers import (
     monitor,
     pipeline,
     saga,
+    schedule,
     sub_orchestrations,
 )
 
@@ -30,5 +31,6 @@ for pattern in (
     pipeline,
     sub_orchestrations,
     eternal,
+    schedule,
 ):
     app.register_functions(pattern.bp)

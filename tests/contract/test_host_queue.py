@@ -460,3 +460,75 @@ def test_several_makers_of_one_queue_do_not_disturb_each_other(kind: str, tmp_pa
         await desk.accounts.close()
 
     play(kind, tmp_path, scene)
+
+
+def test_a_host_that_never_found_its_account_ends_at_once() -> None:
+    async def run() -> None:
+        desk = Desk(free_port(), Worker())
+        async with desk:
+            await eventually(lambda: desk.journal.warnings, "the line")
+            await desk.triggers.stop(5)
+            assert desk.triggers._tasks == []
+
+    asyncio.run(run())
+
+
+def test_a_message_that_is_sent_wakes_an_idle_function_at_once() -> None:
+    async def run() -> None:
+        service = QueueService()
+        port = await service.start()
+        worker = Worker()
+        async with Desk(port, worker, QUICK._replace(max_polling_s=3600)) as desk:
+            await asyncio.sleep(0.8)  # by now it sleeps for longer than the test waits
+            await desk.send("elsewhere", queue="other")
+            await desk.send("here")
+            await eventually(lambda: worker.messages, "a message", 1)
+        await service.stop()
+
+    asyncio.run(run())
+
+
+def test_a_lease_that_cannot_be_renewed_leaves_the_call_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(queue_module, "_RENEW_S", 0.05)
+
+    async def run() -> None:
+        service = QueueService()
+        port = await service.start()
+
+        async def work(message: Any) -> None:
+            service.broken = True
+            await asyncio.sleep(0.3)
+            service.broken = False
+
+        worker = Worker(work)
+        async with Desk(port, worker) as desk:
+            await desk.send("long")
+            await eventually(lambda: worker.messages, "a message")
+            await desk.triggers.stop(5)
+            assert service.queues["orders"] == []
+        await service.stop()
+
+    asyncio.run(run())
+
+
+def test_a_mistake_of_the_host_is_logged(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def run() -> None:
+        desk = Desk(free_port(), Worker())
+
+        async def fail(account: Any) -> bool:
+            raise RuntimeError("a mistake")
+
+        monkeypatch.setattr(desk.accounts, "answers", fail)
+        async with desk:
+            await eventually(lambda: "queue_trigger_stopped" in caplog.text, "the log")
+
+    asyncio.run(run())
+
+
+def test_a_function_without_a_queue_is_refused() -> None:
+    with pytest.raises(ConfigError, match="Function 'work' names no queue"):
+        queue_function(Worker(queueName=" "))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from tests.e2e.harness import Host, eventually
+from tests.e2e.harness import WEBHOOK, Host, eventually
 
 
 def test_chaining(host: Host) -> None:
@@ -199,6 +199,14 @@ def test_eternal_orchestration_keeps_its_id_and_a_short_history(host: Host) -> N
     assert status["output"] == {"interval_s": 0.02, "rounds": 5, "rounds_done": 5, "removed": 15}
     assert status["customStatus"] == {"rounds_done": 5, "removed": 15}
     assert scheduled(host, "janitor") == ["remove_old_files"]
+
+
+def test_scheduled_start(host: Host) -> None:
+    assert host.post("/admin/functions/every_morning", {"input": ""}).status == 202
+
+    eventually(lambda: host.get(f"{WEBHOOK}/instances/daily-digest").status == 200, "the digest")
+    status = host.finished("daily-digest")
+    assert status["output"] == "Tea is ready; Rain at noon"
 
 
 def send_uri(links: dict[str, str], event: str) -> str:
