@@ -351,4 +351,4 @@ def test_host_json_limits_the_requests_that_run_and_wait(tmp_path):
 
     answers = talk(tmp_path, conversation)
     assert sorted(answer.status for answer in answers) == [200, 200, 429, 429]
-    assert {answer.text for answer in answers if answer.status == 200} == {"1"}
+    assert {answer.body for answer in answers if answer.status == 200} == {b"1"}
