@@ -44,6 +44,7 @@ _VERBS: Final = {
         "list, add, delete: values of local.settings.json.",
         ("list", "add", "delete"),
     ),
+    "keys": _Verb("keys", "keys", "list: the keys that func start --enableAuth demands."),
     "pack": _Verb("pack", "pack", "Zip the app for deployment."),
 }
 # Spellings of Core Tools: a context before the verb.

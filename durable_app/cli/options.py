@@ -84,6 +84,17 @@ def command_parser(prog: str, description: str, **options: Any) -> CommandParser
     return parser
 
 
+def global_options(prog: str) -> CommandParser:
+    """The global options for parsers of sub-commands, to be given to ``parents``.
+
+    They have no defaults: the sub-command's parser must not put its own over what came before.
+    """
+    parser = command_parser(prog, "", add_help=False)
+    for action in parser._actions:  # noqa: SLF001  argparse has no other way to say "if given"
+        action.default = argparse.SUPPRESS
+    return parser
+
+
 def split_globals(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
     """Global options that stand before the command, and all the rest."""
     at = 0

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from durable_app.cli.options import CommandParser, command_parser, fail
+from durable_app.cli.options import CommandParser, command_parser, fail, global_options
 from durable_app.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -37,14 +37,22 @@ def _parser() -> CommandParser:
     parser = command_parser("func settings", f"Show and change the values of {_FILE}.")
     parser.set_defaults(run=None)
     commands = parser.add_subparsers(metavar="<command>", parser_class=CommandParser)
-    listing = commands.add_parser("list", help="show the names", description="Show the names.")
+
+    def command(name: str, summary: str) -> CommandParser:
+        everywhere = [global_options(f"func settings {name}")]
+        made: CommandParser = commands.add_parser(
+            name, help=summary.lower(), description=f"{summary}.", parents=everywhere
+        )
+        return made
+
+    listing = command("list", "Show the names")
     listing.add_argument("-a", "--showValue", action="store_true", help="show the values, too")
     listing.set_defaults(run=_list)
-    add = commands.add_parser("add", help="set a value", description="Set a value.")
+    add = command("add", "Set a value")
     add.add_argument("name")
     add.add_argument("value")
     add.set_defaults(run=_add)
-    delete = commands.add_parser("delete", help="remove a value", description="Remove a value.")
+    delete = command("delete", "Remove a value")
     delete.add_argument("name")
     delete.set_defaults(run=_delete)
     return parser

@@ -139,6 +139,8 @@ async def run_host(
         console.line("For detailed output, run func with --verbose flag.")
         console.always("Worker process started and initialized.")
         console.always(f"Host lock lease acquired by instance ID '{clock.new_id()}'.")
+        if options.enable_auth:
+            console.line("Requests need a key: `func keys list` shows them.")
         if options.watch:
             await stack.enter_async_context(host.watching())
         yield RunningHost(host.origin, host.hub, host.client, console, host.shutdown)

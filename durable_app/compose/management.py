@@ -26,7 +26,7 @@ from durable_app.host.hub_choice import choose_hub, is_loopback
 from durable_app.host.keys import DURABLE_EXTENSION, Keys
 from durable_app.host.management import ManagementApi
 from durable_app.host.settings import apply_values, read_host_settings, read_local_settings
-from durable_app.host.state import HostState
+from durable_app.host.state import STATE_FILE, HostState
 from durable_app.scheduler.service import TaskHub
 from durable_app.scheduler.state import HubOptions
 from durable_app.storage.ownership import Owner, owner_of
@@ -136,7 +136,7 @@ def locate_hub(
             " (--store sqlite:PATH)."
         )
     return HubPlace(
-        choice.name, choice.connection, choice.store, folder / ".durable" / "host.db", options
+        choice.name, choice.connection, choice.store, folder / STATE_FILE, options
     )
 
 

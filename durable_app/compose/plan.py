@@ -13,6 +13,7 @@ from durable_app.host.settings import (
     read_host_settings,
     read_local_settings,
 )
+from durable_app.host.state import STATE_FILE
 from durable_app.host.triggers.schedule import zone_of
 
 if TYPE_CHECKING:
@@ -120,7 +121,7 @@ def make_plan(options: HostOptions, environ: MutableMapping[str, str]) -> Plan:
             credentials=options.cors_credentials or local.host.cors_credentials,
         ),
         options.functions or tuple(settings.functions),
-        None if choice.store is None else folder / ".durable" / "host.db",
+        None if choice.store is None else folder / STATE_FILE,
         zone_of(environ),
         [*local.warnings, *notes, *settings.warnings, *choice.warnings],
     )

@@ -87,6 +87,11 @@ class Keys:
                 if path.startswith(prefix)
             }
 
+    def all(self) -> dict[str, str]:
+        """Every key by scope and name (``host/default``), without those that nobody has needed."""
+        with self._lock:
+            return dict(sorted(self._values.items()))
+
     def set(self, scope: str, name: str, value: str | None = None) -> str:
         """Put a key in, in place of an earlier one; what it is now.
 

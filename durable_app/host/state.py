@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+#: Where it is, below the folder of the app.
+STATE_FILE: Final = ".durable/host.db"
 _OWNER_ONLY: Final = 0o600
 _BUSY_TIMEOUT_S: Final = 5.0
 

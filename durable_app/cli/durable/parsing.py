@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from durable_app.cli.options import CommandParser, command_parser, did_you_mean
+from durable_app.cli.options import CommandParser, command_parser, did_you_mean, global_options
 
 STATUSES: Final = (
     "Running",
@@ -65,9 +65,7 @@ def durable_parser() -> CommandParser:
 
 def _everywhere() -> CommandParser:
     """Options of every command of ``durable``, among them the global ones."""
-    parser = command_parser("func durable", "", add_help=False)
-    for action in parser._actions:  # noqa: SLF001  argparse has no other way to say "if given"
-        action.default = argparse.SUPPRESS
+    parser = global_options("func durable")
     group = parser.add_argument_group("task hub")
     group.add_argument("--task-hub-name", metavar="NAME", help="the hub (that of the app)")
     group.add_argument(

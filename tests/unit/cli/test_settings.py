@@ -73,3 +73,9 @@ def test_a_file_that_cannot_be_written_is_named(path, capsys, monkeypatch):
     monkeypatch.setattr("pathlib.Path.write_text", refused)
     assert main(["settings", "add", "B", "2"]) == 1
     assert "local.settings.json: Permission denied" in capsys.readouterr().err
+
+
+def test_the_folder_may_be_named_behind_the_command(tmp_path, capsys):
+    (tmp_path / "local.settings.json").write_text('{"Values": {"A": "1"}}')
+    assert main(["settings", "list", "--script-root", str(tmp_path)]) == 0
+    assert "Name: A" in capsys.readouterr().out
