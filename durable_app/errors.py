@@ -70,7 +70,11 @@ class ConfigError(DurableError, ValueError):
 
 
 class InstanceNotFoundError(DurableError, LookupError):
-    """No instance of that id exists in this task hub."""
+    """No instance of that id exists in this task hub.
+
+    Attributes:
+        instance_id: that was looked for.
+    """
 
     code = "instance_not_found"
 
@@ -81,7 +85,12 @@ class InstanceNotFoundError(DurableError, LookupError):
 
 
 class InstanceExistsError(DurableError):
-    """The id is taken and may not be replaced."""
+    """The id is taken by an instance that may not be replaced.
+
+    Attributes:
+        instance_id: that was asked for.
+        status: of the instance that has it.
+    """
 
     code = "instance_exists"
 
@@ -96,7 +105,12 @@ class InstanceExistsError(DurableError):
 
 
 class WrongStatusError(DurableError):
-    """The instance exists, but its status does not allow the request."""
+    """The instance exists, but its status does not allow the request.
+
+    Attributes:
+        instance_id: of the instance.
+        status: that it has.
+    """
 
     code = "wrong_status"
 
@@ -108,7 +122,11 @@ class WrongStatusError(DurableError):
 
 
 class NonDeterminismError(DurableError):
-    """The orchestrator's code no longer follows its own history."""
+    """The orchestrator's code no longer follows its own history.
+
+    The message names the recorded event, what the code asked for instead, and the line. After a
+    fix the instance can be rewound.
+    """
 
     code = "non_determinism"
 
@@ -146,6 +164,7 @@ class OrchestrationFailedError(DurableError):
     """An instance has failed whose outcome a client wanted.
 
     Attributes:
+        instance_id: of the instance.
         failure_details: what ended it.
     """
 
@@ -197,6 +216,7 @@ class PayloadError(DurableError, TypeError):
     """A value cannot be turned into JSON, or JSON does not fit the type that was asked for.
 
     Attributes:
+        reason: what is wrong, as a full sentence.
         path: where in the value, as in ``order.lines[2].price``; "" for the value itself.
     """
 

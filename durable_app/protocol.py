@@ -99,7 +99,16 @@ class OrchestrationTraceContext(_Value, frozen=True):
 
 
 class FailureDetails(_Value, frozen=True):
-    """What went wrong, as the worker that ran the code saw it."""
+    """What went wrong, as the worker that ran the code saw it.
+
+    Attributes:
+        error_type: name of the exception's class.
+        error_message: its text; may be empty.
+        stack_trace: of the code that raised it; None where it is not known.
+        inner_failure: its cause.
+        is_non_retriable: another attempt would fail, too; retries end at once.
+        properties: JSON-ready facts that other SDKs send along.
+    """
 
     error_type: str
     error_message: str

@@ -24,7 +24,12 @@ _LINKS: Final = (
 
 
 class HttpManagementPayload(dict[str, str]):
-    """The id of an instance and a URL per operation; as text it is JSON."""
+    """The id of an instance and a URL per operation; as text it is JSON.
+
+    Keys: ``id``, ``statusQueryGetUri``, ``sendEventPostUri`` (with ``{eventName}`` to replace),
+    ``terminatePostUri``, ``rewindPostUri``, ``suspendPostUri`` and ``resumePostUri`` (with
+    ``{text}``, the reason), ``restartPostUri``, ``purgeHistoryDeleteUri``.
+    """
 
     def __str__(self) -> str:
         return json.dumps(self)

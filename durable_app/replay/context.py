@@ -182,7 +182,21 @@ class OrchestrationContext:
         *,
         tags: Mapping[str, str] | None = None,
     ) -> Task[Any]:
-        """Call an activity, again and again while it fails, as the options say."""
+        """Call an activity, again and again while it fails, as the options say.
+
+        It is one task: completed by the first success, failed by the last failure.
+
+        Args:
+            name: as in ``call_activity``, like what follows the options.
+            retry_options: how often, and how long to wait in between.
+            input_: anything with a JSON form; None for no input.
+            expected_type: what to decode the result as.
+            tags: kept beside the call in the history.
+
+        Raises:
+            PayloadError: the input has no JSON form.
+            TypeError: the options are neither RetryOptions nor a RetryPolicy.
+        """
         api = "call_activity_with_retry"
         policy = protocol_policy(retry_options, api)
         return self._activity(api, name, input_, expected_type, tags, policy)
@@ -254,7 +268,11 @@ class OrchestrationContext:
     ) -> Task[Any]:
         """Run another orchestrator, again and again while it fails, as the options say.
 
-        A child without an ``instance_id`` of its own gets a new id for every attempt.
+        A child without an ``instance_id`` of its own gets a new id for every attempt. Other
+        arguments and errors are those of ``call_sub_orchestrator``.
+
+        Args:
+            retry_options: how often, and how long to wait in between.
         """
         api = "call_sub_orchestrator_with_retry"
         policy = protocol_policy(retry_options, api)

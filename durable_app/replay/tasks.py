@@ -34,7 +34,7 @@ WATCHER: Final = "_durable_watcher"
 
 
 class TaskState(IntEnum):
-    """Where a task stands."""
+    """Where a task stands; a cancelled timer or wait has failed."""
 
     RUNNING = 0
     SUCCEEDED = 1
