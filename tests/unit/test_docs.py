@@ -13,7 +13,7 @@ import pytest
 
 import durable_app
 from docs import build_reference, settings_reference
-from durable_app.cli import init, main, new, pack, settings, start
+from durable_app.cli import init, keys, main, new, pack, settings, start
 from durable_app.cli.catalog import CATALOG
 from durable_app.cli.durable.parsing import durable_parser
 from durable_app.cli.options import split_globals
@@ -27,6 +27,7 @@ PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
 PARSERS = {
     "start": start._parser,
     "init": init._parser,
+    "keys": keys._parser,
     "new": new._parser,
     "pack": pack._parser,
     "settings": settings._parser,
@@ -109,7 +110,12 @@ def anchors(page: Path) -> set[str]:
 # -- Completeness ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("verb", ["start", "init", "new", "pack", "settings", "durable"])
+def test_every_verb_has_a_parser_here() -> None:
+    # `func templates list` has no options of its own.
+    assert main._VERBS.keys() - PARSERS.keys() == {"templates"}
+
+
+@pytest.mark.parametrize("verb", PARSERS)
 def test_every_option_of_a_command_is_told(verb: str) -> None:
     pages = [GUIDE / "command-line.md", GUIDE / "local-development.md"]
     text = "\n".join(page.read_text("utf-8") for page in pages)
