@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import datetime, tzinfo
+from datetime import tzinfo
 from typing import TYPE_CHECKING, Final, NamedTuple
+from weakref import WeakKeyDictionary
 
 from durable_app.errors import StoreUnavailableError
 from durable_app.host.console import Level
@@ -38,6 +39,12 @@ _CATEGORY: Final = "Host.Triggers.Timer"
 _LONGEST_SLEEP_S: Final = 10.0
 
 _log = logging.getLogger(__name__)
+# Whose turn it is to run a function; shared by all loads of an app in this process.
+_turns: WeakKeyDictionary[HostState, dict[str, asyncio.Lock]] = WeakKeyDictionary()
+
+
+def _turn(state: HostState, name: str) -> asyncio.Lock:
+    return _turns.setdefault(state, {}).setdefault(name, asyncio.Lock())
 
 
 class TimerFunction(NamedTuple):
@@ -79,7 +86,10 @@ def timer_function(call: TriggerCall, zone: tzinfo) -> TimerFunction:
 
 
 class TimerTriggers:
-    """All timers of an app, a task for each: runs of one function never overlap.
+    """All timers of an app, a task for each.
+
+    Runs of one function never overlap, not even those of two loads of an app: one that takes over
+    while the former one still runs a function waits for it, if both have the same ``state``.
 
     Args:
         state: keeps the status of monitored timers.
@@ -99,7 +109,7 @@ class TimerTriggers:
         self._clock = clock
         self._journal = journal
         self._sleep = sleep
-        self._timers = [_Timer(timer) for timer in timers]
+        self._timers = [_Timer(timer, _turn(state, timer.name)) for timer in timers]
         self._tasks: list[asyncio.Task[None]] = []
         self._stopping = False
 
@@ -109,9 +119,9 @@ class TimerTriggers:
         Raises:
             StoreUnavailableError: the host's state cannot be read or written.
         """
-        now = self._clock.now()
         for timer in self._timers:
-            await self._open(timer, now)
+            if not timer.turn.locked():
+                self._open(timer)
         # Only now: a timer whose status cannot be kept stops the start before any function ran.
         self._tasks = [
             asyncio.create_task(self._timer_loop(timer), name=f"timer {timer.function.name}")
@@ -133,13 +143,9 @@ class TimerTriggers:
             await cancel(late)
         self._tasks = []
 
-    def status_of(self, name: str) -> ScheduleStatus | None:
-        """Status of a function's timer; None where there is no such timer."""
-        found = (timer.status for timer in self._timers if timer.function.name == name)
-        return next(found, None)
-
-    async def _open(self, timer: _Timer, now: datetime) -> None:
-        function = timer.function
+    def _open(self, timer: _Timer) -> None:
+        function, now = timer.function, self._clock.now()
+        timer.is_open = True
         stored = None
         if function.is_monitored:
             stored = status_from_text(self._state.read(TIMER_FACTS, function.name))
@@ -155,6 +161,10 @@ class TimerTriggers:
 
     async def _timer_loop(self, timer: _Timer) -> None:
         try:
+            if not timer.is_open:
+                # A former load of the app runs the function: what it leaves decides how to begin.
+                async with timer.turn:
+                    self._open(timer)
             if timer.first is not None:
                 await self._run(timer, timer.first)
             while not self._stopping:
@@ -184,9 +194,10 @@ class TimerTriggers:
         details = _details(fire, schedule)
         timer.is_running = True
         try:
-            await run_once(function.call, value, self._journal, reason=reason, details=details)
-            timer.status = after_run(schedule, began)
-            await self._keep(timer)
+            async with timer.turn:
+                await run_once(function.call, value, self._journal, reason=reason, details=details)
+                timer.status = after_run(schedule, began)
+                await self._keep(timer)
         finally:
             timer.is_running = False
 
@@ -211,8 +222,10 @@ class _Timer:
 
     status: ScheduleStatus
 
-    def __init__(self, function: TimerFunction) -> None:
+    def __init__(self, function: TimerFunction, turn: asyncio.Lock) -> None:
         self.function = function
+        self.turn = turn
+        self.is_open = False
         self.first: Fire | None = None
         self.is_running = False
 

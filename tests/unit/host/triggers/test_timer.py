@@ -18,7 +18,6 @@ from durable_app.functions.index import FunctionFacts
 from durable_app.host.console import Level
 from durable_app.host.invoke import FunctionFailedError
 from durable_app.host.state import HostState
-from durable_app.host.triggers.schedule import ScheduleStatus
 from durable_app.host.triggers.timer import TIMER_FACTS, TimerTriggers, timer_function
 
 START = datetime(2026, 5, 4, 12, 0, 30, tzinfo=UTC)
@@ -351,20 +350,47 @@ def test_a_state_that_cannot_be_read_stops_the_start(bench: Bench, tmp_path: Pat
         bench.run("0 * * * * *", 1)
 
 
-def test_status_of_a_function(bench: Bench) -> None:
-    recorder = Recorder(bench.clock, {"schedule": "0 * * * * *"}, nothing)
-    timers = TimerTriggers([timer_function(recorder, UTC)], bench.state, bench.clock, bench.journal)
+def test_another_load_of_the_app_waits_for_the_run_of_the_former_one(bench: Bench) -> None:
+    async def reload() -> list[str]:
+        # given a timer function that runs
+        began, finish = asyncio.Event(), asyncio.Event()
 
-    async def look() -> tuple[ScheduleStatus | None, ScheduleStatus | None]:
-        await timers.start()
-        found = timers.status_of("tick"), timers.status_of("other")
-        await timers.stop(0)
-        await timers.stop(0)
-        return found
+        async def slow() -> None:
+            began.set()
+            await finish.wait()
 
-    status, absent = asyncio.run(look())
-    assert status == (None, START + timedelta(seconds=30), START)
-    assert absent is None
+        old = Recorder(bench.clock, {"schedule": "0 * * * * *"}, slow)
+        new = Recorder(bench.clock, {"schedule": "0 * * * * *"}, nothing)
+        before, after = (
+            TimerTriggers(
+                [timer_function(call, UTC)],
+                bench.state,
+                bench.clock,
+                bench.journal,
+                sleep=bench.clock.sleep,
+            )
+            for call in (old, new)
+        )
+        bench.clock.left_s = 95
+        await before.start()
+        await began.wait()
+
+        # when another load of the app takes over before it has ended
+        retiring = asyncio.ensure_future(before.stop(5))
+        await after.start()
+        await asyncio.sleep(0)
+        assert new.runs == []
+        finish.set()
+        await retiring
+
+        # then that goes on with the next occurrence; none is missed, none comes twice
+        await bench.clock.idle.wait()
+        await after.stop(0)
+        await after.stop(0)
+        assert [value.past_due for _, value, _ in new.runs] == [False]
+        return old.times + new.times
+
+    assert asyncio.run(reload()) == ["12:01:00", "12:02:00"]
 
 
 def test_no_timers_at_all(bench: Bench) -> None:
