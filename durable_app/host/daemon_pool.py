@@ -13,7 +13,22 @@ from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Any
 
-_Job = tuple[Callable[[], Any], asyncio.Future[Any], contextvars.Context]
+
+class _Job:
+    """A call, and who waits for it."""
+
+    def __init__(self, call: Callable[[], Any], future: asyncio.Future[Any]) -> None:
+        self.call = call
+        self.future = future
+        self.context = contextvars.copy_context()
+        self._claims = [True]
+
+    def claim(self) -> bool:
+        """Whether the caller is the first: a thread that begins it, or who gives it up before."""
+        try:
+            return self._claims.pop()  # atomic
+        except IndexError:
+            return False
 
 
 class DaemonPool:
@@ -31,43 +46,64 @@ class DaemonPool:
     async def run(self, call: Callable[[], Any]) -> Any:
         """Wait for the outcome of ``call``; its context variables are those of the caller.
 
-        Cancelling the wait does not stop a call that runs already; its outcome is dropped.
+        Cancelling the wait does not stop a call that runs already: its outcome is dropped, and
+        until it ends another thread takes the place of the one that it holds. A call that has not
+        begun never will.
         """
         loop = asyncio.get_running_loop()
-        future: asyncio.Future[Any] = loop.create_future()
+        job = _Job(call, loop.create_future())
         self._busy += 1
-        if self._busy > self._threads < self._size:
-            self._threads += 1
-            threading.Thread(
-                target=self._work, args=(loop,), name=f"function-{self._threads}", daemon=True
-            ).start()
-        self._jobs.put((call, future, contextvars.copy_context()))
-        return await future
+        self._start_one(loop)
+        self._jobs.put(job)
+        try:
+            return await job.future
+        finally:
+            if job.future.cancelled():
+                self._give_up(job, loop)
 
     def close(self) -> None:
         """Let idle threads end; busy ones end with what they run."""
         for _ in range(self._threads):
             self._jobs.put(None)
 
+    def _start_one(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Start a thread if all are at work and more are allowed."""
+        if self._busy > self._threads < self._size:
+            self._threads += 1
+            threading.Thread(
+                target=self._work, args=(loop,), name=f"function-{self._threads}", daemon=True
+            ).start()
+
+    def _give_up(self, job: _Job, loop: asyncio.AbstractEventLoop) -> None:
+        if job.claim():
+            self._busy -= 1
+        else:
+            self._size += 1
+            self._start_one(loop)
+
     def _work(self, loop: asyncio.AbstractEventLoop) -> None:
         while (job := self._jobs.get()) is not None:
-            call, future, context = job
+            if not job.claim():
+                continue
             result: Any = None
             error: BaseException | None = None
             try:
-                result = context.run(call)
+                result = job.context.run(job.call)
             except BaseException as raised:  # noqa: BLE001  a function may raise anything
                 error = raised
             try:
-                loop.call_soon_threadsafe(self._finish, future, result, error)
+                loop.call_soon_threadsafe(self._finish, job.future, result, error)
             except RuntimeError:
                 return  # the loop was closed: nobody waits any more
+            # While the thread waits it must not hold an app that was replaced meanwhile.
+            del job, result, error
 
     def _finish(
         self, future: asyncio.Future[Any], result: Any, error: BaseException | None
     ) -> None:
         self._busy -= 1
         if future.cancelled():
+            self._dismiss_one()
             return
         if isinstance(error, StopIteration):
             # A future refuses it, because it would end the coroutine that awaits it.
@@ -76,3 +112,10 @@ class DaemonPool:
             future.set_result(result)
         else:
             future.set_exception(error)
+
+    def _dismiss_one(self) -> None:
+        """The thread of a call that was given up has come back: one less is allowed."""
+        self._size -= 1
+        if self._threads > self._size:
+            self._threads -= 1
+            self._jobs.put(None)

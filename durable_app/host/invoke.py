@@ -198,13 +198,11 @@ class Invoker:
         except TimeoutError as raised:
             error = self._timed_out(function.name, invocation_id, started, raised)
             raise FunctionFailedError from raised
-        except asyncio.CancelledError:
-            error = "The host shut down before the function had ended."
-            raise
         except BaseException as raised:  # a function may raise anything, SystemExit included
-            error = user_traceback(raised)
-            if isinstance(raised, KeyboardInterrupt):
+            if _is_being_ended(raised):
+                error = "The host shut down before the function had ended."
                 raise
+            error = user_traceback(raised)
             raise FunctionFailedError from raised
         finally:
             duration_s = self._clock.monotonic() - started
@@ -235,6 +233,16 @@ class Invoker:
             f"Timeout value of {limit_s:g} s exceeded by function 'Functions.{name}'"
             f" (Id: '{invocation_id}')."
         )
+
+
+def _is_being_ended(error: BaseException) -> bool:
+    """False for what comes out of user code, such as the end of a task that it waited for."""
+    try:
+        task = asyncio.current_task()
+    except RuntimeError:
+        return True  # no loop runs: what is left of a closed one is put away
+    is_asked = task is not None and task.cancelling() > 0
+    return is_asked and isinstance(error, asyncio.CancelledError)
 
 
 def _has_implicit_output(function: FunctionFacts) -> bool:

@@ -221,7 +221,8 @@ class TaskHub:
         The host is about to end, and an answer that says "not yet" is better than none.
         """
         self._hurries = True
-        waits: Settled = [(future, None, None) for future in self._waits]
+        # A copy: functions with an event loop of their own wait on other threads.
+        waits: Settled = [(future, None, None) for future in tuple(self._waits)]
         for wait in waits:
             # A loop that is closed has nobody left who waits.
             with contextlib.suppress(RuntimeError):

@@ -117,7 +117,8 @@ class ActivityPool:
         if self._is_stopped:
             return
         until = self._clock.monotonic() - timeout_s
-        for token, (request, began) in list(self._begun.items()):
+        # A copy: threads begin and end activities meanwhile.
+        for token, (request, began) in self._begun.copy().items():
             if began > until:
                 break
             if self._begun.pop(token, None) is not None:
@@ -175,10 +176,8 @@ class ActivityPool:
                 if own
                 else _timed_out(request, self._timeout_s or 0)
             )
-        except (GeneratorExit, KeyboardInterrupt):
-            raise
-        except BaseException as error:
-            if _is_being_cancelled(error):
+        except BaseException as error:  # user code may raise anything, KeyboardInterrupt included
+            if _is_being_ended(error):
                 # Shutdown: no outcome; the hub runs it again elsewhere.
                 raise
             response = _response(request, failure=failure_of(error))
@@ -219,8 +218,11 @@ def _timed_out(request: ActivityRequest, timeout_s: float) -> ActivityResponse:
     return _response(request, failure=failure)
 
 
-def _is_being_cancelled(error: BaseException) -> bool:
+def _is_being_ended(error: BaseException) -> bool:
     """False for a CancelledError that comes out of user code, of a task that it awaited, say."""
-    task = asyncio.current_task()
+    try:
+        task = asyncio.current_task()
+    except RuntimeError:
+        return True  # no loop runs: what is left of a closed one is put away
     is_asked = task is not None and task.cancelling() > 0
     return is_asked and isinstance(error, asyncio.CancelledError)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import threading
 
@@ -83,12 +84,14 @@ def test_a_call_that_nobody_waits_for_any_more_does_not_stop_the_next() -> None:
 
 
 def test_a_thread_whose_loop_is_closed_ends() -> None:
-    release = threading.Event()
+    begun, release = threading.Event(), threading.Event()
     before = set(function_threads())
 
     async def main() -> None:
-        call = asyncio.ensure_future(DaemonPool(1).run(lambda: release.wait(TIMEOUT_S)))
+        pool = DaemonPool(1)
+        call = asyncio.ensure_future(pool.run(lambda: begun.set() or release.wait(TIMEOUT_S)))
         await asyncio.sleep(0)
+        assert begun.wait(TIMEOUT_S)
         call.cancel()
 
     asyncio.run(main())
@@ -96,3 +99,40 @@ def test_a_thread_whose_loop_is_closed_ends() -> None:
     release.set()
     thread.join(TIMEOUT_S)
     assert not thread.is_alive()
+
+
+def test_a_call_that_was_given_up_before_it_began_never_begins() -> None:
+    async def main() -> list[str]:
+        pool, release, done = DaemonPool(1), threading.Event(), list[str]()
+        first = asyncio.ensure_future(pool.run(lambda: release.wait(TIMEOUT_S)))
+        second = asyncio.ensure_future(pool.run(lambda: done.append("second")))
+        await asyncio.sleep(0)
+        second.cancel()
+        await asyncio.wait([second])
+        release.set()
+        await first
+        await pool.run(lambda: done.append("third"))
+        pool.close()
+        return done
+
+    assert asyncio.run(main()) == ["third"]
+
+
+def test_calls_that_never_return_do_not_use_the_threads_up() -> None:
+    release = threading.Event()
+    before = set(function_threads())
+
+    async def main() -> tuple[str, int]:
+        pool = DaemonPool(1)
+        for _ in range(3):
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(pool.run(lambda: release.wait(TIMEOUT_S)), 0.01)
+        answer = str(await asyncio.wait_for(pool.run(lambda: "served"), TIMEOUT_S))
+        release.set()
+        while len(set(function_threads()) - before) > 1:  # noqa: ASYNC110  threads set no event
+            await asyncio.sleep(0.01)
+        left = len(set(function_threads()) - before)
+        pool.close()
+        return answer, left
+
+    assert asyncio.run(main()) == ("served", 1)

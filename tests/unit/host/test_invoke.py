@@ -16,6 +16,7 @@ from durable_app.host.invoke import FunctionFailedError, Invoker, UnavailableBin
 from durable_app.telemetry import current_invocation
 
 app = func.FunctionApp()
+RAISED: list[BaseException] = []
 
 
 @app.timer_trigger(arg_name="timer", schedule="0 * * * * *")
@@ -66,6 +67,16 @@ def answers_by_name(timer: func.TimerRequest, answer: func.Out[str]) -> None:
 @app.timer_trigger(arg_name="timer", schedule="0 * * * * *")
 async def sleeps(timer: func.TimerRequest) -> None:
     await asyncio.sleep(60)
+
+
+@app.timer_trigger(arg_name="timer", schedule="0 * * * * *")
+def raises(timer: func.TimerRequest) -> None:
+    raise RAISED[-1]
+
+
+@app.timer_trigger(arg_name="timer", schedule="0 * * * * *")
+async def raises_async(timer: func.TimerRequest) -> None:
+    raise RAISED[-1]
 
 
 @app.timer_trigger(arg_name="timer", schedule="0 * * * * *")
@@ -160,6 +171,46 @@ def test_a_function_that_takes_too_long_fails():
     outcome, _, observer = call("sleeps", timeout_s=0.01)
     assert outcome is FunctionFailedError
     assert "Timeout value of" in str(observer.told[-1][1])
+
+
+@pytest.mark.parametrize("name", ["raises", "raises_async"])
+@pytest.mark.parametrize(
+    "error", [KeyboardInterrupt(), SystemExit(3), GeneratorExit(), asyncio.CancelledError()]
+)
+def test_nothing_that_a_function_raises_is_more_than_its_failure(name, error):
+    RAISED.append(error)
+    outcome, _, observer = call(name)
+    assert outcome is FunctionFailedError
+    assert type(error).__name__ in str(observer.told[-1][1])
+
+
+def test_a_function_that_the_host_ends_has_not_failed():
+    observer = Observer()
+
+    async def main() -> None:
+        invoker = Invoker(Path("app"), "{}", DaemonPool(1), observer, SystemClock(), None)
+        running = asyncio.ensure_future(invoker.bind(facts("sleeps"))("now"))
+        await asyncio.sleep(0)
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+
+    asyncio.run(main())
+    assert observer.told[-1] == ("sleeps", "The host shut down before the function had ended.")
+
+
+def test_a_function_that_its_loop_leaves_behind_is_put_away():
+    loop, observer = asyncio.new_event_loop(), Observer()
+    invoker = Invoker(Path("app"), "{}", DaemonPool(1), observer, SystemClock(), None)
+    running = invoker.bind(facts("sleeps"))("now")
+
+    async def begin() -> None:
+        running.send(None)
+
+    loop.run_until_complete(begin())
+    loop.close()
+    running.close()
+    assert observer.told[-1] == ("sleeps", "The host shut down before the function had ended.")
 
 
 def test_running_code_knows_its_invocation():

@@ -75,6 +75,16 @@ async def cancelled_inside(x: int) -> None:
 
 
 @app.activity_trigger(input_name="x")
+async def interrupts(x: int) -> None:
+    raise KeyboardInterrupt
+
+
+@app.activity_trigger(input_name="x")
+async def closes(x: int) -> None:
+    raise GeneratorExit
+
+
+@app.activity_trigger(input_name="x")
 async def asleep(x: int) -> None:
     arrived.release()
     await asyncio.sleep(60)
@@ -125,6 +135,8 @@ def test_a_result_comes_back_with_its_token(name):
         ("aleaves", "SystemExit"),
         ("odd", "OddError"),
         ("cancelled_inside", "CancelledError"),
+        ("interrupts", "KeyboardInterrupt"),
+        ("closes", "GeneratorExit"),
         ("strange", "PayloadError"),
         ("nobody", "ActivityNotRegisteredError"),
     ],
@@ -309,3 +321,19 @@ def test_a_thread_that_does_not_come_back_is_replaced_and_its_late_result_droppe
     assert desk.results.empty()
     assert threads == 2
     assert "Its thread goes on" in caplog.text
+
+
+def test_an_async_activity_that_its_loop_leaves_behind_has_no_outcome():
+    loop, desk, pool = asyncio.new_event_loop(), Desk(), a_pool()
+    pool.start(desk, loop)
+    running = pool._run_async(
+        an_activity("asleep", "1"), index_app(app).find("activity", "asleep").durable
+    )
+
+    async def begin():
+        running.send(None)
+
+    loop.run_until_complete(begin())
+    loop.close()
+    running.close()
+    assert desk.results.empty()
