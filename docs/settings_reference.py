@@ -12,8 +12,8 @@ from typing import Annotated, Any, Final, Literal, NamedTuple, Union
 from annotated_types import Ge, Le
 from pydantic import BeforeValidator
 
-from durable_app.host.option_types import Options
-from durable_app.host.settings import HostSettings, LocalSettings
+from durable_app.host.config.option_types import Options
+from durable_app.host.config.settings import HostSettings, LocalSettings
 
 if typing.TYPE_CHECKING:
     from pydantic.fields import FieldInfo

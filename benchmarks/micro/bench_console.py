@@ -10,9 +10,9 @@ from functools import partial
 from time import process_time
 
 from durable_app.clock import SystemClock
-from durable_app.host.console import Console
-from durable_app.host.log_levels import LogLevels
-from durable_app.host.user_output import Capture
+from durable_app.host.console.console import Console
+from durable_app.host.console.log_levels import LogLevels
+from durable_app.host.console.user_output import Capture
 from durable_app.telemetry import Invocation, current_invocation
 
 LINES = 20_000

@@ -37,8 +37,8 @@ def keys(argv: Sequence[str]) -> int:
 
 
 def _found(folder: Path) -> dict[str, str]:
-    from durable_app.host.keys import Keys
     from durable_app.host.state import STATE_FILE, HostState
+    from durable_app.host.web.keys import Keys
 
     path = folder / STATE_FILE
     if not path.is_file():

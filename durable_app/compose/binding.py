@@ -18,20 +18,20 @@ from durable_app.functions.bindings import (
     ORCHESTRATION_TRIGGER,
 )
 from durable_app.functions.index import index_of
-from durable_app.host.function_list import route_of
-from durable_app.host.http import HttpFunction, http_function
-from durable_app.host.invoke import HTTP_TRIGGER, Call, Invoker
-from durable_app.host.outputs import Sinks, delivering
-from durable_app.host.routing import RouteTable, refuse_reserved
+from durable_app.host.calls.invoke import HTTP_TRIGGER, Call, Invoker
+from durable_app.host.calls.outputs import Sinks, delivering
+from durable_app.host.console.function_list import route_of
 from durable_app.host.triggers.queue import QueueFunction, queue_function
 from durable_app.host.triggers.timer import TimerFunction, timer_function
 from durable_app.host.triggers.values import QUEUE_TRIGGER, TIMER_TRIGGER
+from durable_app.host.web.http import HttpFunction, http_function
+from durable_app.host.web.routing import RouteTable, refuse_reserved
 
 if TYPE_CHECKING:
     from datetime import tzinfo
 
     from durable_app.functions.index import FunctionFacts
-    from durable_app.host.roster import HostedApp, HostedFunction
+    from durable_app.host.app.roster import HostedApp, HostedFunction
 
 _BY_THE_WORKER: Final = frozenset({ORCHESTRATION_TRIGGER, ACTIVITY_TRIGGER, ENTITY_TRIGGER})
 #: Triggers that somebody here serves.

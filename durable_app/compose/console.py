@@ -5,16 +5,16 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, TextIO
 
-from durable_app.host.console import Console
-from durable_app.host.json_lines import JsonFile
-from durable_app.host.log_levels import LogLevels, is_ci
-from durable_app.host.user_output import Capture
+from durable_app.host.console.console import Console
+from durable_app.host.console.json_lines import JsonFile
+from durable_app.host.console.log_levels import LogLevels, is_ci
+from durable_app.host.console.user_output import Capture
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from durable_app.compose.plan import HostOptions
-    from durable_app.host.settings import HostSettings
+    from durable_app.host.config.settings import HostSettings
     from durable_app.ports import Clock
 
 

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from durable_app.compose.binding import SERVED, Surroundings, bind_app
 from durable_app.functions.bindings import ORCHESTRATION_TRIGGER
-from durable_app.host.function_list import idle_functions
-from durable_app.host.manual import MANUAL_REASON, manual_value
+from durable_app.host.calls.manual import MANUAL_REASON, manual_value
+from durable_app.host.console.function_list import idle_functions
 from durable_app.host.triggers.queue import QueueOptions, QueueTriggers
 from durable_app.host.triggers.timer import TimerTriggers
 from durable_app.worker.service import Worker, WorkerOptions
@@ -23,13 +23,13 @@ from durable_app.worker.service import Worker, WorkerOptions
 if TYPE_CHECKING:
     from durable_app.compose.runtime import HostRuntime
     from durable_app.functions.facts import DurableFunction
-    from durable_app.host.console import Console
-    from durable_app.host.http import HttpFunction
-    from durable_app.host.roster import HostedApp, HostedFunction
-    from durable_app.host.routing import RouteTable
-    from durable_app.host.settings import HostSettings
+    from durable_app.host.app.roster import HostedApp, HostedFunction
+    from durable_app.host.config.settings import HostSettings
+    from durable_app.host.console.console import Console
     from durable_app.host.state import HostState
     from durable_app.host.triggers.storage import StorageAccounts
+    from durable_app.host.web.http import HttpFunction
+    from durable_app.host.web.routing import RouteTable
     from durable_app.ports import Clock, WorkSource
 
 # Slots as the durable extension has them, ten per core, but not fewer than these. A turn takes

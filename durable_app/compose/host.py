@@ -29,28 +29,28 @@ from durable_app.compose.generation import Generation, Tools
 from durable_app.compose.plan import HostOptions, Plan, make_plan
 from durable_app.compose.reload import Reloader
 from durable_app.compose.runtime import HostRuntime
-from durable_app.errors import DurableError, StoreUnavailableError
+from durable_app.errors import StoreUnavailableError
 from durable_app.functions.handles import set_runtime_factory
-from durable_app.host.access import Access
-from durable_app.host.admin import AdminApi, HostFacts
-from durable_app.host.console import Console, Level
-from durable_app.host.daemon_pool import DaemonPool
-from durable_app.host.function_list import show_functions
-from durable_app.host.http import HttpServer, bind
-from durable_app.host.invoke import Invoker
-from durable_app.host.json_file import read_json_object
-from durable_app.host.keys import DURABLE_EXTENSION, Keys
+from durable_app.host.api.admin import AdminApi, HostFacts
+from durable_app.host.api.management import ManagementApi
+from durable_app.host.app.loader import load_app
+from durable_app.host.app.watch import Watched
+from durable_app.host.calls.daemon_pool import DaemonPool
+from durable_app.host.calls.invoke import Invoker
+from durable_app.host.config.json_file import read_json_object
+from durable_app.host.config.settings import environment
+from durable_app.host.console.console import Console, Level
+from durable_app.host.console.function_list import show_functions
+from durable_app.host.console.progress import Progress
 from durable_app.host.lifecycle import SHUTDOWN_S, Stop
-from durable_app.host.loader import load_app
-from durable_app.host.management import ManagementApi
-from durable_app.host.progress import Progress
-from durable_app.host.settings import environment
 from durable_app.host.state import HostState
-from durable_app.host.throttle import Throttle
-from durable_app.host.tls import Tls, ssl_context
 from durable_app.host.triggers.queue_output import QUEUE_OUTPUT, QueueSink
 from durable_app.host.triggers.storage import StorageAccounts
-from durable_app.host.watch import Watched
+from durable_app.host.web.access import Access
+from durable_app.host.web.http import HttpServer, bind
+from durable_app.host.web.keys import DURABLE_EXTENSION, Keys
+from durable_app.host.web.throttle import Throttle
+from durable_app.host.web.tls import Tls, ssl_context
 from durable_app.scheduler.service import TaskHub
 from durable_app.scheduler.state import HubOptions
 from durable_app.storage.memory import MemoryStore
@@ -66,9 +66,9 @@ if TYPE_CHECKING:
         MutableMapping,
     )
 
-    from durable_app.host.hub_choice import HubChoice
-    from durable_app.host.options import HttpOptions
-    from durable_app.host.roster import HostedApp, HostedFunction
+    from durable_app.host.app.roster import HostedApp, HostedFunction
+    from durable_app.host.config.hub_choice import HubChoice
+    from durable_app.host.config.options import HttpOptions
     from durable_app.ports import Clock, Store
 
 # Requests get this part of the time to shut down; they may wait for orchestrations, so the worker
@@ -77,6 +77,8 @@ _HTTP_SHARE: Final = 0.4
 # Requests that wait for an orchestration get this part, and then an answer that says "not yet".
 _WAIT_SHARE: Final = 0.2
 _WORKER_SHARE: Final = 0.8
+# For a load of the app that goes on at the end; one of the usual size takes less.
+_WATCH_END_S: Final = 0.5
 #: What a generation that was replaced gets to finish what it runs.
 _RETIRE_S: Final = 300.0
 # A thread that computes holds the interpreter for this long before others get it. The default of
@@ -245,6 +247,8 @@ class _Host:
             yield
         finally:
             stop.set()
+            await asyncio.wait([watch], timeout=_WATCH_END_S)
+            watch.cancel()  # an import may never end
             await asyncio.wait([watch])
 
     def _watch_ended(self, watch: asyncio.Task[None]) -> None:
@@ -258,17 +262,17 @@ class _Host:
             DurableError: the app cannot run; the present one goes on.
         """
         generation, before = Generation(app, self._tools), self._generation
+        self._server.serve(generation.routes)  # the last step that may fail and change nothing
+        self._generation = generation
         retiring = asyncio.create_task(before.retire(_RETIRE_S))
         self._retiring.add(retiring)
         retiring.add_done_callback(self._retiring.discard)
         await asyncio.sleep(0)  # from here on its triggers call nothing any more
         try:
             await generation.start()
-        except DurableError as error:
+        except Exception as error:
             self.shutdown.fail(error)  # neither of them would run
             raise
-        self._server.serve(generation.routes)
-        self._generation = generation
         self._list_functions()
 
     async def _run_by_hand(self, function: HostedFunction, text: str) -> None:

@@ -21,12 +21,12 @@ from durable_app.client.management import WEBHOOK_PATH, ManagementUrls
 from durable_app.client.orchestration_client import REPLACEABLE, DurableOrchestrationClient
 from durable_app.clock import SystemClock
 from durable_app.errors import ConfigError, SchedulerUnavailableError
-from durable_app.host.exchange import Answer, ApiRequest
-from durable_app.host.hub_choice import choose_hub, is_loopback
-from durable_app.host.keys import DURABLE_EXTENSION, Keys
-from durable_app.host.management import ManagementApi
-from durable_app.host.settings import apply_values, read_host_settings, read_local_settings
+from durable_app.host.api.exchange import Answer, ApiRequest
+from durable_app.host.api.management import ManagementApi
+from durable_app.host.config.hub_choice import choose_hub, is_loopback
+from durable_app.host.config.settings import apply_values, read_host_settings, read_local_settings
 from durable_app.host.state import STATE_FILE, HostState
+from durable_app.host.web.keys import DURABLE_EXTENSION, Keys
 from durable_app.scheduler.service import TaskHub
 from durable_app.scheduler.state import HubOptions
 from durable_app.storage.ownership import Owner, owner_of
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
     from pathlib import Path
 
-    from durable_app.host.settings import DurableTaskOptions
+    from durable_app.host.config.settings import DurableTaskOptions
 
 #: A host that runs answers within this; one that starts or ends is waited for as long.
 PATIENCE_S: Final = 5.0
@@ -135,9 +135,7 @@ def locate_hub(
             f" over HTTP (http://localhost:7071{WEBHOOK_PATH}/instances), or start it with a file"
             " (--store sqlite:PATH)."
         )
-    return HubPlace(
-        choice.name, choice.connection, choice.store, folder / STATE_FILE, options
-    )
+    return HubPlace(choice.name, choice.connection, choice.store, folder / STATE_FILE, options)
 
 
 @contextlib.asynccontextmanager

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from durable_app.errors import ConfigError
-from durable_app.host.cors import CorsPolicy, cors_policy
-from durable_app.host.hub_choice import HubChoice, allowed_hosts, choose_hub
-from durable_app.host.settings import (
+from durable_app.host.config.hub_choice import HubChoice, allowed_hosts, choose_hub
+from durable_app.host.config.settings import (
     HostSettings,
     apply_values,
     read_host_settings,
@@ -15,6 +14,7 @@ from durable_app.host.settings import (
 )
 from durable_app.host.state import STATE_FILE
 from durable_app.host.triggers.schedule import zone_of
+from durable_app.host.web.cors import CorsPolicy, cors_policy
 
 if TYPE_CHECKING:
     from collections.abc import MutableMapping

@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from durable_app.errors import DurableError
-from durable_app.host.console import Level
-from durable_app.host.watch import SETTINGS_FILES, Watched, saved_files
+from durable_app.errors import DefinitionError, DurableError
+from durable_app.host.app.watch import SETTINGS_FILES, Watched, saved_files
+from durable_app.host.calls.daemon_pool import DaemonPool
+from durable_app.host.console.console import Level
+from durable_app.host.console.tracebacks import user_traceback
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from durable_app.host.console import Console
-    from durable_app.host.roster import HostedApp
+    from durable_app.host.app.roster import HostedApp
+    from durable_app.host.console.console import Console
+
+_SLOW_S: Final = 10.0
+_SLOW: Final = (
+    f"The app is being imported for {_SLOW_S:.0f} s now. Until that ends, the one before goes on,"
+    " and what is saved meanwhile waits. If it does not end, stop the host and start it again."
+)
 
 
 class Reloader:
@@ -38,13 +46,14 @@ class Reloader:
         self._replace = replace
         self._console = console
         self._busy = asyncio.Lock()
+        # A daemon: an import that never ends must not keep the host from its own end.
+        self._thread = DaemonPool(1)
 
     async def reload(self) -> bool:
         """Load the app again; False where it is broken, which is shown, and nothing changes."""
         async with self._busy:
             try:
-                app = await asyncio.to_thread(self._load)
-                await self._replace(app)
+                await self._replace(await self._loaded())
             except DurableError as error:
                 self._console.line(f"{error}", Level.ERROR)
                 self._console.always(
@@ -55,6 +64,23 @@ class Reloader:
                 return False
             self._console.always("The app was loaded again. Instances in flight go on with it.")
             return True
+
+    async def _loaded(self) -> HostedApp:
+        loop = asyncio.get_running_loop()
+        slow = loop.call_later(_SLOW_S, self._console.always, _SLOW, Level.WARNING)
+        try:
+            app: HostedApp = await self._thread.run(self._load)
+        except DurableError:
+            raise
+        except BaseException as error:  # the app's code may raise anything, SystemExit included
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            raise DefinitionError(f"The app failed to load:\n{user_traceback(error)}") from error
+        else:
+            return app
+        finally:
+            slow.cancel()
 
     async def watch(self, stop: asyncio.Event) -> None:
         """Reload after each change of the app's files, until ``stop`` is set.

@@ -12,10 +12,10 @@ from typing import Any
 from aiohttp import web
 from azure.functions.http import HttpRequest
 
-from durable_app.host.access import Access
-from durable_app.host.exchange import Answer, ApiRequest
-from durable_app.host.http import HttpFunction, HttpServer, bind
-from durable_app.host.routing import RouteTable
+from durable_app.host.api.exchange import Answer, ApiRequest
+from durable_app.host.web.access import Access
+from durable_app.host.web.http import HttpFunction, HttpServer, bind
+from durable_app.host.web.routing import RouteTable
 
 Function = Callable[[HttpRequest], Coroutine[Any, Any, web.Response]]
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from durable_app.functions.index import FunctionFacts
-from durable_app.host.console import Level
+from durable_app.host.console.console import Level
 from durable_app.host.triggers.queue import QueueOptions, QueueTriggers, queue_function
 from durable_app.host.triggers.queue_output import QueueSink
 from durable_app.host.triggers.storage import StorageAccounts

@@ -5,10 +5,10 @@ import asyncio
 import pytest
 from aiohttp import web
 
-from durable_app.host.access import Access
-from durable_app.host.cors import cors_policy
-from durable_app.host.keys import Keys
 from durable_app.host.state import HostState
+from durable_app.host.web.access import Access
+from durable_app.host.web.cors import cors_policy
+from durable_app.host.web.keys import Keys
 from tests.contract.http_edge import edge
 
 ORIGIN = "http://localhost:3000"

@@ -12,10 +12,10 @@ from aiohttp import web
 
 from durable_app.clock import SystemClock
 from durable_app.errors import ConfigError
-from durable_app.host import http
-from durable_app.host.access import Access
-from durable_app.host.http import bind
-from durable_app.host.tls import ssl_context
+from durable_app.host.web import http
+from durable_app.host.web.access import Access
+from durable_app.host.web.http import bind
+from durable_app.host.web.tls import ssl_context
 from tests.contract.host_app import APP, serving, talk, until, write_app
 from tests.contract.http_edge import Recorder, Reply, edge, table
 

@@ -6,7 +6,7 @@ import gzip
 import pytest
 from aiohttp import web
 
-from durable_app.host import requests
+from durable_app.host.web import requests
 from tests.contract.http_edge import Reply, edge
 
 HEAD = b"Host: localhost:1\r\nConnection: close\r\n"

@@ -12,7 +12,7 @@ import azure.functions as func
 import pytest
 
 from durable_app.errors import ConfigError
-from durable_app.host.invoke import FunctionFailedError
+from durable_app.host.calls.invoke import FunctionFailedError
 from durable_app.host.triggers import queue as queue_module
 from durable_app.host.triggers.queue import queue_function
 from tests.contract.queue_desk import QUICK, SERVICES, Desk, Worker, eventually, free_port, play

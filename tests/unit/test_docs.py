@@ -17,9 +17,9 @@ from durable_app.cli import init, keys, main, new, pack, settings, start
 from durable_app.cli.catalog import CATALOG
 from durable_app.cli.durable.parsing import durable_parser
 from durable_app.cli.options import split_globals
-from durable_app.host import options as host_options
-from durable_app.host.options import HostSettings
-from durable_app.host.settings import LocalSettings
+from durable_app.host.config import options as host_options
+from durable_app.host.config.options import HostSettings
+from durable_app.host.config.settings import LocalSettings
 
 ROOT = Path(__file__).resolve().parents[2]
 GUIDE = ROOT / "docs" / "guide"

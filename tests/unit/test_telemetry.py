@@ -4,7 +4,7 @@ import inspect
 
 import pytest
 
-from durable_app.host.console import Console
+from durable_app.host.console.console import Console
 from durable_app.telemetry import InvocationObserver
 
 

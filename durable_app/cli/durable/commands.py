@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from durable_app.compose.management import Caller, HubPlace
-    from durable_app.host.exchange import Answer
+    from durable_app.host.api.exchange import Answer
 
 _CONTINUATION: Final = "x-ms-continuation-token"
 _MOST_PER_PAGE: Final = 1000

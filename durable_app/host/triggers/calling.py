@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Protocol
 
-from durable_app.host.console import Level
-from durable_app.host.invoke import FunctionFailedError
+from durable_app.host.calls.invoke import FunctionFailedError
+from durable_app.host.console.console import Level
 
 if TYPE_CHECKING:
     from durable_app.functions.index import FunctionFacts

@@ -23,7 +23,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from durable_app.errors import ConfigError
-from durable_app.host.console import Level
+from durable_app.host.console.console import Level
 from durable_app.host.triggers.calling import Journal, TriggerCall, cancel, run_once
 from durable_app.host.triggers.queue_output import send_text
 from durable_app.host.triggers.queue_text import Encoding, decode

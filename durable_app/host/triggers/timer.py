@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from weakref import WeakKeyDictionary
 
 from durable_app.errors import StoreUnavailableError
-from durable_app.host.console import Level
+from durable_app.host.console.console import Level
 from durable_app.host.triggers.calling import Journal, TriggerCall, cancel, run_once
 from durable_app.host.triggers.schedule import (
     Fire,

@@ -6,7 +6,7 @@ import subprocess
 import pytest
 
 from durable_app.cli.main import main
-from durable_app.host.settings import read_host_settings, read_local_settings
+from durable_app.host.config.settings import read_host_settings, read_local_settings
 
 FILES = {
     ".funcignore",

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 
 from durable_app.cli.main import main
-from durable_app.host.keys import Keys
 from durable_app.host.state import STATE_FILE, HostState
+from durable_app.host.web.keys import Keys
 
 
 def test_all_keys_are_shown(tmp_path, capsys):

@@ -18,9 +18,9 @@ from durable_app.compose.management import (
     reason_of,
 )
 from durable_app.errors import ConfigError, SchedulerUnavailableError
-from durable_app.host.exchange import Answer
-from durable_app.host.keys import DURABLE_EXTENSION, Keys
+from durable_app.host.api.exchange import Answer
 from durable_app.host.state import HostState
+from durable_app.host.web.keys import DURABLE_EXTENSION, Keys
 from durable_app.storage.ownership import FileOwnership, owner_of
 from tests.unit.cli.rig import make_hub, write_app
 

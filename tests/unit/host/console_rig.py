@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from durable_app.clock import SystemClock
-from durable_app.host.console import Console
-from durable_app.host.log_levels import LogLevels
+from durable_app.host.console.console import Console
+from durable_app.host.console.log_levels import LogLevels
 
 TIME = "2026-01-02T03:04:05.678Z"
 

@@ -15,8 +15,8 @@ import pytest
 
 from durable_app.errors import ConfigError, DefinitionError, StoreUnavailableError
 from durable_app.functions.index import FunctionFacts
-from durable_app.host.console import Level
-from durable_app.host.invoke import FunctionFailedError
+from durable_app.host.calls.invoke import FunctionFailedError
+from durable_app.host.console.console import Level
 from durable_app.host.state import HostState
 from durable_app.host.triggers.timer import TIMER_FACTS, TimerTriggers, timer_function
 

@@ -1,0 +1,1 @@
+"""The host's own APIs, without sockets: durable management and administration."""

@@ -1,0 +1,1 @@
+"""Finds the app of a folder, and says which of its functions run."""

@@ -1,0 +1,1 @@
+"""The HTTP server: routes, requests, results, and who may call what."""

@@ -1,0 +1,185 @@
+"""Which hub serves the app."""
+
+import socket
+
+import pytest
+
+from durable_app.errors import ConfigError
+from durable_app.host.config.hub_choice import (
+    allowed_hosts,
+    choose_hub,
+    default_store,
+    is_allowed_host,
+    is_loopback,
+    parse_connection_string,
+)
+from durable_app.host.config.settings import DurableTaskOptions, StorageProvider
+
+SCHEDULER = StorageProvider(type="azureManaged", connection_string_name="DTS")
+
+
+@pytest.fixture
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def options(hub_name=None, provider=SCHEDULER):
+    return DurableTaskOptions(hub_name=hub_name, storage_provider=provider)
+
+
+def test_a_local_scheduler_that_does_not_listen_means_the_embedded_hub(tmp_path, free_port):
+    environ = {"DTS": f"Endpoint=http://localhost:{free_port};Authentication=None", "HUB": "Orders"}
+    choice = choose_hub(options("%HUB%"), environ, tmp_path)
+    assert choice.name == "Orders"
+    assert choice.connection == "DTS"
+    assert choice.store == tmp_path / ".durable" / "orders.db"
+    assert choice.start_line == (
+        f"Task hub 'Orders': embedded, store sqlite:{choice.store}"
+        f" (nothing listens on http://localhost:{free_port})."
+    )
+
+
+def test_something_else_on_that_port_is_an_error(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        environ = {"DTS": f"Endpoint=http://127.0.0.1:{server.getsockname()[1]}"}
+        with pytest.raises(ConfigError, match=r"Something listens on .* Use --hub embedded"):
+            choose_hub(options(), environ, tmp_path)
+        assert choose_hub(options(), environ, tmp_path, mode="embedded").name == "default"
+
+
+@pytest.mark.parametrize(
+    ("text", "mode", "message"),
+    [
+        ("Endpoint=https://x.durabletask.io;TaskHub=h", None, "points to https://x.durabletask.io"),
+        ("Endpoint=http://localhost:99999", None, "Endpoint=http://localhost:99999"),
+        ("Endpoint=", None, "names no host"),
+        ("nonsense", None, "no key=value pair"),
+        ("", "remote", "embedded task hub only"),
+        ("", "cloud", "--hub cloud: choose one of auto, embedded, remote"),
+    ],
+)
+def test_what_cannot_be_reached_is_refused(tmp_path, text, mode, message):
+    with pytest.raises(ConfigError, match=message):
+        choose_hub(options(), {"DTS": text}, tmp_path, mode=mode)
+
+
+def test_the_name_comes_from_host_json_then_the_string_then_the_default(tmp_path):
+    environ = {"DTS": "TaskHub=text"}
+    assert choose_hub(options(), environ, tmp_path).name == "text"
+    assert choose_hub(options(), {}, tmp_path).name == "default"
+    both = choose_hub(options("file"), environ, tmp_path)
+    assert both.name == "file"
+    assert "host.json names task hub 'file', DTS names 'text'" in both.warnings[0]
+
+
+def test_another_storage_provider_is_replaced(tmp_path):
+    choice = choose_hub(options(provider=StorageProvider(type="mssql")), {}, tmp_path)
+    assert choice.connection == "Storage"
+    assert "storage provider mssql is replaced" in choice.start_line
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "is_warned"),
+    [
+        ("AzureStorage", "Orders1", False),
+        ("AzureStorage", "my-orders", True),
+        ("AzureStorage", "1orders", True),
+        ("azurestorage", "ab", True),
+        ("azureManaged", "my-orders", False),
+        ("azureManaged", "my_orders", True),
+        ("azureManaged", "x" * 65, True),
+        ("mssql", "my orders", False),
+    ],
+)
+def test_names_that_azure_would_refuse_are_told(tmp_path, kind, name, is_warned):
+    choice = choose_hub(options(name, StorageProvider(type=kind)), {}, tmp_path)
+    assert choice.name == name
+    assert [f"Task hub name '{name}' works here" in line for line in choice.warnings] == (
+        [True] * is_warned
+    )
+
+
+def test_a_misspelt_storage_provider_is_told(tmp_path):
+    choice = choose_hub(options("Hub", StorageProvider(type="azureManagd")), {}, tmp_path)
+    assert choice.warnings == (
+        "host.json: extensions.durableTask.storageProvider.type: 'azureManagd' is not known."
+        " Did you mean 'azureManaged'?",
+    )
+
+
+def test_the_store_comes_from_the_command_line_then_the_environment(tmp_path):
+    environ = {"DURABLE_APP_STORE": "memory", "DURABLE_APP_HUB": "embedded"}
+    from_env = choose_hub(options(), environ, tmp_path)
+    assert from_env.store is None
+    assert from_env.start_line.startswith("Task hub 'default': embedded, store memory (asked for")
+    by_hand = choose_hub(options(), environ, tmp_path, store=f"sqlite:{tmp_path / 'x.db'}")
+    assert by_hand.store == tmp_path / "x.db"
+    with pytest.raises(ConfigError, match="write memory, or sqlite:PATH"):
+        choose_hub(options(), {}, tmp_path, store="postgres:x")
+
+
+def test_file_names_are_safe_everywhere(tmp_path):
+    assert default_store(tmp_path, "../A b").name == "___a_b.db"
+    assert default_store(tmp_path, "My-Hub_1") == tmp_path / ".durable" / "my-hub_1.db"
+
+
+def test_connection_strings_keep_what_follows_the_first_equals_sign():
+    assert parse_connection_string("Endpoint=http://x?a=b; taskhub = h ;", "S") == {
+        "endpoint": "http://x?a=b",
+        "taskhub": "h",
+    }
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [
+        ("LOCALHOST", True),
+        ("a.localhost", True),
+        ("127.9.9.9", True),
+        ("::1", True),
+        ("10.0.0.1", False),
+        ("evil.example", False),
+        ("", False),
+    ],
+)
+def test_loopback_names(host, expected):
+    assert is_loopback(host) is expected
+
+
+def test_only_an_open_address_allows_the_machines_name():
+    name = socket.gethostname().casefold()
+    assert allowed_hosts("127.0.0.1", {}) == {"127.0.0.1"}
+    assert name in allowed_hosts("0.0.0.0", {"WEBSITE_HOSTNAME": "App.Example"})
+    assert "app.example" in allowed_hosts("0.0.0.0", {"WEBSITE_HOSTNAME": "App.Example"})
+
+
+def test_more_names_come_from_settings():
+    environ = {
+        "DURABLE_APP_ALLOWED_HOSTS": "Api.Example:8080, other.example.",
+        "WEBSITE_HOSTNAME": "",
+    }
+    assert allowed_hosts("::1", environ) == {"::1", "api.example", "other.example"}
+
+
+@pytest.mark.parametrize(
+    ("name", "address", "expected"),
+    [
+        ("localhost:7071", "127.0.0.1", True),
+        ("[::1]:7071", "127.0.0.1", True),
+        ("host.docker.internal", "127.0.0.1", True),
+        ("known.example", "127.0.0.1", True),
+        ("KNOWN.example.:80", "0.0.0.0", True),
+        ("durable-host:7071", "0.0.0.0", True),
+        ("10.1.2.3:7071", "0.0.0.0", True),
+        ("fd00::1", "::", True),
+        ("durable-host", "127.0.0.1", False),
+        ("10.1.2.3", "127.0.0.1", False),
+        ("evil.example", "0.0.0.0", False),
+        ("", "0.0.0.0", False),
+        ("[", "0.0.0.0", False),
+    ],
+)
+def test_who_may_be_asked_for_management(name, address, expected):
+    assert is_allowed_host(name, address, {"known.example"}) is expected
