@@ -9,7 +9,7 @@ import importlib
 import sys
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from durable_app.cli.options import GENERAL_ERROR, split_globals
+from durable_app.cli.options import GENERAL_ERROR, did_you_mean, split_globals
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -88,7 +88,7 @@ def _run(arguments: list[str], before: list[str], rest: list[str]) -> int:
     if name is None:
         from durable_app.cli.passthrough import pass_on
 
-        return pass_on(arguments)
+        return pass_on(arguments, did_you_mean(rest[0], _VERBS))
     verb = _VERBS[name]
     command: Command = getattr(
         importlib.import_module(f"durable_app.cli.{verb.module}"), verb.function

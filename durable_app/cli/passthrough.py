@@ -32,21 +32,26 @@ _INSTALL: Final = """\
 See https://learn.microsoft.com/azure/azure-functions/functions-run-local"""
 
 
-def pass_on(arguments: Sequence[str]) -> int:
+def pass_on(arguments: Sequence[str], hint: str = "") -> int:
     """Run the Core Tools with these arguments in place of this process.
+
+    Args:
+        hint: for who meant one of our own commands; "" or a sentence with a blank in front.
 
     Returns:
         Their exit code where the system cannot replace a process; 1 where there are none.
     """
     command = " ".join(arguments[:3])
     if os.environ.get(GUARD):
-        return fail(f"func: '{command}' is no command of durable-app, nor of what passed it on.")
+        return fail(
+            f"func: '{command}' is no command of durable-app, nor of what passed it on.{hint}"
+        )
     tools = find_core_tools(os.environ)
     if tools is None:
         return fail(
             f"func: '{command}' is a command of Azure Functions Core Tools (if it is any), which"
-            f" are not on PATH. `func --help` lists what works without them. To install them:\n"
-            f"{_INSTALL}"
+            f" are not on PATH.{hint} `func --help` lists what works without them. To install"
+            f" them:\n{_INSTALL}"
         )
     environ = {**os.environ, GUARD: "1"}
     sys.stdout.flush()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import os
+import shlex
 import signal
 import sys
 from pathlib import Path
@@ -16,11 +18,16 @@ if TYPE_CHECKING:
     from durable_app.compose.plan import HostOptions
 
 _MAX_PORT = 65535
+# What the Functions host passes to Python's workers; editors put a debugger there.
+_DEBUGGER_SETTINGS: Final = (
+    "languageWorkers__python__arguments",
+    "languageWorkers:python:arguments",
+)
 _LOG_LEVELS: Final = ("Trace", "Debug", "Information", "Warning", "Error", "Critical", "None")
 # Options of Core Tools that scripts pass -> why nothing follows from them here.
 _IDLE_OPTIONS: Final = {
     "no_build": "Python apps are not built.",
-    "language_worker": "functions run in this process; attach a debugger to it.",
+    "language_worker": "functions run in this process (but `-m debugpy ...` is honoured).",
     "runtime": "there is one host here.",
     "dotnet_isolated_debug": "it is about .NET apps.",
     "timeout": "no language worker has to be waited for.",
@@ -30,6 +37,7 @@ _IDLE_OPTIONS: Final = {
 def start(argv: Sequence[str]) -> int:
     """Run until SIGINT or SIGTERM; return the exit code."""
     args = _parser().parse_args(argv)
+    _attach_debugger(argv, args.language_worker)
     for option, reason in _IDLE_OPTIONS.items():
         if getattr(args, option):
             print(f"--{option.replace('_', '-')} has no effect: {reason}", file=sys.stderr)
@@ -50,6 +58,24 @@ def _run(args: argparse.Namespace) -> int:
         if args.debug:
             raise
         return fail(error)
+
+
+def _attach_debugger(argv: Sequence[str], language_worker: str | None) -> None:
+    """Run this command under the debugger that an editor asks for; then it does not return.
+
+    VS Code sets the variable when F5 starts a Functions app, and attaches a moment later.
+
+    Args:
+        language_worker: the option of that name, which says the same.
+    """
+    wanted = [language_worker or "", *(os.environ.get(name, "") for name in _DEBUGGER_SETTINGS)]
+    found = next((text for text in wanted if "debugpy" in text), None)
+    # Where the module is loaded, it is what runs this.
+    if found is None or os.name != "posix" or "debugpy" in sys.modules:
+        return
+    sys.stdout.flush()
+    command = [sys.executable, *shlex.split(found), "-m", "durable_app", "start", *argv]
+    os.execv(sys.executable, command)  # noqa: S606  no shell is wanted
 
 
 def _options(args: argparse.Namespace) -> HostOptions:

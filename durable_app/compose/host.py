@@ -138,7 +138,8 @@ async def run_host(
         host = _Host(plan, state, console, clock, environ, load)
         await host.start(app, listener, tls)
         stack.push_async_callback(host.stop)
-        console.line("For detailed output, run func with --verbose flag.")
+        if not options.verbose:
+            console.line("For detailed output, run func with --verbose flag.")
         console.always("Worker process started and initialized.")
         console.always(f"Host lock lease acquired by instance ID '{clock.new_id()}'.")
         if options.enable_auth:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from durable_app.errors import ConfigError
+from durable_app.host.app.watch import require_watching
 from durable_app.host.config.hub_choice import HubChoice, allowed_hosts, choose_hub
 from durable_app.host.config.settings import (
     HostSettings,
@@ -96,6 +97,8 @@ def make_plan(options: HostOptions, environ: MutableMapping[str, str]) -> Plan:
     folder = options.script_root.resolve()
     if not folder.is_dir():
         raise ConfigError(f"{folder} is no folder. Name the app's folder with --script-root.")
+    if options.watch:
+        require_watching()
     local = read_local_settings(folder)
     notes = apply_values(local, environ)
     settings = read_host_settings(folder, environ)
@@ -121,7 +124,14 @@ def make_plan(options: HostOptions, environ: MutableMapping[str, str]) -> Plan:
             credentials=options.cors_credentials or local.host.cors_credentials,
         ),
         options.functions or tuple(settings.functions),
-        None if choice.store is None else folder / STATE_FILE,
+        _state_path(folder, options, choice),
         zone_of(environ),
         [*local.warnings, *notes, *settings.warnings, *choice.warnings],
     )
+
+
+def _state_path(folder: Path, options: HostOptions, choice: HubChoice) -> Path | None:
+    # Keys that nobody could look up would lock everybody out.
+    if choice.store is None and not options.enable_auth:
+        return None
+    return folder / STATE_FILE

@@ -83,11 +83,7 @@ class Reloader:
             slow.cancel()
 
     async def watch(self, stop: asyncio.Event) -> None:
-        """Reload after each change of the app's files, until ``stop`` is set.
-
-        Raises:
-            ConfigError: the package that watches is not installed.
-        """
+        """Reload after each change of the app's files, until ``stop`` is set."""
         # The time of a cached .pyc has a resolution of a second: two saves within it look the same.
         sys.dont_write_bytecode = True
         async for files in saved_files(self._watched, stop):

@@ -78,8 +78,9 @@ def _script(folder: Path, environ: Mapping[str, str]) -> Path:
     if not path.is_file():
         raise DefinitionError(
             function_json_text(folder, name)
-            or f"There is no {name} in {folder}. Create one with `import durable_app as df` and"
-            " `app = df.DFApp()`, or name the app's folder with --script-root."
+            or f"There is no {name} in {folder}. Create one with `func init`, or by hand with"
+            " `import durable_app as df` and `app = df.DFApp()`; or name the app's folder with"
+            " --script-root."
         )
     return path
 

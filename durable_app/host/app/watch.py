@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -51,16 +52,16 @@ class Watched(NamedTuple):
         return is_code or name in self.files or (not folders and name in SETTINGS_FILES)
 
 
-async def saved_files(watched: Watched, stop: asyncio.Event) -> AsyncIterator[list[Path]]:
-    """Files that were saved, made or removed together; until ``stop`` is set.
+def require_watching() -> None:
+    """Raise ConfigError where the package that watches is not installed."""
+    if importlib.util.find_spec("watchfiles") is None:
+        raise ConfigError(_INSTALL)
 
-    Raises:
-        ConfigError: the package that watches is not installed.
-    """
-    try:
-        from watchfiles import awatch  # noqa: PLC0415  an extra, of use here alone
-    except ImportError as error:
-        raise ConfigError(_INSTALL) from error
+
+async def saved_files(watched: Watched, stop: asyncio.Event) -> AsyncIterator[list[Path]]:
+    """Files that were saved, made or removed together; until ``stop`` is set."""
+    from watchfiles import awatch  # noqa: PLC0415  an extra, of use here alone
+
     changes = awatch(
         watched.folder,
         watch_filter=lambda _change, path: watched.holds(Path(path)),

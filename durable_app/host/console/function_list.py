@@ -57,6 +57,8 @@ def function_list(app: HostedApp, origin: str, prefix: str, paint: Paint = _PLAI
             http.append(f"\t{name} {methods} {url}")
         else:
             others.append(f"\t{name} {facts.trigger_type}")
+    if not app.functions:
+        return ["", "No functions found. `func new` adds one.", ""]
     lines = ["", paint.yellow("Functions:"), ""]
     for line in (*http, *others):
         lines += [line, ""]

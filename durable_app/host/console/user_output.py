@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 MAX_PARTIAL: Final = 65_536
 #: A question waits for so long until what was printed before is shown.
 _ASK_S: Final = 0.2
-_SYSTEM_LOGGERS: Final = ("durable_app", "aiohttp", "asyncio")
+_SYSTEM_LOGGERS: Final = ("durable_app", "aiohttp", "asyncio", "watchfiles")
 # Words that the Functions host looks for in what a worker writes to standard error.
 _ERROR_WORDS: Final = ("error", "fail", "severe", "unhandled exception")
 _PYTHON_STEP: Final = 10  # between two levels of Python's logging

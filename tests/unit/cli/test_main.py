@@ -86,3 +86,9 @@ def test_importing_the_command_loads_nothing_heavy(module):
     ).stdout.split()
     heavy = {"asyncio", "aiohttp", "pydantic", "azure.functions", "msgspec", "sqlite3"}
     assert not heavy & set(modules)
+
+
+def test_a_misspelt_command_is_told_its_nearest_name(capsys, monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    assert main(["strat"]) == 1
+    assert "Did you mean start?" in capsys.readouterr().err

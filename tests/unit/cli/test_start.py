@@ -1,5 +1,6 @@
 """Options of `func start`."""
 
+import os
 import signal
 import sys
 from pathlib import Path
@@ -110,3 +111,39 @@ def test_an_interrupt_before_the_host_is_up_is_no_error(tmp_path, monkeypatch):
     (tmp_path / "host.json").write_text('{"version": "2.0"}')
     monkeypatch.setattr(sys, "path", list(sys.path))
     assert main(["start", "--script-root", str(tmp_path), "--store", "memory"]) == 0
+
+
+@pytest.fixture
+def replaced(monkeypatch):
+    """Commands that this process would have been replaced by."""
+    commands: list[list[str]] = []
+
+    def execv(_path, command):
+        commands.append(command[1:])
+        raise SystemExit(0)
+
+    monkeypatch.setattr(os, "execv", execv)
+    return commands
+
+
+def test_the_debugger_that_an_editor_asks_for_gets_this_command(monkeypatch, replaced):
+    wanted = "-m debugpy --listen 127.0.0.1:9091"
+    monkeypatch.setenv("languageWorkers__python__arguments", wanted)
+    assert main(["start", "--port", "0"]) == 0
+    assert replaced == [
+        ["-m", "debugpy", "--listen", "127.0.0.1:9091", "-m", "durable_app", "start", "--port", "0"]
+    ]
+    monkeypatch.setitem(sys.modules, "debugpy", sys)
+    assert main(["start", "--script-root", "/nowhere"]) == 1
+    assert len(replaced) == 1
+
+
+def test_the_option_for_language_workers_asks_for_it_too(replaced):
+    assert main(["start", "--language-worker=-m debugpy --listen 5678"]) == 0
+    assert replaced[0][:4] == ["-m", "debugpy", "--listen", "5678"]
+
+
+def test_other_arguments_of_workers_are_no_debugger(monkeypatch, replaced, capsys):
+    monkeypatch.setenv("languageWorkers__python__arguments", "-X dev")
+    assert main(["start", "--script-root", "/nowhere"]) == 1
+    assert replaced == []

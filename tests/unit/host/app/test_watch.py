@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import sys
+import importlib.util
 from pathlib import Path
 
 import pytest
 
 from durable_app.errors import ConfigError
-from durable_app.host.app.watch import Watched, saved_files
+from durable_app.host.app.watch import Watched, require_watching, saved_files
 
 TIMEOUT_S = 10
 
@@ -71,12 +71,8 @@ def test_a_saved_file_is_seen_and_the_watch_ends_when_asked(tmp_path):
     assert seen[0] == [tmp_path / "function_app.py"]
 
 
-def test_without_the_package_the_error_names_the_extra(tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "watchfiles", None)
-
-    async def scenario() -> None:
-        async for _ in saved_files(Watched(tmp_path), asyncio.Event()):
-            pass
-
+def test_without_the_package_the_error_names_the_extra(monkeypatch):
+    require_watching()
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(ConfigError, match=r"pip install 'durable-app\[local\]'"):
-        asyncio.run(scenario())
+        require_watching()
