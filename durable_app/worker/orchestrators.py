@@ -184,6 +184,10 @@ class OrchestratorThread:
         self._execution = execution
         try:
             result = execution.advance(past, request.new_events)
+        except KeyboardInterrupt as error:
+            # Ctrl+C reaches the main thread alone: here it is the function's own failure.
+            failure = failure_of(error)
+            return _failed(request, failure.error_type, failure.error_message)
         finally:
             self._execution = None
         for warning in result.warnings:

@@ -44,6 +44,11 @@ def fails(context):
 
 
 @app.orchestration_trigger(context_name="context")
+def interrupts(context):
+    raise KeyboardInterrupt("enough")
+
+
+@app.orchestration_trigger(context_name="context")
 def chain(context):
     runs.append(context.instance_id)
     yield context.call_activity("pack")
@@ -135,7 +140,11 @@ def test_a_turn_is_answered():
 
 @pytest.mark.parametrize(
     ("name", "error_type"),
-    [("fails", "ValueError"), ("nobody", "OrchestratorNotRegisteredError")],
+    [
+        ("fails", "ValueError"),
+        ("interrupts", "KeyboardInterrupt"),
+        ("nobody", "OrchestratorNotRegisteredError"),
+    ],
 )
 def test_a_failure_is_a_completion(name, error_type):
     with Office() as office:
