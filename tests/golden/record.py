@@ -183,6 +183,7 @@ _SCENARIOS: Final[dict[str, Callable[[Stage, str], Awaitable[Histories]]]] = {
         "place_order", {"order_id": "A-2", "retry_ms": 10, "broken": ["ship_order"]}
     ),
     "saga_shipped": _run("place_order", {"order_id": "A-1"}),
+    "schedule": _run("write_digest"),
     "sub_orchestrations": _with_child,
 }
 
