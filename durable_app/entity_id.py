@@ -1,0 +1,54 @@
+"""Which entity is meant."""
+
+from __future__ import annotations
+
+
+class EntityId:
+    """Which entity: its name (the case of which does not matter) and its key.
+
+    Args:
+        name: of the entity function; neither empty nor with an ``@``.
+        key: any text but an empty one.
+
+    Raises:
+        ValueError: the name or the key breaks these rules.
+    """
+
+    __slots__ = ("entity", "key", "name")
+
+    def __init__(self, name: str, key: str) -> None:
+        if not isinstance(name, str) or not isinstance(key, str) or not name or not key:
+            raise ValueError(f"An entity has a name and a key, both texts; not {name!r}, {key!r}.")
+        if "@" in name:
+            raise ValueError(f"The name of an entity has no '@': {name!r}.")
+        self.name = name
+        #: The name in lower case, as the hub keeps it.
+        self.entity = name.lower()
+        self.key = key
+
+    @classmethod
+    def parse(cls, instance_id: str) -> EntityId:
+        """Inverse of ``str()``.
+
+        Raises:
+            ValueError: the text is no ``@name@key``.
+        """
+        name, separator, key = instance_id[1:].partition("@")
+        if not instance_id.startswith("@") or not separator:
+            raise ValueError(f"An entity's id looks like @name@key, not {instance_id!r}.")
+        return cls(name, key)
+
+    def __str__(self) -> str:
+        return f"@{self.entity}@{self.key}"
+
+    def __repr__(self) -> str:
+        return f"EntityId({self.name!r}, {self.key!r})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, EntityId) and str(self) == str(other)
+
+    def __lt__(self, other: EntityId) -> bool:
+        return str(self) < str(other)
+
+    def __hash__(self) -> int:
+        return hash(str(self))
