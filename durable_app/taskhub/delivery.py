@@ -15,11 +15,14 @@ What must never happen: one schedule resolved twice within a batch, a turn witho
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from durable_app.protocol import (
+    EntityLockGranted,
+    EntityOperationCompleted,
+    EntityOperationFailed,
     ExecutionResumed,
     ExecutionRewound,
     ExecutionStarted,
@@ -78,7 +81,7 @@ class Sorted(msgspec.Struct):
 def sort_inbox(instance: Instance, work: OpenWork, messages: Iterable[Message]) -> Sorted:
     """Sort visible messages, given in order of arrival."""
     heaps = Sorted([], [], [], [])
-    resolved: set[int] = set()
+    resolved: set[int | str] = set()
     unstarted = instance.history_count == 0 and not instance.is_terminal
     ended = instance.is_terminal
     for message in messages:
@@ -94,11 +97,11 @@ def sort_inbox(instance: Instance, work: OpenWork, messages: Iterable[Message]) 
             message.execution_id is not None and message.execution_id != instance.execution_id
         ):
             heaps.strays.append(message.id)
-        elif kind in RESOLUTIONS:
+        elif (resolution := _resolution(message)) is not None:
             # By key alone: a failure and a completion may answer the same schedule, where a child
             # failed, was rewound and completed while its parent was suspended.
-            if message.key not in resolved and work.accepts(event, message.key):
-                resolved.add(message.key)
+            if resolution not in resolved and work.accepts(event, message.key):
+                resolved.add(resolution)
                 heaps.events.append(message)
             else:
                 heaps.strays.append(message.id)
@@ -110,6 +113,21 @@ def sort_inbox(instance: Instance, work: OpenWork, messages: Iterable[Message]) 
         else:
             heaps.events.append(message)
     return heaps
+
+
+def _resolution(message: Message) -> int | str | None:
+    """What a message resolves: the key of a schedule, the id of a request; None for nothing."""
+    event: Any = message.event
+    kind = type(event)
+    if kind in RESOLUTIONS:
+        return message.key
+    if kind is EntityLockGranted:
+        granted: str = event.critical_section_id
+        return granted
+    if kind is EntityOperationCompleted or kind is EntityOperationFailed:
+        answered: str = event.request_id
+        return answered
+    return None
 
 
 def _is_meant(instance: Instance, message: Message) -> bool:

@@ -26,6 +26,13 @@ from durable_app.protocol import (
     EPOCH,
     ActivityRequest,
     CompletionToken,
+    EntityLockGranted,
+    EntityLockRequested,
+    EntityMetadata,
+    EntityOperationCalled,
+    EntityOperationCompleted,
+    EntityOperationFailed,
+    EntityUnlockSent,
     FailureDetails,
     HistoryEvent,
     OrchestrationInstance,
@@ -63,8 +70,29 @@ class Ids(Protocol):
         ...
 
 
+class LockHolder(msgspec.Struct, frozen=True):
+    """Who has the lock of an entity: a critical section of an orchestration."""
+
+    section_id: str
+    instance_id: str
+
+
+class EntityRow(msgspec.Struct, frozen=True):
+    """What the row of an entity has beside what all rows have.
+
+    Attributes:
+        state: JSON text; None where it has none.
+        lock: None where nobody has it.
+    """
+
+    state: str | None = None
+    lock: LockHolder | None = None
+
+
 class Instance(msgspec.Struct, frozen=True):
-    """The row of an instance.
+    """The row of an instance: of an orchestration, or of an entity.
+
+    An entity has an id such as ``@counter@key``, no history and no end: it stays RUNNING.
 
     Attributes:
         revision: counts commits of this row; the fence against outdated owners.
@@ -72,6 +100,7 @@ class Instance(msgspec.Struct, frozen=True):
         attempts: turns in a row that were lost (crash, abandon) without a result.
         not_before: no turn is tried earlier; back-off after a lost one.
         unsuspended_status: what a resume restores; None unless suspended.
+        entity: None for an orchestration.
     """
 
     instance_id: str
@@ -96,6 +125,7 @@ class Instance(msgspec.Struct, frozen=True):
     attempts: int = 0
     not_before: datetime | None = None
     unsuspended_status: OrchestrationStatus | None = None
+    entity: EntityRow | None = None
 
     @property
     def is_terminal(self) -> bool:
@@ -125,6 +155,18 @@ class Instance(msgspec.Struct, frozen=True):
             output=self.output if fetch_payloads else None,
             custom_status=self.custom_status,
             failure=self.failure,
+        )
+
+    def metadata(self, backlog: int, *, include_state: bool) -> EntityMetadata:
+        """An entity's row as clients see it."""
+        row = self.entity or EntityRow()
+        return EntityMetadata(
+            self.instance_id,
+            self.updated_at,
+            backlog,
+            row.lock.instance_id if row.lock is not None else None,
+            row.state if include_state else None,
+            row.state is not None,
         )
 
 
@@ -243,12 +285,21 @@ class OpenWork:
 
     Mutable, and owned by whoever holds the lease; it is thrown away with the lease when a commit
     fails. Keys are the ids that resolutions name: ``task_scheduled_id`` or ``timer_id``.
+
+    Attributes:
+        calls: of entities, by request id.
+        sections: critical sections that were asked for or granted, by their id: the entities
+            whose locks they have or wait for.
+        ungranted: ids of those that wait.
     """
 
-    __slots__ = ("children", "tasks", "timers")
+    __slots__ = ("calls", "children", "sections", "tasks", "timers", "ungranted")
 
     def __init__(self) -> None:
         """Nothing is open."""
+        self.calls: dict[str, int] = {}
+        self.sections: dict[str, list[str]] = {}
+        self.ungranted: set[str] = set()
         self.tasks: dict[int, int] = {}
         self.timers: dict[int, int] = {}
         self.children: dict[int, OpenChild] = {}
@@ -266,9 +317,13 @@ class OpenWork:
         self.tasks.clear()
         self.timers.clear()
         self.children.clear()
+        self.calls.clear()
+        self.sections.clear()
+        self.ungranted.clear()
 
     def __len__(self) -> int:
-        return len(self.tasks) + len(self.timers) + len(self.children)
+        schedules = len(self.tasks) + len(self.timers) + len(self.children)
+        return schedules + len(self.calls) + len(self.sections)
 
     def apply(self, event: HistoryEvent) -> None:
         """Follow one recorded event."""
@@ -286,6 +341,10 @@ class OpenWork:
         if kind is SubOrchestrationInstanceCompleted or kind is SubOrchestrationInstanceFailed:
             child = self.children.get(event.task_scheduled_id)  # type: ignore[union-attr]  # as above
             return child is not None and child.key == key
+        if kind is EntityOperationCompleted or kind is EntityOperationFailed:
+            return event.request_id in self.calls  # type: ignore[union-attr]  # as above
+        if kind is EntityLockGranted:
+            return event.critical_section_id in self.ungranted  # type: ignore[union-attr]  # as above
         return True
 
 
@@ -315,6 +374,32 @@ def _close_child(
     work.children.pop(event.task_scheduled_id, None)
 
 
+def _open_call(work: OpenWork, event: EntityOperationCalled) -> None:
+    work.calls[event.request_id] = event.event_id
+
+
+def _close_call(work: OpenWork, event: EntityOperationCompleted | EntityOperationFailed) -> None:
+    work.calls.pop(event.request_id, None)
+
+
+def _open_section(work: OpenWork, event: EntityLockRequested) -> None:
+    work.sections[event.critical_section_id] = list(event.lock_set)
+    work.ungranted.add(event.critical_section_id)
+
+
+def _grant_section(work: OpenWork, event: EntityLockGranted) -> None:
+    work.ungranted.discard(event.critical_section_id)
+
+
+def _unlock(work: OpenWork, event: EntityUnlockSent) -> None:
+    held = work.sections.get(event.critical_section_id, [])
+    if event.target_instance_id in held:
+        held.remove(event.target_instance_id)
+    if not held:
+        work.sections.pop(event.critical_section_id, None)
+        work.ungranted.discard(event.critical_section_id)
+
+
 _FOLD: Final[dict[type, Callable[[OpenWork, Any], None]]] = {
     TaskScheduled: _open_task,
     TaskCompleted: _close_task,
@@ -324,4 +409,10 @@ _FOLD: Final[dict[type, Callable[[OpenWork, Any], None]]] = {
     SubOrchestrationInstanceCreated: _open_child,
     SubOrchestrationInstanceCompleted: _close_child,
     SubOrchestrationInstanceFailed: _close_child,
+    EntityOperationCalled: _open_call,
+    EntityOperationCompleted: _close_call,
+    EntityOperationFailed: _close_call,
+    EntityLockRequested: _open_section,
+    EntityLockGranted: _grant_section,
+    EntityUnlockSent: _unlock,
 }

@@ -35,6 +35,7 @@ from durable_app.protocol import (
 )
 from durable_app.taskhub.activity import back_off
 from durable_app.taskhub.delivery import Turn, make_turn
+from durable_app.taskhub.entity_rows import releases
 from durable_app.taskhub.instance import (
     Decision,
     Ids,
@@ -85,7 +86,8 @@ def start(
     if not old.is_terminal:
         # Its parent, if any, must not wait for an execution that no longer exists.
         gone = msgspec.structs.replace(old, status=OrchestrationStatus.TERMINATED)
-        messages = notify_parent(gone, now, ids)
+        released = releases(existing.work, old.instance_id, now, ids)
+        messages = (*notify_parent(gone, now, ids), *released)
     row = msgspec.structs.replace(new, revision=old.revision + 1)
     return Decision(
         new.instance_id,
@@ -284,7 +286,7 @@ def _claim(
 
 
 def arrive(known: Known, message: Message, now: datetime, ids: Ids) -> Decision:
-    """A parent wants to start a child whose id exists already.
+    """A parent, or an entity, wants to start an instance whose id exists already.
 
     Over an instance that has ended the child replaces it: retries use an id again. Over one that
     still runs the parent's task fails, rather than waiting for a child that is not its own.
@@ -295,7 +297,7 @@ def arrive(known: Known, message: Message, now: datetime, ids: Ids) -> Decision:
     instance = known.instance
     others = [m for m in known.inbox if m.id != message.id]
     execution_id = message.execution_id
-    if execution_id in (None, instance.execution_id) or event.parent is None:
+    if execution_id in (None, instance.execution_id):
         return Decision(instance.instance_id, consumed=(message.id,))
     if instance.is_terminal:
         born = pending_child(instance.instance_id, execution_id, event, event.parent, now)
@@ -309,6 +311,9 @@ def arrive(known: Known, message: Message, now: datetime, ids: Ids) -> Decision:
             consumed=own_messages(Known(instance, known.work, others)),
             finished=tuple(TaskKey(key) for key in known.work.tasks.values()),
         )
+    if event.parent is None:
+        # An entity has asked for it, and waits for no answer: what runs goes on.
+        return Decision(instance.instance_id, consumed=(message.id,))
     return _refuse(instance, message, event.parent, now, ids)
 
 

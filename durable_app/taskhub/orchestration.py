@@ -21,6 +21,8 @@ from durable_app.protocol import (
     CompleteOrchestration,
     CreateSubOrchestration,
     CreateTimer,
+    EntityLockRequested,
+    EntityUnlockSent,
     EventRaised,
     EventSent,
     ExecutionCompleted,
@@ -45,6 +47,7 @@ from durable_app.protocol import (
     TimerCreated,
     TimerFired,
 )
+from durable_app.taskhub.entity_rows import new_entity, releases
 from durable_app.taskhub.instance import (
     ActivityTask,
     Decision,
@@ -140,10 +143,15 @@ def end_execution(
         RowChange.REPLACE,
         instance.revision,
         history=(*history, event),
-        messages=notify_parent(ended, now, ids),
+        messages=(*notify_parent(ended, now, ids), *_releases(known, now, ids)),
         consumed=own_messages(known),
         finished=finished if event.status in _DISCARDS_TASKS else (),
     )
+
+
+def _releases(known: Known, now: datetime, ids: Ids) -> list[Message]:
+    """Whatever of entities the execution still has locked, or waits to lock, is released."""
+    return releases(known.work, known.instance.instance_id, now, ids)
 
 
 def _opening(known: Known, now: datetime) -> tuple[HistoryEvent, ...]:
@@ -270,6 +278,7 @@ class _Builder:
     def continue_as_new(self, turn: Turn, action: CompleteOrchestration, known: Known) -> Decision:
         """A new execution takes the place of this one, with an empty history."""
         old = self.instance
+        released = _releases(known, self.now, self.ids)
         known.work.clear()
         consumed = _union(turn.messages, own_messages(known))
         row = msgspec.structs.replace(
@@ -288,6 +297,7 @@ class _Builder:
             not_before=None,
         )
         messages = [m for m in self.messages if type(m.event) is not TimerFired]
+        messages += released
         messages.append(start_message(row, self.now, self.ids))
         # Carried-over events go before those that arrived meanwhile, whatever the clock did.
         gone = set(consumed)
@@ -396,11 +406,20 @@ class _Builder:
         event = ExecutionTerminated(-1, self.now, action.reason, action.recurse)
         self.post(action.instance_id, None, event, self.now)
 
-    def send_entity_message(self, _action: SendEntityMessage) -> None:
-        raise UnsupportedOnHostError(
-            "Entities are not run by this version of the task hub; keep the state in an"
-            " orchestration or in your database for now."
-        )
+    def send_entity_message(self, action: SendEntityMessage) -> None:
+        sent: Any = msgspec.structs.replace(action.message, event_id=action.id, timestamp=self.now)
+        self.events.append(sent)
+        if type(sent) is EntityLockRequested:
+            target = sent.lock_set[sent.position]
+        else:
+            target = sent.target_instance_id
+        visible_at = self.now
+        later = getattr(sent, "scheduled_time", None)
+        if later is not None:
+            visible_at = max(later, self.now)
+        if type(sent) is not EntityUnlockSent:
+            self.births.append(new_entity(target, self.now))
+        self.post(target, None, sent, visible_at)
 
 
 def start_message(instance: Instance, now: datetime, ids: Ids) -> Message:

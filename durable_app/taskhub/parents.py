@@ -25,10 +25,10 @@ def pending_child(
     instance_id: str,
     execution_id: str,
     asked: CreateSubOrchestration | ExecutionStarted | ExecutionRewound,
-    parent: ParentInstance,
+    parent: ParentInstance | None,
     now: datetime,
 ) -> Instance:
-    """The row of a sub-orchestration that has been asked for and has not begun."""
+    """The row of an orchestration that has been asked for and has not begun."""
     return Instance(
         instance_id,
         execution_id,

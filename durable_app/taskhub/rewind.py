@@ -3,7 +3,8 @@
 Theory of operation. The worker knows which failures killed the execution; it answers the rewind
 turn with the history as it should have been: without the completion and without those failures.
 The hub puts that history in place and dispatches again whatever is open in it: activities get a
-new task, timers keep their time, failed sub-orchestrations are rewound in their turn.
+new task, timers keep their time, calls of entities are sent again, failed sub-orchestrations are
+rewound in their turn. An execution that failed inside a critical section stays failed.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any, assert_never
 import msgspec
 
 from durable_app.protocol import (
+    EntityOperationCalled,
     ExecutionRewound,
     HistoryEvent,
     OrchestrationStatus,
@@ -23,6 +25,7 @@ from durable_app.protocol import (
     TimerCreated,
     TimerFired,
 )
+from durable_app.taskhub.entity_rows import new_entity
 from durable_app.taskhub.instance import (
     ActivityTask,
     Decision,
@@ -51,17 +54,27 @@ def apply_rewind(
 ) -> Decision:
     """Put ``new_history`` in place and dispatch again what is open in it."""
     instance, work = known.instance, known.work
+    before = OpenWork.of(new_history)
+    if before.sections:
+        # Its locks were released when it failed, and what they guarded may have changed since.
+        return stay_failed(known, turn.messages, turn.events, now, ids)
     still_open = _open_positions(new_history)
     history: list[HistoryEvent] = []
     tasks: list[ActivityTask] = []
     messages: list[Message] = []
+    called: list[str] = []
     for position, event in enumerate(new_history):
         if isinstance(event, _Opening) and position in still_open:
             renewed: Any = msgspec.structs.replace(event, key=ids.next_key())
             _dispatch_again(instance, renewed, tasks, messages, now, ids)
             history.append(renewed)
-        else:
-            history.append(event)
+            continue
+        if isinstance(event, EntityOperationCalled) and event.request_id in before.calls:
+            # Its answer, if there was one, came after the end and was dropped.
+            key = MessageId(ids.next_key())
+            called.append(event.target_instance_id or "")
+            messages.append(Message(key, called[-1], None, event, now))
+        history.append(event)
     work.clear()
     for event in history:
         work.apply(event)
@@ -100,7 +113,10 @@ def apply_rewind(
         instance.revision,
         history=tuple(history),
         replaces_history=True,
-        births=tuple(birth for birth in births if birth is not None),
+        births=(
+            *(birth for birth in births if birth is not None),
+            *(new_entity(entity_id, now) for entity_id in called),
+        ),
         messages=tuple(messages),
         tasks=tuple(tasks),
         consumed=turn.messages,
