@@ -396,9 +396,10 @@ class Mark(Enum):
 class Store(Protocol):
     """Rows of one task hub. No rule lives here.
 
-    One thread owns a store and calls it; ``read_history`` and ``query`` may be called from any
-    other thread at the same time and see committed rows only. Unless said otherwise calls raise
-    StoreUnavailableError (try again later, nothing was changed) or StoreCorruptError (give up).
+    One thread owns a store and calls it; ``read_history``, ``query`` and ``query_entities`` may be
+    called from any other thread at the same time and see committed rows only. Unless said
+    otherwise calls raise StoreUnavailableError (try again later, nothing was changed) or
+    StoreCorruptError (give up).
     """
 
     def open(self) -> Recovery:
@@ -461,6 +462,14 @@ class Store(Protocol):
 
     def query(self, query: InstanceQuery) -> Page:
         """One page in the order of (created_at, instance id). Any thread."""
+        ...
+
+    def entities(self, after: str, limit: int) -> list[Instance]:
+        """Rows of entities with a greater id, in the order of their ids."""
+        ...
+
+    def query_entities(self, query: EntityQuery) -> EntityPage:
+        """One page of entities in the order of their ids. Any thread."""
         ...
 
     def select_purgeable(self, which: PurgeFilter, limit: int) -> list[str]:

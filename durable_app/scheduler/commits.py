@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
 from durable_app.taskhub import activity
 from durable_app.taskhub.instance import Decision, Message
 from durable_app.taskhub.merge import merge
@@ -91,7 +93,8 @@ class Commits:
             self._arriving.popleft()
 
     def _write(self) -> None:
-        decisions = [*(decision for _, _, decision in self._group), *self._loose]
+        decided = [*(decision for _, _, decision in self._group), *self._loose]
+        decisions = [self._without_known_births(d) if d.births else d for d in decided]
         outcomes = self._state.store.commit(decisions)
         group, self._group, self._loose = self._group, [], []
         for (hot, parts, decision), outcome in zip(group, outcomes, strict=False):
@@ -99,6 +102,19 @@ class Commits:
                 self._committed(hot, parts, decision)
             else:
                 self._failed(hot, parts, outcome)
+
+    def _without_known_births(self, decision: Decision) -> Decision:
+        """Leave out entities whose rows are there: a statement less per message.
+
+        Looked up last of all, since a row can be removed while a decision waits.
+        """
+        get = self._state.cache.get
+        births = tuple(
+            birth
+            for birth in decision.births
+            if birth.entity is None or (hot := get(birth.instance_id)) is None or hot.saved is None
+        )
+        return msgspec.structs.replace(decision, births=births)
 
     def send_acks(self) -> None:
         """Tell those whose request is durable now."""

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from durable_app.protocol import CompletionToken
     from durable_app.scheduler.inputs import Ack
     from durable_app.taskhub.delivery import Turn
+    from durable_app.taskhub.entities import EntityBatch
 
 #: Estimated bytes of an instance with nothing in it, and of one message or open schedule.
 _INSTANCE_BYTES = 2_500
@@ -67,7 +68,7 @@ class Hot:
     Attributes:
         instance: as the decided steps have it; ``saved`` as the last commit has it.
         visible: messages that may be delivered, in order; ``later``: those that are not due.
-        turn, token, stream_id: the turn in flight.
+        turn, token, stream_id: the turn in flight; an entity's is a batch of operations.
         is_queued: waits in the hub's ready queue.
     """
 
@@ -93,7 +94,7 @@ class Hot:
         self.visible: dict[MessageId, Message] = {}
         self.later: dict[MessageId, Message] = {}
         self.parts: list[Part] = []
-        self.turn: Turn | None = None
+        self.turn: Turn | EntityBatch | None = None
         self.token: CompletionToken | None = None
         self.stream_id = 0
         self.is_queued = False
@@ -126,6 +127,8 @@ class Hot:
         """Estimated bytes."""
         entries = len(self.visible) + len(self.later) + len(self.work)
         payload = len(self.instance.input or "") + len(self.instance.output or "")
+        if self.instance.entity is not None:
+            payload += len(self.instance.entity.state or "")
         return _INSTANCE_BYTES + entries * _ENTRY_BYTES + payload
 
     def add(self, message: Message, now: datetime) -> None:

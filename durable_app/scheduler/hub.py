@@ -34,6 +34,7 @@ from durable_app.errors import (
 from durable_app.ports import Mark, Store
 from durable_app.protocol import (
     ActivityResponse,
+    EntityBatchResult,
     ExecutionCompleted,
     FailureDetails,
     OrchestrationStatus,
@@ -55,6 +56,8 @@ from durable_app.scheduler.state import HubOptions, HubState
 from durable_app.scheduler.steps import Steps
 from durable_app.scheduler.streams import Held, Stream
 from durable_app.taskhub import activity
+from durable_app.taskhub.delivery import Turn
+from durable_app.taskhub.entities import EntityBatch, complete_batch
 from durable_app.taskhub.instance import ActivityTask, Decision
 from durable_app.taskhub.orchestration import complete, end_execution
 
@@ -62,7 +65,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from durable_app.ports import Clock
-    from durable_app.taskhub.delivery import Turn
 
 _log = logging.getLogger(__name__)
 
@@ -304,6 +306,8 @@ class Hub:
                 self._resolve(hot, held.task, decision)
             elif isinstance(result, OrchestratorResponse) and hot is not None:
                 self._turn_done(hot, result)
+            elif isinstance(result, EntityBatchResult) and hot is not None:
+                self._batch_done(hot, result)
 
     def _resolve(self, hot: Hot | None, task: ActivityTask, decision: Decision) -> None:
         wanted = (
@@ -324,14 +328,29 @@ class Hub:
 
     def _send_again(self, hot: Hot | None, held: Held, result: OrchestratorResponse) -> None:
         """The worker does not hold the execution (any more): give it the whole history."""
-        if hot is not None and hot.turn is not None and hot.token == result.token:
+        if hot is not None and isinstance(hot.turn, Turn) and hot.token == result.token:
             self.steps.send_turn(hot, hot.turn, held.stream, with_history=True)
 
     def _turn_done(self, hot: Hot, response: OrchestratorResponse) -> None:
-        if hot.turn is None or hot.token != response.token:
+        if not isinstance(hot.turn, Turn) or hot.token != response.token:
             return
         turn, hot.turn, hot.token = hot.turn, None, None
-        decision = self._decide(hot, turn, response)
+        self._commit_turn(hot, self._decide(hot, turn, response))
+
+    def _batch_done(self, hot: Hot, result: EntityBatchResult) -> None:
+        if not isinstance(hot.turn, EntityBatch) or hot.token != result.token:
+            return
+        batch, hot.turn, hot.token = hot.turn, None, None
+        if result.failure is not None or not result.results:
+            failure = result.failure
+            reason = failure.error_message if failure is not None else "it had no results"
+            self.steps.postpone(hot, reason)
+            return
+        state = self.state
+        decision = complete_batch(hot.instance, batch, result, state.now, state.ids)
+        self._commit_turn(hot, decision)
+
+    def _commit_turn(self, hot: Hot, decision: Decision) -> None:
         hot.apply(decision, self.state.now)
         part = Part(decision, self.state.clock.monotonic())
         self.commits.add_turn(hot, [*hot.take_settled_parts(), part])

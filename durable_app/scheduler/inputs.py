@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from enum import Enum
 from typing import Any, Protocol
 
@@ -129,6 +130,39 @@ class Unwatch(msgspec.Struct, frozen=True):
     reply: Reply
 
 
+class Signal(msgspec.Struct, frozen=True):
+    """A client posts an operation to an entity."""
+
+    instance_id: str
+    operation: str
+    data: str | None
+    signal_time: datetime | None
+    reply: Reply
+
+
+class GetEntity(msgspec.Struct, frozen=True):
+    """A client reads the committed row of an entity."""
+
+    instance_id: str
+    include_state: bool
+    reply: Reply
+
+
+class Clean(msgspec.Struct, frozen=True):
+    """A client removes empty entities and releases orphaned locks; done in slices.
+
+    Attributes:
+        after: id of the last entity that was looked at.
+    """
+
+    remove_empty: bool
+    release_locks: bool
+    reply: Reply
+    after: str = ""
+    removed: int = 0
+    released: int = 0
+
+
 class Purge(msgspec.Struct, frozen=True):
     """A client removes a finished instance."""
 
@@ -157,10 +191,13 @@ Input = (
     | Get
     | Watch
     | Unwatch
+    | Signal
+    | GetEntity
+    | Clean
     | Purge
     | PurgeBy
 )
 #: These change rows on behalf of a client, who can be told that it did not work.
-WRITES = (Start, Ask, Restart, Purge, PurgeBy)
+WRITES = (Start, Ask, Restart, Signal, Clean, Purge, PurgeBy)
 #: These read on behalf of a client.
-READS = (Get, Watch, Unwatch)
+READS = (Get, GetEntity, Watch, Unwatch)

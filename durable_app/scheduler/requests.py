@@ -26,6 +26,7 @@ from durable_app.scheduler.inputs import (
     Watch,
 )
 from durable_app.taskhub import lifecycle
+from durable_app.taskhub.entity_rows import is_entity_id
 from durable_app.taskhub.instance import Instance, OpenWork
 from durable_app.taskhub.instance_id import check_instance_id
 
@@ -117,7 +118,7 @@ class Requests:
     def _on_restart(self, item: Restart) -> None:
         state = self._state
         old = state.find(item.instance_id)
-        if old is None or old.saved is None:
+        if old is None or old.saved is None or old.instance.entity is not None:
             item.reply.reject(InstanceNotFoundError(item.instance_id))
             return
         instance_id = item.new_instance_id or item.instance_id
@@ -142,7 +143,7 @@ class Requests:
     def _on_ask(self, item: Ask) -> None:
         state = self._state
         hot = state.find(item.instance_id)
-        if hot is None:
+        if hot is None or hot.instance.entity is not None:
             item.reply.reject(InstanceNotFoundError(item.instance_id))
             return
         try:
@@ -160,7 +161,9 @@ class Requests:
     # -- reading -----------------------------------------------------------------------------
 
     def _saved(self, instance_id: str) -> Instance | None:
-        """The row as it was committed last."""
+        """The row of an orchestration as it was committed last."""
+        if is_entity_id(instance_id):
+            return None
         hot = self._state.cache.get(instance_id)
         if hot is not None:
             return hot.saved

@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from durable_app.errors import SchedulerUnavailableError
 from durable_app.ports import (
     Capacity,
+    CleanedEntities,
+    EntityPage,
+    EntityQuery,
     InstanceQuery,
     Page,
     PurgeFilter,
@@ -24,6 +27,7 @@ from durable_app.ports import (
 )
 from durable_app.protocol import (
     CompletionToken,
+    EntityMetadata,
     EventRaised,
     ExecutionResumed,
     ExecutionRewound,
@@ -32,13 +36,16 @@ from durable_app.protocol import (
     HistoryEvent,
     OrchestrationState,
 )
+from durable_app.scheduler.entity_requests import EntityRequests, checked_entity_id
 from durable_app.scheduler.hub import Hub
 from durable_app.scheduler.inputs import (
     Abandon,
     Ask,
+    Clean,
     Connect,
     Disconnect,
     Get,
+    GetEntity,
     Input,
     Pause,
     Purge,
@@ -46,6 +53,7 @@ from durable_app.scheduler.inputs import (
     Reply,
     Restart,
     Results,
+    Signal,
     Start,
     Unwatch,
     WaitFor,
@@ -56,6 +64,7 @@ from durable_app.scheduler.requests import Requests
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from datetime import datetime
 
     from durable_app.ports import Clock
     from durable_app.scheduler.state import HubOptions
@@ -165,7 +174,9 @@ class _Stream:
 
 
 class TaskHub:
-    """A task hub in this process. Implements ``ports.Orchestrations`` and ``ports.WorkSource``.
+    """A task hub in this process.
+
+    Implements ``ports.Orchestrations``, ``ports.Entities`` and ``ports.WorkSource``.
 
     Args:
         store: where its rows are; owned by the hub from now on.
@@ -186,9 +197,11 @@ class TaskHub:
         self._outbox = _Outbox()
         hub = Hub(store, clock, options)
         requests = Requests(hub)
+        entity_requests = EntityRequests(hub)
         outbox = self._outbox
         self._loop = OwnerLoop(hub, outbox.flush, outbox.close, on_fatal or _ignore)
         requests.continue_with(self._loop.post)
+        entity_requests.continue_with(self._loop.post)
         self._stream_ids = itertools.count(1)
         self._waits: set[asyncio.Future[Any]] = set()
         self._hurries = False
@@ -354,6 +367,42 @@ class TaskHub:
         if await self.get(instance_id, fetch_payloads=False) is None:
             return None
         return await self._read(self._store.read_history, instance_id, None)
+
+    # -- entities ----------------------------------------------------------------------------
+
+    async def signal(
+        self,
+        instance_id: str,
+        operation: str,
+        data: str | None,
+        *,
+        signal_time: datetime | None = None,
+    ) -> None:
+        """See ``Entities.signal``."""
+        await self._call(lambda reply: Signal(instance_id, operation, data, signal_time, reply))
+
+    async def get_entity(
+        self, instance_id: str, *, include_state: bool = True
+    ) -> EntityMetadata | None:
+        """See ``Entities.get_entity``."""
+        wanted = checked_entity_id(instance_id)
+        found: EntityMetadata | None = await self._call(
+            lambda reply: GetEntity(wanted, include_state, reply)
+        )
+        return found
+
+    async def query_entities(self, query: EntityQuery) -> EntityPage:
+        """See ``Entities.query_entities``."""
+        return await self._read(self._store.query_entities, query)
+
+    async def clean(
+        self, *, remove_empty: bool = True, release_orphaned_locks: bool = True
+    ) -> CleanedEntities:
+        """See ``Entities.clean``."""
+        cleaned: CleanedEntities = await self._call(
+            lambda reply: Clean(remove_empty, release_orphaned_locks, reply)
+        )
+        return cleaned
 
     async def _read(self, function: Callable[..., _T], *arguments: Any) -> _T:
         if self._outbox.is_closed or not self._is_running:

@@ -23,11 +23,13 @@ class HubOptions(msgspec.Struct, frozen=True):
     Attributes:
         hot_bytes: budget for instances in memory, an estimate.
         max_attempts: an activity or a turn that was lost so often fails; >= 1.
+        max_batch: operations of an entity that run in one batch; >= 1.
     """
 
     name: str = "default"
     hot_bytes: int = 64 * 2**20
     max_attempts: int = 10
+    max_batch: int = 5_000
 
 
 class HubIds:

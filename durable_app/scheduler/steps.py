@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from durable_app.errors import StoreUnavailableError
-from durable_app.protocol import OrchestratorRequest
+from durable_app.protocol import EntityRequest, OrchestratorRequest
 from durable_app.scheduler.hot import Hot, Part
-from durable_app.taskhub import lifecycle
+from durable_app.taskhub import entities, lifecycle
 from durable_app.taskhub.delivery import Turn, is_ready, make_turn, sort_inbox
 from durable_app.taskhub.instance import ActivityTask, Decision, Message
 
@@ -89,6 +89,12 @@ class Steps:
     def give_up(self, hot: Hot, reason: str) -> None:
         """The instance's turns were lost too often: it fails."""
         state = self._state
+        if hot.instance.entity is not None:
+            step = self._next_of_entity(hot)
+            if isinstance(step, entities.EntityBatch):
+                failed = entities.give_up_first(hot.instance, step, reason, state.now, state.ids)
+                self.decide(hot, failed)
+            return
         self.decide(hot, lifecycle.give_up(hot.known, reason, state.now, state.ids))
 
     def postpone(self, hot: Hot, reason: str) -> None:
@@ -97,12 +103,10 @@ class Steps:
         if decision.instance is None or decision.instance.attempts < self._max_attempts:
             self.decide(hot, decision)
         else:
-            lost = hot.known
-            lost.instance = msgspec.structs.replace(
-                lost.instance, attempts=decision.instance.attempts
+            hot.instance = msgspec.structs.replace(
+                hot.instance, attempts=decision.instance.attempts
             )
-            state = self._state
-            self.decide(hot, lifecycle.give_up(lost, reason, state.now, state.ids))
+            self.give_up(hot, reason)
 
     def send_turn(self, hot: Hot, turn: Turn, stream: Stream, *, with_history: bool) -> None:
         """Hand the turn to a worker that has a slot."""
@@ -142,6 +146,9 @@ class Steps:
         if hot is None or not hot.visible:
             return True
         streams, name = self._state.streams, hot.instance.name
+        if hot.instance.entity is not None:
+            free = streams.for_entity(name) is not None
+            return free or not streams.anybody_takes_entity(name)
         if streams.for_orchestration(name, hot.stream_id) is not None:
             return True
         # Its last worker may have gone: it must not hold up those behind it.
@@ -158,6 +165,47 @@ class Steps:
         hot.parts.append(Part(decision, self._state.clock.monotonic(), ack, task))
 
     def _step(self, hot: Hot) -> None:
+        if hot.instance.entity is not None:
+            self._step_entity(hot)
+        else:
+            self._step_orchestration(hot)
+        if hot.parts:
+            self.riding.setdefault(hot.instance_id, hot)
+
+    def _next_of_entity(self, hot: Hot) -> Decision | entities.EntityBatch | None:
+        state = self._state
+        return entities.next_step(
+            hot.instance, hot.visible.values(), state.now, state.ids, state.options.max_batch
+        )
+
+    def _step_entity(self, hot: Hot) -> None:
+        while hot.turn is None and hot.visible:
+            step = self._next_of_entity(hot)
+            if isinstance(step, Decision):
+                self._part(hot, step)
+                continue
+            if step is not None:
+                self._hand_out_batch(hot, step)
+            break
+
+    def _hand_out_batch(self, hot: Hot, batch: entities.EntityBatch) -> None:
+        state, instance = self._state, hot.instance
+        if not self._may_try(hot):
+            return
+        stream = state.streams.for_entity(instance.name)
+        if stream is None:
+            self._queue(hot, is_served=state.streams.anybody_takes_entity(instance.name))
+            return
+        if batch.messages[0] <= state.recovered_key:
+            self.recovered.append(hot.instance_id)
+        token = state.streams.new_token("e")
+        hot.turn, hot.token, hot.stream_id = batch, token, stream.id
+        entity_state = instance.entity.state if instance.entity is not None else None
+        state.streams.hold_batch(
+            stream, EntityRequest(hot.instance_id, "", entity_state, batch.operations, token)
+        )
+
+    def _step_orchestration(self, hot: Hot) -> None:
         while hot.turn is None and hot.visible:
             heaps = sort_inbox(hot.instance, hot.work, hot.visible.values())
             if heaps.strays:
@@ -170,8 +218,6 @@ class Steps:
             else:
                 self._try_turn(hot, heaps.events)
                 break
-        if hot.parts:
-            self.riding.setdefault(hot.instance_id, hot)
 
     def _arrive(self, hot: Hot, message: Message) -> None:
         state = self._state
@@ -201,25 +247,29 @@ class Steps:
         if hot.is_ahead:
             # A worker may read the history: what precedes the turn must be committed first.
             return
-        if instance.attempts >= self._max_attempts:
-            self.give_up(hot, "its process died")
+        if not self._may_try(hot):
             return
-        if instance.not_before is not None and instance.not_before > state.now:
-            state.wakeups.alarm(hot.instance_id, instance.not_before)
-            return
-        stream = state.streams.for_orchestration(hot.instance.name, hot.stream_id)
+        stream = state.streams.for_orchestration(instance.name, hot.stream_id)
         if stream is None:
-            self._queue(hot)
+            self._queue(hot, is_served=state.streams.anybody_takes_orchestration(instance.name))
             return
         if turn.messages and turn.messages[0] <= state.recovered_key:
             self.recovered.append(hot.instance_id)
         self.send_turn(hot, turn, stream, with_history=False)
 
-    def _queue(self, hot: Hot) -> None:
+    def _may_try(self, hot: Hot) -> bool:
+        """False where it was lost too often, or must wait before it is tried again."""
+        state, instance = self._state, hot.instance
+        if instance.attempts >= self._max_attempts:
+            self.give_up(hot, "its process died")
+            return False
+        if instance.not_before is not None and instance.not_before > state.now:
+            state.wakeups.alarm(hot.instance_id, instance.not_before)
+            return False
+        return True
+
+    def _queue(self, hot: Hot, *, is_served: bool) -> None:
         if hot.is_queued:
             return
         hot.is_queued = True
-        if self._state.streams.anybody_takes_orchestration(hot.instance.name):
-            self._ready.append(hot.instance_id)
-        else:
-            self._unserved.append(hot.instance_id)
+        (self._ready if is_served else self._unserved).append(hot.instance_id)

@@ -14,6 +14,7 @@ from durable_app.ports import Capacity, WorkFilter, WorkSink
 from durable_app.protocol import (
     ActivityRequest,
     CompletionToken,
+    EntityRequest,
     OrchestratorRequest,
     WorkItem,
 )
@@ -28,6 +29,7 @@ class Stream:
     __slots__ = (
         "activities",
         "capacity",
+        "entities",
         "id",
         "only",
         "orchestrations",
@@ -45,6 +47,7 @@ class Stream:
         self.only = only
         self.orchestrations = 0
         self.activities = 0
+        self.entities = 0
         self.tokens: set[CompletionToken] = set()
         self.outbox: list[WorkItem] = []
 
@@ -56,10 +59,16 @@ class Stream:
         """True when its filter lets the name pass, whatever its slots."""
         return self.only.activities is None or name in self.only.activities
 
-    def hold(self, item: OrchestratorRequest | ActivityRequest) -> None:
+    def takes_entity(self, name: str) -> bool:
+        """True when its filter lets the name pass, whatever its slots."""
+        return self.only.entities is None or name in self.only.entities
+
+    def hold(self, item: OrchestratorRequest | ActivityRequest | EntityRequest) -> None:
         """Take a slot; the item leaves with the next flush."""
         if isinstance(item, OrchestratorRequest):
             self.orchestrations += 1
+        elif isinstance(item, EntityRequest):
+            self.entities += 1
         else:
             self.activities += 1
         self.tokens.add(item.token)
@@ -73,14 +82,22 @@ class Stream:
 
 
 class Held:
-    """What a token stands for: the turn of an instance, or a task."""
+    """What a token stands for: the turn of an instance, the batch of an entity, or a task."""
 
-    __slots__ = ("instance_id", "stream", "task")
+    __slots__ = ("instance_id", "is_batch", "stream", "task")
 
-    def __init__(self, stream: Stream, instance_id: str, task: ActivityTask | None) -> None:
+    def __init__(
+        self,
+        stream: Stream,
+        instance_id: str,
+        task: ActivityTask | None = None,
+        *,
+        is_batch: bool = False,
+    ) -> None:
         self.stream = stream
         self.instance_id = instance_id
         self.task = task
+        self.is_batch = is_batch
 
 
 class Streams:
@@ -159,6 +176,20 @@ class Streams:
                 best, best_free = stream, free
         return best
 
+    def for_entity(self, name: str) -> Stream | None:
+        """The worker with the most free slots that takes the name."""
+        best: Stream | None = None
+        best_free = 0
+        for stream in self._streams.values():
+            free = stream.capacity.entities - stream.entities
+            if free > best_free and stream.takes_entity(name):
+                best, best_free = stream, free
+        return best
+
+    def anybody_takes_entity(self, name: str) -> bool:
+        """True when a connected worker could run it, had it a slot."""
+        return any(stream.takes_entity(name) for stream in self._streams.values())
+
     def anybody_takes_activity(self, name: str) -> bool:
         """True when a connected worker could run it, had it a slot."""
         return any(stream.takes_activity(name) for stream in self._streams.values())
@@ -173,7 +204,12 @@ class Streams:
 
     def hold_turn(self, stream: Stream, request: OrchestratorRequest) -> None:
         """Hand over a turn."""
-        self._held[request.token] = Held(stream, request.instance_id, None)
+        self._held[request.token] = Held(stream, request.instance_id)
+        stream.hold(request)
+
+    def hold_batch(self, stream: Stream, request: EntityRequest) -> None:
+        """Hand over the batch of an entity."""
+        self._held[request.token] = Held(stream, request.instance_id, is_batch=True)
         stream.hold(request)
 
     def hold_task(self, stream: Stream, task: ActivityTask) -> None:
@@ -189,7 +225,9 @@ class Streams:
             return None
         stream = held.stream
         stream.tokens.discard(token)
-        if held.task is None:
+        if held.is_batch:
+            stream.entities -= 1
+        elif held.task is None:
             stream.orchestrations -= 1
         else:
             stream.activities -= 1

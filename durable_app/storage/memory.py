@@ -10,6 +10,8 @@ import msgspec
 
 from durable_app.errors import InstanceExistsError, LeaseLostError
 from durable_app.ports import (
+    EntityPage,
+    EntityQuery,
     InstanceQuery,
     Mark,
     Page,
@@ -211,6 +213,31 @@ class MemoryStore:
         token = make_token(page[-1]) if len(found) > query.page_size else None
         return Page(tuple(i.state(fetch_payloads=query.fetch_payloads) for i in page), token)
 
+    def entities(self, after: str, limit: int) -> list[Instance]:
+        """See ``Store.entities``."""
+        rows = self._instances.values()
+        found = [i for i in rows if i.entity is not None and i.instance_id > after]
+        found.sort(key=lambda instance: instance.instance_id)
+        return found[:limit]
+
+    def query_entities(self, query: EntityQuery) -> EntityPage:
+        """See ``Store.query_entities``."""
+        with self._lock:
+            found = [
+                i
+                for i in self.entities(query.continuation_token or "", len(self._instances))
+                if _is_wanted(i, query)
+            ]
+            page = found[: query.page_size]
+            items = tuple(
+                i.metadata(
+                    len(self._inboxes.get(i.instance_id, ())), include_state=query.include_state
+                )
+                for i in page
+            )
+        token = page[-1].instance_id if len(found) > query.page_size else None
+        return EntityPage(items, token)
+
     def select_purgeable(self, which: PurgeFilter, limit: int) -> list[str]:
         """See ``Store.select_purgeable``."""
         statuses = TERMINAL if which.statuses is None else which.statuses & TERMINAL
@@ -224,9 +251,20 @@ def _position(instance: Instance) -> tuple[int, str]:
     return records.micros(instance.created_at), instance.instance_id
 
 
+def _is_wanted(instance: Instance, query: EntityQuery) -> bool:
+    has_state = instance.entity is not None and instance.entity.state is not None
+    return (
+        instance.instance_id.startswith(query.instance_id_prefix or "")
+        and (has_state or query.include_transient)
+        and (query.modified_from is None or instance.updated_at >= query.modified_from)
+        and (query.modified_to is None or instance.updated_at < query.modified_to)
+    )
+
+
 def _matches(instance: Instance, wanted: InstanceQuery | PurgeFilter) -> bool:
     return (
-        (wanted.statuses is None or instance.status in wanted.statuses)
+        instance.entity is None
+        and (wanted.statuses is None or instance.status in wanted.statuses)
         and (wanted.created_from is None or instance.created_at >= wanted.created_from)
         and (wanted.created_to is None or instance.created_at < wanted.created_to)
     )

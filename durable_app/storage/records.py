@@ -17,7 +17,15 @@ from durable_app.protocol import (
     ParentInstance,
     TraceContext,
 )
-from durable_app.taskhub.instance import ActivityTask, Instance, Message, MessageId, TaskKey
+from durable_app.taskhub.instance import (
+    ActivityTask,
+    EntityRow,
+    Instance,
+    LockHolder,
+    Message,
+    MessageId,
+    TaskKey,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,6 +62,7 @@ _encode: Final = msgspec.msgpack.Encoder().encode
 _decode_details: Final = msgspec.msgpack.Decoder(_Details).decode
 _decode_task: Final = msgspec.msgpack.Decoder(_TaskBody).decode
 _decode_event: Final = msgspec.msgpack.Decoder[HistoryEvent](HistoryEvent).decode
+_decode_lock: Final = msgspec.msgpack.Decoder[LockHolder | None](LockHolder | None).decode
 _decode_trace: Final = msgspec.msgpack.Decoder(OrchestrationTraceContext).decode
 
 
@@ -120,7 +129,13 @@ def instance_row(hub: int, instance: Instance) -> tuple[Any, ...]:
         None if SPILLED_INPUT in kinds else instance.input,
         None if SPILLED_OUTPUT in kinds else instance.output,
         sum(kinds),
+        *_entity_columns(instance),
     )
+
+
+def _entity_columns(instance: Instance) -> tuple[bytes | None, str | None]:
+    entity = instance.entity
+    return (None, None) if entity is None else (_encode(entity.lock), entity.state)
 
 
 def touch_row(hub: int, instance: Instance, expected_revision: int) -> tuple[Any, ...]:
@@ -135,6 +150,20 @@ def touch_row(hub: int, instance: Instance, expected_revision: int) -> tuple[Any
         optional_micros(instance.not_before),
         instance.unsuspended_status,
         _encode(instance.trace_context) if instance.trace_context else None,
+        hub,
+        instance.instance_id,
+        expected_revision,
+    )
+
+
+def touch_entity_row(hub: int, instance: Instance, expected_revision: int) -> tuple[Any, ...]:
+    """Parameters of ``sql.TOUCH_ENTITY``."""
+    return (
+        micros(instance.updated_at),
+        instance.revision,
+        instance.attempts,
+        optional_micros(instance.not_before),
+        *_entity_columns(instance),
         hub,
         instance.instance_id,
         expected_revision,
@@ -167,6 +196,7 @@ def instance_of(row: Sequence[Any]) -> tuple[Instance, int]:
         attempts=row[12],
         not_before=optional_moment_of(row[13]),
         unsuspended_status=None if row[14] is None else OrchestrationStatus(row[14]),
+        entity=None if row[20] is None else EntityRow(row[21], _decode_lock(row[20])),
     )
     return instance, row[19]
 

@@ -11,9 +11,10 @@ from typing import Final
 INSTANCE_COLUMNS: Final = (
     "instance_id, execution_id, name, version, status, created_at, updated_at, completed_at,"
     " parent_id, custom_status, history_count, revision, attempts, not_before,"
-    " unsuspended_status, trace_context, details, input, output, spilled"
+    " unsuspended_status, trace_context, details, input, output, spilled,"
+    " entity, state"
 )
-_PLACES: Final = ", ".join("?" * 21)
+_PLACES: Final = ", ".join("?" * 23)
 
 INSERT_INSTANCE: Final = f"INSERT INTO instances (hub, {INSTANCE_COLUMNS}) VALUES ({_PLACES})"
 BEAR_INSTANCE: Final = (
@@ -24,6 +25,10 @@ TOUCH_INSTANCE: Final = (
     " revision = ?, attempts = ?, not_before = ?, unsuspended_status = ?, trace_context = ?,"
     " trying = 0 WHERE hub = ? AND instance_id = ? AND revision = ?"
 )
+TOUCH_ENTITY: Final = (
+    "UPDATE instances SET updated_at = ?, revision = ?, attempts = ?, not_before = ?, entity = ?,"
+    " state = ?, trying = 0 WHERE hub = ? AND instance_id = ? AND revision = ?"
+)
 DELETE_INSTANCE_REVISION: Final = (
     "DELETE FROM instances WHERE hub = ? AND instance_id = ? AND revision = ?"
 )
@@ -31,6 +36,15 @@ LOAD_INSTANCE: Final = f"SELECT {INSTANCE_COLUMNS} FROM instances WHERE hub = ? 
 EXECUTION_OF: Final = "SELECT execution_id FROM instances WHERE hub = ? AND instance_id = ?"
 CHILDREN: Final = (
     "SELECT instance_id FROM instances WHERE hub = ? AND parent_id = ? ORDER BY instance_id"
+)
+
+ENTITIES: Final = (
+    f"SELECT {INSTANCE_COLUMNS} FROM instances"
+    " WHERE hub = ? AND instance_id > ? AND entity IS NOT NULL ORDER BY instance_id LIMIT ?"
+)
+BACKLOG: Final = (
+    "SELECT count(*) FROM messages INDEXED BY messages_by_instance"
+    " WHERE hub = ? AND instance_id = ?"
 )
 
 UPSERT_PAYLOAD: Final = (

@@ -18,6 +18,8 @@ from durable_app.errors import (
     StoreUnavailableError,
 )
 from durable_app.ports import (
+    EntityPage,
+    EntityQuery,
     InstanceQuery,
     Mark,
     Page,
@@ -28,7 +30,7 @@ from durable_app.ports import (
 from durable_app.protocol import HistoryEvent, decode_events, encode_events
 from durable_app.storage import records, sql
 from durable_app.storage.sqlite_file import SqliteFile
-from durable_app.storage.sqlite_query import purgeable, query_page
+from durable_app.storage.sqlite_query import entity_page, purgeable, query_page
 from durable_app.taskhub.instance import (
     ActivityTask,
     Decision,
@@ -271,6 +273,12 @@ class SqliteStore:
             rows = self._connection().execute(sql.CHILDREN, (self._hub, instance_id))
             return [row[0] for row in rows]
 
+    def entities(self, after: str, limit: int) -> list[Instance]:
+        """See ``Store.entities``."""
+        with self._reading_rows():
+            rows = self._connection().execute(sql.ENTITIES, (self._hub, after, limit))
+            return [records.instance_of(row)[0] for row in rows]
+
     def select_purgeable(self, which: PurgeFilter, limit: int) -> list[str]:
         """See ``Store.select_purgeable``."""
         with self._reading_rows():
@@ -299,6 +307,13 @@ class SqliteStore:
         # One read transaction, so that rows and their payloads belong together.
         with self._reading_rows(), self._transaction_of(self._queries) as reader:
             return query_page(reader, self._hub, query, with_payloads)
+
+    def query_entities(self, query: EntityQuery) -> EntityPage:
+        """See ``Store.query_entities``."""
+        if not _can_be_stored(query.instance_id_prefix or ""):
+            return EntityPage(())
+        with self._reading_rows(), self._transaction_of(self._queries) as reader:
+            return entity_page(reader, self._hub, query)
 
     # -- inside ------------------------------------------------------------------------------
 
@@ -390,13 +405,7 @@ class _Batch:
     def _write_rows(self, writer: sqlite3.Connection) -> None:
         hub = self._hub
         changed = [d for d in self._decisions if d.instance is not None]
-        touched = [
-            records.touch_row(hub, d.instance, d.expected_revision)
-            for d in changed
-            if d.change is RowChange.TOUCH and d.instance is not None
-        ]
-        if touched:
-            _exactly(len(touched), writer.executemany(sql.TOUCH_INSTANCE, touched))
+        self._touch(writer, changed)
         replaced = [d for d in changed if d.change is RowChange.REPLACE]
         if replaced:
             fences = [(hub, d.instance_id, d.expected_revision) for d in replaced]
@@ -416,6 +425,23 @@ class _Batch:
         ]
         if payloads:
             writer.executemany(sql.UPSERT_PAYLOAD, payloads)
+
+    def _touch(self, writer: sqlite3.Connection, changed: Sequence[Decision]) -> None:
+        hub = self._hub
+        touched: list[tuple[Any, ...]] = []
+        entities: list[tuple[Any, ...]] = []
+        for decision in changed:
+            instance = decision.instance
+            if decision.change is not RowChange.TOUCH or instance is None:
+                continue
+            if instance.entity is None:
+                touched.append(records.touch_row(hub, instance, decision.expected_revision))
+            else:
+                row = records.touch_entity_row(hub, instance, decision.expected_revision)
+                entities.append(row)
+        for statement, rows in ((sql.TOUCH_INSTANCE, touched), (sql.TOUCH_ENTITY, entities)):
+            if rows:
+                _exactly(len(rows), writer.executemany(statement, rows))
 
     def _bear(self, writer: sqlite3.Connection) -> list[Instance]:
         """Insert the rows of children that are not there yet; return those."""

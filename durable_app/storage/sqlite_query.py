@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from durable_app.ports import InstanceQuery, Page, PurgeFilter
+from durable_app.ports import EntityPage, EntityQuery, InstanceQuery, Page, PurgeFilter
 from durable_app.protocol import TERMINAL
 from durable_app.storage import records, sql
+from durable_app.taskhub.entity_rows import ENTITY_MARK
 
 if TYPE_CHECKING:
     import sqlite3
@@ -38,7 +39,7 @@ def query_page(
     if query.continuation_token:
         conditions.append("(created_at, instance_id) > (?, ?)")
         values += parse_token(query.continuation_token)
-    where = " AND ".join(["hub = ?", *conditions])
+    where = " AND ".join(["hub = ?", "entity IS NULL", *conditions])
     statement = (
         f"SELECT {sql.INSTANCE_COLUMNS} FROM instances WHERE {where}"
         " ORDER BY created_at, instance_id LIMIT ?"
@@ -56,13 +57,44 @@ def query_page(
     return Page(states, token)
 
 
+def entity_page(reader: sqlite3.Connection, hub: int, query: EntityQuery) -> EntityPage:
+    """One page of entities; the token is the id of the last row of the page before."""
+    conditions = ["hub = ?", "entity IS NOT NULL", "instance_id > ?"]
+    prefix = query.instance_id_prefix or ""
+    # Where the ids of the prefix begin, or where the page before has ended.
+    values: list[Any] = [hub, query.continuation_token or ENTITY_MARK]
+    if prefix:
+        conditions += ["instance_id >= ?", "substr(instance_id, 1, ?) = ?"]
+        values += [prefix, len(prefix), prefix]
+    if query.modified_from is not None:
+        conditions.append("updated_at >= ?")
+        values.append(records.micros(query.modified_from))
+    if query.modified_to is not None:
+        conditions.append("updated_at < ?")
+        values.append(records.micros(query.modified_to))
+    if not query.include_transient:
+        conditions.append("state IS NOT NULL")
+    statement = (
+        f"SELECT {sql.INSTANCE_COLUMNS} FROM instances WHERE {' AND '.join(conditions)}"
+        " ORDER BY instance_id LIMIT ?"
+    )
+    rows = reader.execute(statement, (*values, query.page_size + 1)).fetchall()
+    items = []
+    for row in rows[: query.page_size]:
+        instance = records.instance_of(row)[0]
+        (backlog,) = reader.execute(sql.BACKLOG, (hub, instance.instance_id)).fetchone()
+        items.append(instance.metadata(backlog, include_state=query.include_state))
+    token = items[-1].instance_id if len(rows) > query.page_size else None
+    return EntityPage(tuple(items), token)
+
+
 def purgeable(
     connection: sqlite3.Connection, hub: int, which: PurgeFilter, limit: int
 ) -> list[str]:
     """Ids of terminal instances that match."""
     statuses = TERMINAL if which.statuses is None else which.statuses & TERMINAL
     conditions, values = _conditions(which.created_from, which.created_to, statuses)
-    where = " AND ".join(["hub = ?", *conditions])
+    where = " AND ".join(["hub = ?", "entity IS NULL", *conditions])
     statement = (
         f"SELECT instance_id FROM instances WHERE {where} ORDER BY created_at, instance_id LIMIT ?"
     )
