@@ -151,7 +151,7 @@ def test_what_no_entity_understands_is_dropped():
 # -- what follows from a batch --------------------------------------------------------------------
 
 
-def ran(*messages: Message, result: dict[str, Any]) -> Decision:
+def ran(*messages: Message, result: dict[str, Any]) -> Any:
     batch = EntityBatch(COUNTER, tuple(m.event for m in messages), tuple(m.id for m in messages))  # type: ignore[misc]  # operations, all of them
     answer = EntityBatchResult(TOKEN, **result)
     return entities.complete_batch(an_entity("1"), batch, answer, later(2), CountingIds())
@@ -205,11 +205,11 @@ def test_an_entity_signals_others_and_starts_orchestrations():
 def test_a_batch_that_is_lost_too_often_fails_its_first_operation():
     call, behind = a_call(), a_signal()
     batch = EntityBatch(COUNTER, (call.event, behind.event), (call.id, behind.id))  # type: ignore[arg-type]  # operations, both of them
-    decision = entities.give_up_first(an_entity("1"), batch, "gone", NOW, CountingIds())
+    decision: Any = entities.give_up_first(an_entity("1"), batch, "gone", NOW, CountingIds())
     assert decision.consumed == (call.id,)
     assert decision.instance.entity == EntityRow("1", None)
     (message,) = decision.messages
-    assert "the last one: gone" in message.event.failure.error_message  # type: ignore[union-attr]  # a failure
+    assert "the last one: gone" in message.event.failure.error_message
 
 
 # -- locks that nobody will release ---------------------------------------------------------------
