@@ -36,8 +36,18 @@ _ITEM: Final = re.compile(r"([\w*, ]+?): (.*)")
 _ROLE: Final = re.compile(r":\w+:`~?([^`]+)`")
 # Methods between the parts of the package, which users have no use for.
 _INNER: Final = frozenset(
-    {"from_hub", "from_state", "note", "start_encoded", "to_protocol", "to_status", "wait"}
+    {
+        "from_hub",
+        "from_state",
+        "note",
+        "signal_encoded",
+        "start_encoded",
+        "to_protocol",
+        "to_status",
+        "wait",
+    }
 )
+_ALIASES: Final = frozenset({"EntityInstanceId"})
 # How names of the source read for those who use the package.
 _TYPES: Final = {
     "HubState": "OrchestrationState",
@@ -112,6 +122,12 @@ PAGES: Final = (
             "OrchestrationQuery",
             "Page",
             "PurgeInstancesResult",
+            "EntityId",
+            "EntityInstanceId",
+            "EntityStateResponse",
+            "EntityMetadata",
+            "EntityQuery",
+            "CleanEntityStorageResult",
         ),
     ),
     Page(
@@ -216,6 +232,9 @@ def _class_parts(entry: Entry) -> Iterator[str]:
     cls = getattr(importlib.import_module(entry.module), entry.source_name)
     node = _class_node(entry.module, entry.source_name)
     yield f"## {entry.name}"
+    if entry.name in _ALIASES:
+        yield f"Another name of [`{cls.__name__}`](#{cls.__name__.lower()})."
+        return
     if entry.name not in durable_app.__all__:
         yield "Not imported: calls return it or errors carry it."
     bases = _public_bases(cls)

@@ -9,6 +9,12 @@ from __future__ import annotations
 TYPE_CHECKING = False  # Type checkers take it for true; importing typing costs milliseconds.
 
 if TYPE_CHECKING:
+    from durable_app.client.entities import (
+        CleanEntityStorageResult,
+        EntityMetadata,
+        EntityQuery,
+        EntityStateResponse,
+    )
     from durable_app.client.functions_client import DurableFunctionsClient
     from durable_app.client.management import HttpManagementPayload
     from durable_app.client.orchestration_client import DurableOrchestrationClient
@@ -28,6 +34,8 @@ if TYPE_CHECKING:
         SyncDurableFunctionsClient,
         SyncDurableOrchestrationClient,
     )
+    from durable_app.entity_id import EntityId
+    from durable_app.entity_id import EntityId as EntityInstanceId
     from durable_app.errors import (
         ConfigError,
         DefinitionError,
@@ -54,6 +62,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Blueprint",
+    "CleanEntityStorageResult",
     "ConfigError",
     "DFApp",
     "DefinitionError",
@@ -62,6 +71,11 @@ __all__ = [
     "DurableOrchestrationClient",
     "DurableOrchestrationContext",
     "DurableOrchestrationStatus",
+    "EntityId",
+    "EntityInstanceId",
+    "EntityMetadata",
+    "EntityQuery",
+    "EntityStateResponse",
     "HttpManagementPayload",
     "InstanceExistsError",
     "InstanceNotFoundError",
@@ -90,11 +104,17 @@ __all__ = [
 
 _HOME = {
     "Blueprint": "functions.blueprint",
+    "CleanEntityStorageResult": "client.entities",
     "DFApp": "functions.app",
     "DurableFunctionsClient": "client.functions_client",
     "DurableOrchestrationClient": "client.orchestration_client",
     "DurableOrchestrationContext": "replay.context",
     "DurableOrchestrationStatus": "client.status",
+    "EntityId": "entity_id",
+    "EntityInstanceId": "entity_id",
+    "EntityMetadata": "client.entities",
+    "EntityQuery": "client.entities",
+    "EntityStateResponse": "client.entities",
     "HttpManagementPayload": "client.management",
     "OrchestrationQuery": "client.state",
     "OrchestrationRuntimeStatus": "client.status",
@@ -109,7 +129,10 @@ _HOME = {
     "SyncDurableOrchestrationClient": "client.sync_client",
     "TaskState": "replay.tasks",
 }
-_OTHER_NAME = {"DurableOrchestrationContext": "OrchestrationContext"}
+_OTHER_NAME = {
+    "DurableOrchestrationContext": "OrchestrationContext",
+    "EntityInstanceId": "EntityId",
+}
 
 
 if not TYPE_CHECKING:  # A type checker that saw it would take every misspelt name for Any.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 
 class EntityId:
     """Which entity: its name (the case of which does not matter) and its key.
@@ -17,7 +19,8 @@ class EntityId:
     __slots__ = ("entity", "key", "name")
 
     def __init__(self, name: str, key: str) -> None:
-        if not isinstance(name, str) or not isinstance(key, str) or not name or not key:
+        parts: tuple[object, object] = (name, key)
+        if not all(isinstance(part, str) and part for part in parts):
             raise ValueError(f"An entity has a name and a key, both texts; not {name!r}, {key!r}.")
         if "@" in name:
             raise ValueError(f"The name of an entity has no '@': {name!r}.")
@@ -37,6 +40,22 @@ class EntityId:
         if not instance_id.startswith("@") or not separator:
             raise ValueError(f"An entity's id looks like @name@key, not {instance_id!r}.")
         return cls(name, key)
+
+    @staticmethod
+    def get_scheduler_id(entity_id: EntityId) -> str:
+        """Id under which a task hub keeps the entity: ``@name@key``, the same as ``str()``."""
+        return str(entity_id)
+
+    @staticmethod
+    def get_entity_id(scheduler_id: str) -> EntityId:
+        """Inverse of :meth:`get_scheduler_id`, the same as :meth:`parse`."""
+        return EntityId.parse(scheduler_id)
+
+    @staticmethod
+    def get_entity_id_url_path(entity_id: EntityId) -> str:
+        """Path of the entity below the management API, percent-encoded: ``entities/name/key``."""
+        name, key = (quote(part, safe="") for part in (entity_id.name, entity_id.key))
+        return f"entities/{name}/{key}"
 
     def __str__(self) -> str:
         return f"@{self.entity}@{self.key}"

@@ -8,6 +8,7 @@ from typing import Any
 
 from durable_app.client.state import OrchestrationStatus
 from durable_app.client.status import OrchestrationRuntimeStatus, parse_status
+from durable_app.entity_id import EntityId
 from durable_app.protocol import OrchestrationStatus as HubStatus
 from durable_app.replay.references import name_and_type
 
@@ -37,6 +38,13 @@ def text(value: object, what: str) -> str:
 def optional_text(value: object, what: str) -> str | None:
     """The same, where None means "none"."""
     return None if value is None else text(value, what)
+
+
+def entity(value: object, what: str) -> EntityId:
+    """The value, which is an id of an entity from here on."""
+    if isinstance(value, EntityId):
+        return value
+    raise TypeError(f"{what} must be an EntityId, not {type(value).__name__}.")
 
 
 def moment(value: object, what: str) -> datetime | None:

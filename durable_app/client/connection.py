@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
     from durable_app.client.management import ManagementUrls
-    from durable_app.ports import Orchestrations
+    from durable_app.ports import Entities, Orchestrations
     from durable_app.protocol import OrchestrationStatus
 
 
@@ -19,22 +19,25 @@ class Connection(NamedTuple):
     """One task hub as the clients of a process reach it.
 
     Attributes:
-        orchestrations: the task hub.
+        orchestrations: the task hub. entities: the same one.
         urls: builds the management URLs.
         task_hub: name of the hub.
         loop: the running event loop on which sync clients let their calls run.
         orchestrators: gives the names that may be started, asked for at each start because an app
             can be loaded again; None where they are not known.
+        known_entities: gives the names, in lower case, that may be signalled, likewise.
         default_version: version of an instance that is started without one.
         replaceable: see :class:`durable_app.ports.StartRequest`.
         trust_forwarded: let the forwarding headers of a request say under which address it came.
     """
 
     orchestrations: Orchestrations
+    entities: Entities
     urls: ManagementUrls
     task_hub: str
     loop: asyncio.AbstractEventLoop
     orchestrators: Callable[[], Collection[str]] | None = None
+    known_entities: Callable[[], Collection[str]] | None = None
     default_version: str | None = None
     replaceable: frozenset[OrchestrationStatus] | None = None
     trust_forwarded: bool = False

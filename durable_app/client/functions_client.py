@@ -10,11 +10,14 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Coroutine, Mapping
 from datetime import datetime, timedelta
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
+
+import msgspec
 
 from durable_app.client.arguments import (
     Orchestrator,
     Statuses,
+    entity,
     moment,
     optional_text,
     orchestrator_name,
@@ -22,6 +25,12 @@ from durable_app.client.arguments import (
     status_set,
     tag_texts,
     text,
+)
+from durable_app.client.entities import (
+    CleanEntityStorageResult,
+    EntityMetadata,
+    EntityQuery,
+    id_prefix,
 )
 from durable_app.client.orchestration_client import PAGE_SIZE, DurableOrchestrationClient
 from durable_app.client.state import (
@@ -32,9 +41,13 @@ from durable_app.client.state import (
 )
 from durable_app.errors import InstanceNotFoundError, WrongStatusError
 from durable_app.payload import encode_input
+from durable_app.ports import EntityQuery as HubEntityQuery
 from durable_app.ports import InstanceQuery, PurgeFilter, StartRequest
 from durable_app.protocol import TERMINAL, HistoryEvent
 from durable_app.protocol import OrchestrationState as HubState
+
+if TYPE_CHECKING:
+    from durable_app.entity_id import EntityId
 
 
 class DurableFunctionsClient(DurableOrchestrationClient):
@@ -337,6 +350,59 @@ class DurableFunctionsClient(DurableOrchestrationClient):
                 return PurgeInstancesResult(count, is_complete=False)
             count += await self._orchestrations.purge(state.instance_id, recursive=recursive)
         return PurgeInstancesResult(count, is_complete=True)
+
+    # -- entities -----------------------------------------------------------------------------
+
+    async def get_entity(
+        self, entity_instance_id: EntityId, include_state: bool = True
+    ) -> EntityMetadata | None:
+        """An entity as its last operation has left it; None where it has no state."""
+        found = await self._entities.get_entity(
+            str(entity(entity_instance_id, "entity_instance_id")), include_state=include_state
+        )
+        return (
+            None if found is None else EntityMetadata.from_hub(found, includes_state=include_state)
+        )
+
+    async def get_all_entities(
+        self, entity_query: EntityQuery | None = None
+    ) -> list[EntityMetadata]:
+        """Every entity that meets a query, in the order of their ids; None for all with a state."""
+        query = entity_query or EntityQuery()
+        wanted = HubEntityQuery(
+            instance_id_prefix=id_prefix(
+                optional_text(query.instance_id_starts_with, "instance_id_starts_with")
+            ),
+            modified_from=moment(query.last_modified_from, "last_modified_from"),
+            modified_to=moment(query.last_modified_to, "last_modified_to"),
+            include_state=query.include_state,
+            include_transient=query.include_transient,
+            page_size=_page_size(query.page_size, "page_size"),
+        )
+        rows: list[EntityMetadata] = []
+        while True:
+            page = await self._entities.query_entities(wanted)
+            rows += (
+                EntityMetadata.from_hub(row, includes_state=query.include_state)
+                for row in page.items
+            )
+            if page.continuation_token is None:
+                return rows
+            wanted = msgspec.structs.replace(wanted, continuation_token=page.continuation_token)
+
+    async def clean_entity_storage(
+        self, remove_empty_entities: bool = True, release_orphaned_locks: bool = True
+    ) -> CleanEntityStorageResult:
+        """Remove what is kept of entities that are empty, and release locks that nobody holds.
+
+        Args:
+            remove_empty_entities: forget entities without a state, a lock and messages.
+            release_orphaned_locks: release locks of orchestrations that do not run any more.
+        """
+        done = await self._entities.clean(
+            remove_empty=remove_empty_entities, release_orphaned_locks=release_orphaned_locks
+        )
+        return CleanEntityStorageResult(done.empty_entities_removed, done.orphaned_locks_released)
 
     @staticmethod
     async def _unless_finished(

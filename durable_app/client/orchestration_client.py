@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import contextlib
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal, overload
 
 import msgspec
 
 from durable_app.client.arguments import (
     Orchestrator,
     Statuses,
+    entity,
     moment,
     optional_text,
     orchestrator_name,
@@ -23,18 +24,23 @@ from durable_app.client.arguments import (
     text,
 )
 from durable_app.client.connection import Connection, resolve
+from durable_app.client.entities import EntityStateResponse
 from durable_app.client.history_view import project
 from durable_app.client.http_responses import HttpResponses, json_response
 from durable_app.client.status import DurableOrchestrationStatus, PurgeHistoryResult
 from durable_app.errors import DefinitionError, WrongStatusError, missing
-from durable_app.payload import encode_input
+from durable_app.payload import encode_input, from_text
 from durable_app.ports import InstanceQuery, PurgeFilter, StartRequest
 from durable_app.protocol import OrchestrationState as HubState
 from durable_app.protocol import OrchestrationStatus
 from durable_app.telemetry import current_invocation
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from azure.functions import HttpRequest, HttpResponse
+
+    from durable_app.entity_id import EntityId
 
 #: Statuses of an existing instance that a new start of its id may replace, by host.json's word.
 REPLACEABLE: Final = {
@@ -67,6 +73,7 @@ class DurableOrchestrationClient(HttpResponses):
     ) -> None:
         super().__init__(resolve(context))
         self._orchestrations = self._connection.orchestrations
+        self._entities = self._connection.entities
 
     if not TYPE_CHECKING:  # A type checker that saw it would take every misspelt name for Any.
 
@@ -120,12 +127,7 @@ class DurableOrchestrationClient(HttpResponses):
         if connection.orchestrators is not None:
             known = connection.orchestrators()
             if request.name not in known:
-                # Imported here: outside of a host a client needs nothing of azure-functions.
-                from durable_app.functions.index import unknown_function_text  # noqa: PLC0415  see above
-
-                raise DefinitionError(
-                    unknown_function_text("orchestration", request.name, sorted(known))
-                )
+                raise _unknown_function("orchestration", request.name, known)
         invocation = current_invocation.get()
         defaults: dict[str, Any] = {
             "parent_trace_context": None if invocation is None else invocation.trace_context
@@ -370,9 +372,106 @@ class DurableOrchestrationClient(HttpResponses):
         failed = state.status is OrchestrationStatus.FAILED
         return json_response(500 if failed and as_500 is not False else 200, status.to_json())
 
+    @overload
+    async def signal_entity(
+        self,
+        entityId: EntityId,  # noqa: N803  public signature
+        operation_name: str,
+        operation_input: Any = None,
+        task_hub_name: str | None = None,
+        connection_name: str | None = None,
+    ) -> None: ...
+    @overload
+    async def signal_entity(
+        self,
+        entity_instance_id: EntityId,
+        operation_name: str,
+        input: Any = None,
+        signal_time: datetime | None = None,
+    ) -> None: ...
+    async def signal_entity(  # type: ignore[misc]  # an argument has one name per spelling
+        self,
+        entityId: Any = None,  # noqa: N803  public signature
+        operation_name: Any = None,
+        operation_input: Any = None,
+        task_hub_name: Any = None,
+        connection_name: str | None = None,  # noqa: ARG002  public signature
+        *,
+        entity_instance_id: Any = None,
+        input: Any = None,
+        signal_time: datetime | None = None,
+    ) -> None:
+        """Let an entity run an operation; return once that is stored durably, not once it has run.
+
+        Two spellings: ``(entityId, operation_name, operation_input, task_hub_name,
+        connection_name)`` and ``(entity_instance_id, operation_name, input, signal_time)``.
+
+        Args:
+            operation_input: any JSON-encodable value; None for no input.
+            task_hub_name: None or this client's own hub.
+            connection_name: accepted for compatibility; the hub's name decides.
+            signal_time: not run earlier; None or a time in the past for now. A naive time is UTC.
+
+        Raises:
+            DefinitionError: the app has no entity of that name.
+            ValueError: another hub is meant.
+        """
+        if isinstance(task_hub_name, datetime):  # the fourth one of the other spelling
+            task_hub_name, signal_time = None, task_hub_name
+        self._check_hub(optional_text(task_hub_name, "task_hub_name"))
+        await self.signal_encoded(
+            entity(entityId if entity_instance_id is None else entity_instance_id, "entityId"),
+            text(operation_name, "operation_name"),
+            encode_input(input if operation_input is None else operation_input),
+            moment(signal_time, "signal_time"),
+        )
+
+    async def signal_encoded(
+        self,
+        entity_id: EntityId,
+        operation: str,
+        encoded: str | None,
+        signal_time: datetime | None = None,
+    ) -> None:
+        """As :meth:`signal_entity`, with the input as JSON text and an aware time."""
+        known_entities = self._connection.known_entities
+        if known_entities is not None and entity_id.entity not in (known := known_entities()):
+            raise _unknown_function("entity", entity_id.name, known)
+        await self._entities.signal(str(entity_id), operation, encoded, signal_time=signal_time)
+
+    async def read_entity_state(
+        self,
+        entityId: EntityId,  # noqa: N803  public signature
+        task_hub_name: str | None = None,
+        connection_name: str | None = None,  # noqa: ARG002  public signature
+    ) -> EntityStateResponse:
+        """State of an entity as plain JSON structure, as its last operation has left it.
+
+        Args:
+            task_hub_name: None or this client's own hub.
+            connection_name: accepted for compatibility; the hub's name decides.
+
+        Raises:
+            ValueError: another hub is meant.
+        """
+        self._check_hub(task_hub_name)
+        found = await self._entities.get_entity(str(entity(entityId, "entityId")))
+        if found is None or not found.exists:
+            return EntityStateResponse(entity_exists=False)
+        return EntityStateResponse(entity_exists=True, entity_state=from_text(found.state))
+
     def _check_hub(self, task_hub_name: str | None) -> None:
         if task_hub_name is not None and task_hub_name.casefold() != self.task_hub_name.casefold():
             raise ValueError(
                 f"This client belongs to task hub '{self.task_hub_name}' and cannot reach"
                 f" '{task_hub_name}'; leave task_hub_name out, or run a host of that hub."
             )
+
+
+def _unknown_function(
+    kind: Literal["orchestration", "entity"], name: str, known: Collection[str]
+) -> DefinitionError:
+    # Imported here: outside of a host a client needs nothing of azure-functions.
+    from durable_app.functions.index import unknown_function_text  # noqa: PLC0415  as said above
+
+    return DefinitionError(unknown_function_text(kind, name, sorted(known)))

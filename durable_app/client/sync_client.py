@@ -82,6 +82,8 @@ class SyncDurableOrchestrationClient(HttpResponses):
     wait_for_completion_or_create_check_status_response = _waiting(
         _Client.wait_for_completion_or_create_check_status_response
     )
+    signal_entity = _waiting(_Client.signal_entity)
+    read_entity_state = _waiting(_Client.read_entity_state)
 
 
 class SyncDurableFunctionsClient(SyncDurableOrchestrationClient):
@@ -111,6 +113,9 @@ class SyncDurableFunctionsClient(SyncDurableOrchestrationClient):
     rewind_orchestration = _waiting(_Client.rewind_orchestration)
     purge_orchestration = _waiting(_Client.purge_orchestration)
     purge_orchestrations_by = _waiting(_Client.purge_orchestrations_by)
+    get_entity = _waiting(_Client.get_entity)
+    get_all_entities = _waiting(_Client.get_all_entities)
+    clean_entity_storage = _waiting(_Client.clean_entity_storage)
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:

@@ -197,7 +197,7 @@ class _Host:
         self._server = HttpServer(
             listener,
             Access(plan.address, plan.hosts, plan.cors, keys if plan.options.enable_auth else None),
-            self._management_api(connection),
+            ManagementApi(connection, self._clock),
             self._admin,
             tls=None if tls is None else tls.context,
             custom_headers=http.custom_headers,
@@ -295,10 +295,12 @@ class _Host:
         code = keys.system(DURABLE_EXTENSION) if self._plan.options.enable_auth else None
         return Connection(
             self.hub,
+            self.hub,
             ManagementUrls(self.origin, choice.name, choice.connection, code),
             choice.name,
             asyncio.get_running_loop(),
             orchestrators=self._orchestrators,
+            known_entities=self._known_entities,
             default_version=durable.default_version,
             replaceable=REPLACEABLE[durable.overridable_existing_instance_states],
             trust_forwarded=durable.http_settings.use_forwarded_host,
@@ -306,6 +308,9 @@ class _Host:
 
     def _orchestrators(self) -> Collection[str]:
         return self._generation.app.index.orchestrations.keys()
+
+    def _known_entities(self) -> Collection[str]:
+        return self._generation.app.index.entities.keys()
 
     def _make_tools(self, connection: Connection) -> Tools:
         settings = self._plan.settings
@@ -338,15 +343,6 @@ class _Host:
             self._state,
             self._console,
             self._clock,
-        )
-
-    def _management_api(self, connection: Connection) -> ManagementApi:
-        return ManagementApi(
-            self.client,
-            self.hub,
-            connection.urls,
-            self._clock,
-            use_forwarded_host=connection.trust_forwarded,
         )
 
     def _admin_api(self, keys: Keys) -> AdminApi:

@@ -18,7 +18,7 @@ from urllib.parse import quote, urlencode, urlsplit
 
 from durable_app.client.connection import Connection
 from durable_app.client.management import WEBHOOK_PATH, ManagementUrls
-from durable_app.client.orchestration_client import REPLACEABLE, DurableOrchestrationClient
+from durable_app.client.orchestration_client import REPLACEABLE
 from durable_app.clock import SystemClock
 from durable_app.errors import ConfigError, SchedulerUnavailableError
 from durable_app.host.api.exchange import Answer, ApiRequest
@@ -240,17 +240,16 @@ class _File:
 
     def __init__(self, place: HubPlace, hub: TaskHub) -> None:
         self.host: str | None = None
-        urls = ManagementUrls(_DEFAULT_ORIGIN, place.name, place.connection)
         connection = Connection(
             hub,
-            urls,
+            hub,
+            ManagementUrls(_DEFAULT_ORIGIN, place.name, place.connection),
             place.name,
             asyncio.get_running_loop(),
             default_version=place.options.default_version,
             replaceable=REPLACEABLE[place.options.overridable_existing_instance_states],
         )
-        client = DurableOrchestrationClient(connection)
-        self._api = ManagementApi(client, hub, urls, SystemClock())
+        self._api = ManagementApi(connection, SystemClock())
 
     async def __call__(
         self,

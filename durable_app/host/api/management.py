@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from durable_app.client.forwarded import public_origin
 from durable_app.client.history_view import project_text
+from durable_app.client.orchestration_client import DurableOrchestrationClient
 from durable_app.errors import (
     DurableError,
     InstanceNotFoundError,
@@ -22,6 +23,7 @@ from durable_app.errors import (
     StoreUnavailableError,
     WrongStatusError,
 )
+from durable_app.host.api.entities import EntityRoutes
 from durable_app.host.api.exchange import Answer, ApiRequest
 from durable_app.host.api.management_answers import (
     ACCEPTED,
@@ -49,19 +51,17 @@ from durable_app.host.api.management_parameters import (
     wait_s,
 )
 from durable_app.payload import to_text
-from durable_app.ports import InstanceQuery, Orchestrations, PurgeFilter
+from durable_app.ports import InstanceQuery, PurgeFilter
 from durable_app.protocol import OrchestrationState, OrchestrationStatus
 
 if TYPE_CHECKING:
-    from durable_app.client.management import ManagementUrls
-    from durable_app.client.orchestration_client import DurableOrchestrationClient
+    from durable_app.client.connection import Connection
     from durable_app.ports import Clock
 
 _log = logging.getLogger(__name__)
 
 _POLL_S: Final = "5"
 _FIRST_POLL_S: Final = "10"
-_NO_ENTITIES: Final = message(501, "This version indexes entities and does not execute them.")
 _JSON_ONLY: Final = message(400, "Only application/json request content is supported")
 _NO_START_TIME: Final = message(400, "Please provide value for 'createdTimeFrom' parameter.")
 _NOTHING_TO_RESTART: Final = "InstanceId does not match a valid orchestration instance."
@@ -73,24 +73,15 @@ class ManagementApi:
     """Answers management requests for one task hub.
 
     Args:
-        use_forwarded_host: links of answers have the origin that a proxy's forwarding headers
-            name. False ignores these headers: anybody can send them.
+        connection: of the hub. Where it trusts a proxy's forwarding headers, links of answers
+            have the origin that these name.
     """
 
-    def __init__(
-        self,
-        client: DurableOrchestrationClient,
-        orchestrations: Orchestrations,
-        urls: ManagementUrls,
-        clock: Clock,
-        *,
-        use_forwarded_host: bool = False,
-    ) -> None:
-        self._client = client
-        self._orchestrations = orchestrations
-        self._urls = urls
+    def __init__(self, connection: Connection, clock: Clock) -> None:
+        self._client = DurableOrchestrationClient(connection)
+        self._connection = connection
+        self._orchestrations = connection.orchestrations
         self._clock = clock
-        self._use_forwarded_host = use_forwarded_host
         # (method, first segment, number of segments) -> route
         self._routes: Mapping[tuple[str, str, int], _Route] = {
             ("POST", "orchestrators", 2): self._start,
@@ -102,6 +93,7 @@ class ManagementApi:
             ("POST", "instances", 3): self._operate,
             ("POST", "instances", 4): self._raise_event,
             ("POST", "makeprimary", 1): _make_primary,
+            **EntityRoutes(self._client, connection.entities).table,
         }
         self._operations: Mapping[str, _Route] = {
             "terminate": self._terminate,
@@ -114,8 +106,6 @@ class ManagementApi:
     async def answer(self, request: ApiRequest) -> Answer:
         """Answer one request; errors of the hub become the codes of the API."""
         kind = request.parts[0].casefold() if request.parts else ""
-        if kind == "entities":
-            return _NO_ENTITIES
         route = self._routes.get((request.method, kind, len(request.parts)))
         if route is None:
             return NOT_FOUND
@@ -154,13 +144,14 @@ class ManagementApi:
         return await self._shown(request, state)
 
     def _accepted(self, request: ApiRequest, instance_id: str) -> Answer:
-        links = self._urls.links(instance_id, origin=self._origin(request))
+        links = self._connection.urls.links(instance_id, origin=self._origin(request))
         del links["rewindPostUri"]  # the extension does not offer it for a start
         headers = {"Location": links["statusQueryGetUri"], "Retry-After": _FIRST_POLL_S}
         return Answer(202, json.dumps(links), headers)
 
     def _origin(self, request: ApiRequest) -> str:
-        return public_origin(request.url, request.headers, trust_forwarded=self._use_forwarded_host)
+        trusted = self._connection.trust_forwarded
+        return public_origin(request.url, request.headers, trust_forwarded=trusted)
 
     async def _status(self, request: ApiRequest) -> Answer:
         state = await self._orchestrations.get(request.parts[1], fetch_payloads=True)

@@ -26,7 +26,7 @@ def with_connection(conversation: Callable[[Connection], Awaitable[Any]], **opti
         try:
             loop = asyncio.get_running_loop()
             return await conversation(
-                Connection(hub, ManagementUrls(ORIGIN, "h"), "h", loop, **options)
+                Connection(hub, hub, ManagementUrls(ORIGIN, "h"), "h", loop, **options)
             )
         finally:
             await hub.stop()

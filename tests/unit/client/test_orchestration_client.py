@@ -162,8 +162,8 @@ def test_the_check_status_response():
 
 def test_a_method_that_the_client_lacks_is_named():
     async def conversation(client):
-        with pytest.raises(AttributeError, match=r"The client .* 'signal_entity': not in this"):
-            client.signal_entity  # noqa: B018  the access is the test
+        with pytest.raises(AttributeError, match=r"The client .* 'call_http': not in this"):
+            client.call_http  # noqa: B018  the access is the test
 
     with_client(conversation)
 

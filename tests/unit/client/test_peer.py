@@ -13,12 +13,11 @@ from tests.unit.client.rig import with_connection
 peer = pytest.importorskip("azure.durable_functions")
 
 REQUIRED = inspect.Parameter.empty
-ENTITIES = {"signal_entity", "read_entity_state"}
 PAYLOAD = "create_http_management_payload"  # takes the request of 2.x, too
 METHODS = sorted(
     name
     for name, _method in inspect.getmembers(peer.DurableOrchestrationClient, inspect.isfunction)
-    if not name.startswith("_") and name not in ENTITIES
+    if not name.startswith("_")
 )
 
 
@@ -55,6 +54,27 @@ def test_results_have_the_properties_of_their_peers(kind):
     theirs = properties(getattr(module, kind))
     assert theirs
     assert theirs <= properties(getattr(df, kind))
+
+
+@pytest.mark.parametrize("state", [None, 0, {"n": 1}])
+def test_states_of_entities_read_as_those_of_the_peer(state):
+    module = importlib.import_module("azure.durable_functions.models.EntityStateResponse")
+    for kind in (df.EntityStateResponse, module.EntityStateResponse):
+        found = kind(state is not None, state)
+        assert (found.entity_exists, found.entity_state) == (state is not None, state)
+
+
+def test_ids_of_entities_are_those_of_the_peer():
+    for kind in (df.EntityId, peer.EntityId):
+        found = kind.get_entity_id("@counter@a b")
+        assert (found.name, found.key, str(kind("Counter", "a"))) == (
+            "counter",
+            "a b",
+            "@counter@a",
+        )
+        assert kind.get_scheduler_id(kind("Counter", "a")) == "@counter@a"
+        assert kind.get_entity_id_url_path(kind("Counter", "a")) == "entities/Counter/a"
+        assert kind("a", "b") == kind("a", "b")
 
 
 def test_statuses_have_the_same_names_and_values():

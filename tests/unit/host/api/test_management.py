@@ -7,8 +7,9 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 import pytest
 
 from durable_app.client.connection import Connection
+from durable_app.client.functions_client import DurableFunctionsClient
 from durable_app.client.management import WEBHOOK_PATH, ManagementUrls
-from durable_app.client.orchestration_client import REPLACEABLE, DurableOrchestrationClient
+from durable_app.client.orchestration_client import REPLACEABLE
 from durable_app.clock import SystemClock
 from durable_app.host.api.exchange import ApiRequest
 from durable_app.host.api.management import ManagementApi
@@ -37,20 +38,20 @@ class Rig:
     """A hub with its management API; call it with a method and a URL."""
 
     def __init__(self, hub, *, code=None, any_state=False, clock=None, forwarded=False):
-        urls = ManagementUrls(ORIGIN, "h", code=code)
         connection = Connection(
             hub,
-            urls,
+            hub,
+            ManagementUrls(ORIGIN, "h", code=code),
             "h",
             asyncio.get_running_loop(),
             orchestrators=lambda: ("chain",),
+            known_entities=lambda: ("counter",),
             replaceable=REPLACEABLE["AnyState" if any_state else "NonRunningStates"],
+            trust_forwarded=forwarded,
         )
         self.hub = hub
-        self.client = DurableOrchestrationClient(connection)
-        self.api = ManagementApi(
-            self.client, hub, urls, clock or SystemClock(), use_forwarded_host=forwarded
-        )
+        self.client = DurableFunctionsClient(connection)
+        self.api = ManagementApi(connection, clock or SystemClock())
 
     async def __call__(self, method, path, body=b"", **headers):
         url = f"{ORIGIN}{WEBHOOK_PATH}/{path}"
@@ -115,10 +116,12 @@ def asked(method, path, body=b"", headers=None, **options):
         ("GET", "elsewhere", 404),
         ("GET", "Instances/i", 202),
         ("GET", "INSTANCES/", 200),
-        ("GET", "entities", 501),
-        ("GET", "entities/counter/a", 501),
-        ("POST", "entities/counter/a?op=add", 501),
-        ("DELETE", "entities/counter/a", 501),
+        ("PUT", "entities/counter/a", 404),
+        ("POST", "entities", 404),
+        ("POST", "entities?op=explode", 404),
+        ("POST", "entities/counter", 404),
+        ("DELETE", "entities/counter", 404),
+        ("GET", "entities/counter/a/b", 404),
     ],
 )
 def test_routes(method, path, status):
