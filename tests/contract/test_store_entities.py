@@ -45,7 +45,8 @@ def test_a_row_comes_back_as_it_was(store, row):
 
 def test_a_touch_changes_state_and_lock(store):
     fill(store, an_entity())
-    for revision, row in enumerate(({"state": BIG}, {"state": "1", "lock": LOCK}, {})):
+    rows: list[dict[str, Any]] = [{"state": BIG}, {"state": "1", "lock": LOCK}, {}]
+    for revision, row in enumerate(rows):
         changed = msgspec.structs.replace(an_entity(**row), revision=revision + 1, attempts=2)
         decision = Decision("@counter@a", changed, RowChange.TOUCH, revision)
         assert store.commit([decision]) == [None]
