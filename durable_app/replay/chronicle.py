@@ -13,6 +13,8 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import assert_never
 
+import msgspec
+
 from durable_app.protocol import (
     CompleteOrchestration,
     CreateSubOrchestration,
@@ -94,7 +96,7 @@ def recording(action: OrchestratorAction, timestamp: datetime) -> HistoryEvent |
                 action.id, timestamp, action.instance.instance_id, action.name, action.data
             )
         case SendEntityMessage():
-            return action.message
+            return msgspec.structs.replace(action.message, event_id=action.id, timestamp=timestamp)
         case CompleteOrchestration() | TerminateOrchestration() | RewindOrchestration():
             return None
         case never:

@@ -23,6 +23,7 @@ from durable_app.protocol import (
     RetryPolicy,
     ScheduleTask,
 )
+from durable_app.replay.addressing import Addressing
 from durable_app.replay.environment import TAGS, ReplayEnv
 from durable_app.replay.ledger import CLOSED, Ledger
 from durable_app.replay.references import exact_text, name_and_type
@@ -52,7 +53,7 @@ class FunctionContext:
     __slots__ = ()
 
 
-class OrchestrationContext:
+class OrchestrationContext(Addressing):
     """Given to an orchestrator as its one argument.
 
     Attributes:
@@ -250,6 +251,7 @@ class OrchestrationContext:
 
         Raises:
             PayloadError: the input has no JSON form.
+            OrchestratorError: within a critical section.
         """
         return self._child(
             "call_sub_orchestrator", name, input_, (instance_id, version), expected_type, tags, None
@@ -291,6 +293,8 @@ class OrchestrationContext:
     ) -> SubOrchestrationTask[Any]:
         name, expected_type = name_and_type(name, expected_type, api)
         ledger = self._ledger
+        if ledger.section is not None:
+            ledger.section.check_child(api)
         instance_id, version = (
             None if text is None else exact_text(text, f"{api}: {what}")
             for text, what in zip(target, ("instance_id", "version"), strict=True)
@@ -324,25 +328,23 @@ class OrchestrationContext:
             ValueError: the moment lies beyond the year 9999.
         """
         task = TimerTask(self)
-        task.action = CreateTimer(self._ledger.next_id, self._moment(fire_at))
+        task.action = CreateTimer(self._ledger.next_id, self._moment(fire_at, "create_timer"))
         self._ledger.schedule(task)
         return task
 
-    def _moment(self, fire_at: Any) -> datetime:
+    def _moment(self, moment: Any, api: str) -> datetime:
         try:
-            if isinstance(fire_at, timedelta):
-                return self.current_utc_datetime + fire_at
-            if isinstance(fire_at, datetime):
-                if fire_at.tzinfo is None:
-                    return fire_at.replace(tzinfo=UTC)
-                return fire_at.astimezone(UTC)
+            if isinstance(moment, timedelta):
+                return self.current_utc_datetime + moment
+            if isinstance(moment, datetime):
+                if moment.tzinfo is None:
+                    return moment.replace(tzinfo=UTC)
+                return moment.astimezone(UTC)
         except OverflowError:
             raise ValueError(
-                f"create_timer: {fire_at} lies outside of the years 1 to 9999 in UTC."
+                f"{api}: {moment} lies outside of the years 1 to 9999 in UTC."
             ) from None
-        raise TypeError(
-            f"create_timer takes a datetime or a timedelta, not {type(fire_at).__name__}."
-        )
+        raise TypeError(f"{api} takes a datetime or a timedelta, not {type(moment).__name__}.")
 
     def wait_for_external_event(
         self, name: str, expected_type: Any = None

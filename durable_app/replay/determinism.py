@@ -55,6 +55,7 @@ def _entity(event: Any, action: OrchestratorAction) -> bool:
         type(action) is SendEntityMessage
         and type(action.message) is type(event)
         and _target(action.message) == _target(event)
+        and _locked(action.message) == _locked(event)
         and _operation(action.message) == _operation(event)
     )
 
@@ -64,6 +65,11 @@ def _target(message: Any) -> str | None:
         return message.lock_set[0] if message.lock_set else None
     target: str | None = message.target_instance_id
     return target
+
+
+def _locked(message: Any) -> tuple[str, ...]:
+    lock_set: tuple[str, ...] = getattr(message, "lock_set", ())
+    return lock_set
 
 
 def _operation(message: Any) -> str | None:
@@ -86,8 +92,9 @@ MATCHING: Final[dict[type[Event], Callable[[Any, OrchestratorAction], bool]]] = 
 
 def resembles(event: Event, action: OrchestratorAction) -> bool:
     """Tell whether time and payload agree too, which decides between two that match."""
+    subject = action.message if type(action) is SendEntityMessage else action
     return all(
-        getattr(event, field, None) == getattr(action, field, None)
+        getattr(event, field, None) == getattr(subject, field, None)
         for field in ("fire_at", "input")
     )
 
@@ -110,20 +117,17 @@ def mismatch(event: Event, action: OrchestratorAction | None, where: str) -> Non
 
 
 def describe_event(event: Event) -> str:
-    """Name an event for people: kind, id, name."""
-    return f"{type(event).__name__} #{event.event_id}{_quoted(_name_of(event))}"
+    """Name an event for people: kind, id, name; of a message to an entity also the entity."""
+    return f"{type(event).__name__} #{event.event_id}{_described(event)}"
 
 
 def describe_action(action: OrchestratorAction) -> str:
-    """Name an action for people: kind, id, name."""
+    """Name an action for people, in the same words; a message to an entity by its own kind."""
     subject = action.message if isinstance(action, SendEntityMessage) else action
-    return f"{type(action).__name__} #{action.id}{_quoted(_name_of(subject))}"
+    return f"{type(subject).__name__} #{action.id}{_described(subject)}"
 
 
-def _name_of(subject: Any) -> str | None:
-    name: str | None = getattr(subject, "name", None) or _operation(subject)
-    return name
-
-
-def _quoted(name: str | None) -> str:
-    return f" '{name}'" if name else ""
+def _described(subject: Any) -> str:
+    name = getattr(subject, "name", None) or _operation(subject)
+    targets = ", ".join(_locked(subject)) or getattr(subject, "target_instance_id", None)
+    return (f" '{name}'" if name else "") + (f" to {targets}" if targets else "")

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 TAGS: Final = "tags"
 """Capability: tasks and sub-orchestrations carry tags."""
 
+CRITICAL_SECTIONS: Final = "critical sections"
+"""Capability: an orchestration can lock entities."""
+
 
 class ScheduleAt(Enum):
     """The moment at which a task becomes an action with an id."""
@@ -66,7 +69,7 @@ class ReplayEnv(msgspec.Struct, frozen=True, kw_only=True):
     retry: RetryMode = RetryMode.CLIENT
     emit: Emit = Emit.NEW
     strict_ids: bool = True
-    capabilities: frozenset[str] = frozenset({TAGS})
+    capabilities: frozenset[str] = frozenset({TAGS, CRITICAL_SECTIONS})
     max_actions: int = 100_000
     name_children: bool = True
     default_version: str | None = None

@@ -110,6 +110,19 @@ def child_error(name: str, failure: FailureDetails | None, task_id: int) -> Task
     return _task_error("Sub orchestrator function", name, failure or UNKNOWN_FAILURE, task_id)
 
 
+def operation_error(
+    operation: str, target: str, failure: FailureDetails | None, task_id: int
+) -> TaskFailedError:
+    """Return what an orchestrator gets to see when an operation of an entity failed."""
+    details = failure or UNKNOWN_FAILURE
+    return TaskFailedError(
+        f"Operation '{operation}' of entity '{target}' failed:"
+        f" {details.error_type}: {details.error_message}",
+        details,
+        task_id,
+    )
+
+
 def _task_error(what: str, name: str, failure: FailureDetails, task_id: int) -> TaskFailedError:
     return TaskFailedError(
         f"{what} '{name}' failed: {failure.error_type}: {failure.error_message}", failure, task_id

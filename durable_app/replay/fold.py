@@ -18,6 +18,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 from durable_app.payload import from_text
 from durable_app.protocol import (
     CreateSubOrchestration,
+    EntityLockGranted,
+    EntityLockRequested,
+    EntityOperationCalled,
+    EntityOperationCompleted,
+    EntityOperationFailed,
+    EntityOperationSignaled,
+    EntityUnlockSent,
     Event,
     EventRaised,
     ExecutionCompleted,
@@ -31,6 +38,7 @@ from durable_app.protocol import (
     OrchestrationStatus,
     OrchestratorStarted,
     ScheduleTask,
+    SendEntityMessage,
     SubOrchestrationInstanceCompleted,
     SubOrchestrationInstanceFailed,
     TaskCompleted,
@@ -39,13 +47,21 @@ from durable_app.protocol import (
 )
 from durable_app.replay.determinism import MATCHING, mismatch
 from durable_app.replay.environment import ReplayEnv, RetryMode
-from durable_app.replay.failures import UNKNOWN_FAILURE, activity_error, child_error
+from durable_app.replay.failures import (
+    UNKNOWN_FAILURE,
+    activity_error,
+    child_error,
+    operation_error,
+)
+from durable_app.replay.locks import EntityLock
 from durable_app.replay.tasks import (
     FAILED,
     RUNNING,
     SUCCEEDED,
     ActivityTask,
     CompletableTask,
+    EntityCallTask,
+    EntityLockTask,
     RetryTimer,
     SubOrchestrationTask,
     TimerTask,
@@ -55,9 +71,7 @@ from durable_app.replay.user_code import Orchestrator, Outcome, UserCode
 
 if TYPE_CHECKING:
     from durable_app.errors import TaskFailedError
-    from durable_app.replay.environment import (
-        ReplayEnv,
-    )
+    from durable_app.replay.ledger import EntityMessage
     from durable_app.replay.rewind import Inquest
 
 _Table = dict[type[Event], Callable[[Any, Any], None]]
@@ -96,9 +110,11 @@ class Fold(UserCode):
             self._warnings.append("A second ExecutionStarted in one execution was ignored.")
             return
         self._context._start(event)  # noqa: SLF001  engine and context are one
-        if self._env.name_children and event.instance is not None:
-            instance = event.instance
-            self._ledger.child_prefix = instance.execution_id or instance.instance_id
+        if event.instance is not None:
+            prefix = event.instance.execution_id or event.instance.instance_id
+            self._ledger.execution = prefix
+            if self._env.name_children:
+                self._ledger.child_prefix = prefix
         self._call()
 
     def _on_recorded(self, event: Event) -> None:
@@ -108,6 +124,13 @@ class Fold(UserCode):
         if outcome is not None and outcome.status is _Status.TERMINATED:
             return
         raise mismatch(event, self._ledger.awaited_action, self._where())
+
+    def _on_message_recorded(self, event: EntityMessage) -> None:
+        # An execution that was terminated may have recorded what it never gave away.
+        if self._ledger.confirm(event):
+            self._ledger.address(event)
+        else:
+            self._on_recorded(event)
 
     def _on_task_completed(self, event: TaskCompleted) -> None:
         task = self._ledger.open.get(event.task_scheduled_id)
@@ -167,7 +190,9 @@ class Fold(UserCode):
         settle(task, FAILED, error)
         self._resume()
 
-    def _on_late_failure(self, event: TaskFailed | SubOrchestrationInstanceFailed) -> None:
+    def _on_late_failure(
+        self, event: TaskFailed | SubOrchestrationInstanceFailed | EntityOperationFailed
+    ) -> None:
         if self._inquest is not None:
             self._inquest.on_late_failure(event)
 
@@ -190,6 +215,45 @@ class Fold(UserCode):
         error_of = activity_error if type(task) is ActivityTask else child_error
         settle(task, FAILED, error_of(_name_of(task), attempts.failure, task.id))
         self._resume()
+
+    def _on_operation_completed(self, event: EntityOperationCompleted) -> None:
+        task = self._answered_call(event)
+        if task is not None:
+            self._complete(task, event.output)
+
+    def _on_operation_failed(self, event: EntityOperationFailed) -> None:
+        task = self._answered_call(event)
+        if task is None:
+            return
+        error = operation_error(*_operation_of(task), event.failure, task.id)
+        if self._inquest is not None:
+            self._inquest.on_failure(error, event)
+        settle(task, FAILED, error)
+        self._resume()
+
+    def _answered_call(
+        self, event: EntityOperationCompleted | EntityOperationFailed
+    ) -> EntityCallTask[Any] | None:
+        task = self._ledger.answers.get(event.request_id)
+        if type(task) is not EntityCallTask:
+            self._warn_of_stray(event, event.request_id)
+            return None
+        del self._ledger.answers[event.request_id]
+        if task.section is not None:
+            task.section.end_call(_operation_of(task)[1])
+        return task
+
+    def _on_lock_granted(self, event: EntityLockGranted) -> None:
+        ledger = self._ledger
+        task = ledger.answers.get(event.critical_section_id)
+        section = ledger.section
+        if type(task) is EntityLockTask and section is not None:
+            del ledger.answers[event.critical_section_id]
+            settle(task, SUCCEEDED, EntityLock(section))
+            self._resume()
+        elif section is None or section.id != event.critical_section_id:
+            # A lock that is held may be granted once more, after a rewind.
+            self._warn_of_stray(event, event.critical_section_id)
 
     def _on_event_raised(self, event: EventRaised) -> None:
         self._ledger.mailbox.deliver(event)
@@ -229,7 +293,7 @@ class Fold(UserCode):
             self._rewound = True
             self._end()
 
-    def _warn_of_stray(self, event: HistoryEvent, number: int) -> None:
+    def _warn_of_stray(self, event: HistoryEvent, number: int | str) -> None:
         self._warnings.append(
             f"{type(event).__name__} for #{number} was ignored: nothing of that kind is open under"
             " that id."
@@ -248,7 +312,13 @@ class Fold(UserCode):
 
     # -- the states --------------------------------------------------------------------------
 
-    _RECORDS: ClassVar[_Table] = dict.fromkeys(MATCHING, _on_recorded)
+    _RECORDS: ClassVar[_Table] = {
+        **dict.fromkeys(MATCHING, _on_recorded),
+        EntityOperationCalled: _on_message_recorded,
+        EntityOperationSignaled: _on_message_recorded,
+        EntityLockRequested: _on_message_recorded,
+        EntityUnlockSent: _on_message_recorded,
+    }
     _RUNNING: ClassVar[_Table] = {
         **_RECORDS,
         OrchestratorStarted: _on_orchestrator_started,
@@ -258,6 +328,9 @@ class Fold(UserCode):
         SubOrchestrationInstanceCompleted: _on_child_completed,
         SubOrchestrationInstanceFailed: _on_child_failed,
         TimerFired: _on_timer_fired,
+        EntityOperationCompleted: _on_operation_completed,
+        EntityOperationFailed: _on_operation_failed,
+        EntityLockGranted: _on_lock_granted,
         EventRaised: _on_event_raised,
         ExecutionSuspended: _on_suspended,
         ExecutionTerminated: _on_terminated,
@@ -280,6 +353,7 @@ class Fold(UserCode):
         EventRaised: _keep_event,
         TaskFailed: _on_late_failure,
         SubOrchestrationInstanceFailed: _on_late_failure,
+        EntityOperationFailed: _on_late_failure,
         ExecutionCompleted: _on_completed,
         ExecutionRewound: _on_rewound,
     }
@@ -295,3 +369,12 @@ class Fold(UserCode):
 def _name_of(task: CompletableTask[Any]) -> str:
     action = task.action
     return action.name if isinstance(action, (ScheduleTask, CreateSubOrchestration)) else ""
+
+
+def _operation_of(task: EntityCallTask[Any]) -> tuple[str, str]:
+    """Return the operation that a call asks for, and the entity's id."""
+    action = task.action
+    assert isinstance(action, SendEntityMessage)  # noqa: S101  for the type checker
+    message = action.message
+    assert isinstance(message, EntityOperationCalled)  # noqa: S101  likewise
+    return message.operation, message.target_instance_id or ""

@@ -5,6 +5,9 @@ the first one out and opens it under the recorded id. What is left in the queue 
 is new: it is handed back, and opened under its predicted id, because a warm execution never sees
 the event that will record it. A resolution finds its task among the open ones.
 
+A message to an entity is not opened under its id: its answer names the id of the request, which the
+recorded message tells.
+
 A host that repeats tasks by itself makes timers and schedules that the code did not ask for; they
 wait in a second queue (``expect``), because the host writes them between the others.
 
@@ -15,12 +18,22 @@ after ``continue_as_new`` or ``close``.
 from __future__ import annotations
 
 from collections import deque
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
+from uuid import NAMESPACE_OID, uuid5
 
 import msgspec
 
 from durable_app.errors import OrchestratorError
-from durable_app.protocol import CreateSubOrchestration, Event, OrchestratorAction
+from durable_app.protocol import (
+    CreateSubOrchestration,
+    EntityLockRequested,
+    EntityOperationCalled,
+    EntityOperationSignaled,
+    EntityUnlockSent,
+    Event,
+    OrchestratorAction,
+    SendEntityMessage,
+)
 from durable_app.replay.determinism import MATCHING, resembles
 from durable_app.replay.environment import Emit, ReplayEnv, ScheduleAt, YieldTrace
 from durable_app.replay.mailbox import Mailbox
@@ -32,8 +45,17 @@ from durable_app.replay.tasks import (
     TimerTask,
 )
 
+if TYPE_CHECKING:
+    from durable_app.replay.locks import CriticalSection
+
+EntityMessage = (
+    EntityOperationCalled | EntityOperationSignaled | EntityLockRequested | EntityUnlockSent
+)
+
 _Renumbered = Any
 """Result of ``msgspec.structs.replace``, which keeps the type of its argument."""
+
+_REQUESTS: Final = uuid5(NAMESPACE_OID, "durable_app.entity_requests")
 
 
 class Ledger:
@@ -42,6 +64,9 @@ class Ledger:
     Attributes:
         next_id: id that the next action is predicted to get.
         open: scheduled and not resolved, by id.
+        answers: calls of entities and lock requests that wait for an answer, by the id in it.
+        section: the critical section that the code is in, None outside of one.
+        execution: id of the execution, from which those ids are made.
         mailbox: external events.
         custom_status: JSON text set in the present turn, None if none was.
         restart: set by ``continue_as_new``: JSON text of the input, and whether events are kept.
@@ -58,12 +83,15 @@ class Ledger:
         "_queue",
         "_recorded",
         "_strict",
+        "answers",
         "child_prefix",
         "custom_status",
+        "execution",
         "mailbox",
         "next_id",
         "open",
         "restart",
+        "section",
     )
 
     def __init__(self, env: ReplayEnv) -> None:
@@ -78,6 +106,9 @@ class Ledger:
         self._marks: list[tuple[Task[Any], int]] = []
         self.next_id = env.first_id
         self.open: dict[int, ActionTask[Any]] = {}
+        self.answers: dict[str, ActionTask[Any]] = {}
+        self.section: CriticalSection | None = None
+        self.execution = ""
         self.mailbox = Mailbox()
         self.custom_status: str | None = None
         self.restart: tuple[str | None, bool] | None = None
@@ -99,7 +130,7 @@ class Ledger:
         self.next_id = number + 1
         action = task.action
         if action.id != number:
-            task.action = action = _numbered(action, number)
+            task.action = action = self._numbered(action, number)
         task.id = number
         task.is_scheduled = True
         self._queue.append(task)
@@ -176,7 +207,7 @@ class Ledger:
 
     def expect(self, task: ActionTask[Any]) -> None:
         """Take an action that the host makes by itself; it has an id, and is never handed back."""
-        task.action = _numbered(task.action, self.next_id)
+        task.action = self._numbered(task.action, self.next_id)
         self.next_id += 1
         self._hidden.append(task)
 
@@ -222,12 +253,32 @@ class Ledger:
         return True
 
     def _learn(self, task: ActionTask[Any], number: int) -> None:
-        task.action = _numbered(task.action, number)
+        task.action = self._numbered(task.action, number)
         task.id = number
         if self._log is not None and task.position >= 0:
             self._log[task.position] = task.action
         self._recorded = max(self._recorded, number + 1)
         self.next_id = max(self.next_id, number + 1)
+
+    def address(self, message: EntityMessage) -> None:
+        """Learn from the recorded message, just confirmed, what its answer will name."""
+        task = self.open.pop(message.event_id)
+        task.action = action = SendEntityMessage(message.event_id, message)
+        if self._log is not None and task.position >= 0:
+            self._log[task.position] = action
+        self._await_answer(task, message)
+
+    def _await_answer(self, task: ActionTask[Any], message: EntityMessage) -> None:
+        if type(message) is EntityOperationCalled:
+            self.answers[message.request_id] = task
+        elif type(message) is EntityLockRequested:
+            self.answers[message.critical_section_id] = task
+
+    def _numbered(self, action: OrchestratorAction, number: int) -> _Renumbered:
+        if type(action) is SendEntityMessage:
+            name = uuid5(_REQUESTS, f"{self.execution}:{number}")
+            return SendEntityMessage(number, _identified(action.message, number, str(name)))
+        return msgspec.structs.replace(action, id=number)
 
     @property
     def awaited_action(self) -> OrchestratorAction | None:
@@ -252,7 +303,10 @@ class Ledger:
                 # Predicted before a recorded id was learnt that is higher.
                 self._learn(task, self.next_id)
             action = task.action
-            self.open[action.id] = task
+            if type(action) is SendEntityMessage:
+                self._await_answer(task, action.message)
+            else:
+                self.open[action.id] = task
             new.append(action)
         self._queue.clear()
         self._limit = -1 if self.restart is not None else self.next_id + self._max_actions
@@ -281,11 +335,16 @@ class ClosedLedger(Ledger):
     def _end(self, *_args: Any, **_options: Any) -> NoReturn:
         raise GeneratorExit
 
-    schedule = wait = forget_wait = cancelled = continue_as_new = note_status = _end
+    schedule = place = wait = forget_wait = cancelled = continue_as_new = note_status = _end
 
 
-def _numbered(action: OrchestratorAction, number: int) -> _Renumbered:
-    return msgspec.structs.replace(action, id=number)
+def _identified(message: EntityMessage, number: int, name: str) -> _Renumbered:
+    """Return the message as the numbered event that will record it; an unlock has its name."""
+    if type(message) is EntityUnlockSent:
+        return msgspec.structs.replace(message, event_id=number)
+    if type(message) is EntityLockRequested:
+        return msgspec.structs.replace(message, event_id=number, critical_section_id=name)
+    return msgspec.structs.replace(message, event_id=number, request_id=name)
 
 
 #: Has no state: every change of it raises.

@@ -17,6 +17,12 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from durable_app.protocol import (
+    EntityLockGranted,
+    EntityLockRequested,
+    EntityOperationCalled,
+    EntityOperationCompleted,
+    EntityOperationFailed,
+    Event,
     ExecutionCompleted,
     HistoryEvent,
     SubOrchestrationInstanceCompleted,
@@ -109,13 +115,13 @@ def _until(history: list[HistoryEvent], first_dropped: int) -> list[HistoryEvent
     """
     kept: list[HistoryEvent] = []
     ordinal = 0
-    dropped: set[int] = set()
+    dropped: set[int | str] = set()
     for event in history:
         if type(event) in MATCHING:
             if ordinal >= first_dropped:
-                dropped.add(event.event_id)
+                dropped.add(_asking_id(event))
             else:
-                dropped.discard(event.event_id)
+                dropped.discard(_asking_id(event))
                 kept.append(event)
             ordinal += 1
         elif _resolved_id(event) not in dropped:
@@ -123,7 +129,18 @@ def _until(history: list[HistoryEvent], first_dropped: int) -> list[HistoryEvent
     return kept
 
 
-def _resolved_id(event: HistoryEvent) -> int | None:
+def _asking_id(event: Event) -> int | str:
+    """Return what a resolution names: the id of the action, or that of the request."""
+    if isinstance(event, EntityOperationCalled):
+        return event.request_id
+    return event.critical_section_id if isinstance(event, EntityLockRequested) else event.event_id
+
+
+def _resolved_id(event: HistoryEvent) -> int | str | None:
+    if isinstance(event, EntityOperationCompleted | EntityOperationFailed):
+        return event.request_id
+    if isinstance(event, EntityLockGranted):
+        return event.critical_section_id
     if isinstance(
         event,
         TaskCompleted

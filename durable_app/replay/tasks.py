@@ -1,9 +1,9 @@
 """Tasks: what an orchestrator yields.
 
-Theory of operation. A leaf task (activity, sub-orchestration, timer, event wait) is settled once by
-the engine: with a value, with an error, or by its own ``cancel``. A composite is settled by its
-children; a child knows its composites, so that one task can stand in several. Nothing here reads
-history or decides about retries.
+Theory of operation. A leaf task (activity, sub-orchestration, call of an entity, lock, timer, event
+wait) is settled once by the engine: with a value, with an error, or by its own ``cancel``. A
+composite is settled by its children; a child knows its composites, so that one task can stand in
+several. Nothing here reads history or decides about retries.
 
 Both vocabularies of Durable Functions for Python are offered: ``is_completed`` and ``is_complete``,
 ``state`` and ``is_failed``, ``result`` and ``get_result()``.
@@ -21,10 +21,19 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, Any, Final, Generic, NoReturn, TypeVar
 
 from durable_app.errors import OrchestratorError, TaskCancelledError
-from durable_app.protocol import CreateTimer, OrchestratorAction
+from durable_app.protocol import (
+    CreateTimer,
+    EntityLockRequested,
+    EntityOperationCalled,
+    EntityOperationSignaled,
+    EntityUnlockSent,
+    OrchestratorAction,
+    SendEntityMessage,
+)
 
 if TYPE_CHECKING:
     from durable_app.replay.context import OrchestrationContext
+    from durable_app.replay.locks import CriticalSection
     from durable_app.replay.retrying import Attempts
 
 T = TypeVar("T")
@@ -177,6 +186,57 @@ class SubOrchestrationTask(CompletableTask[T]):
     """A call of another orchestrator."""
 
     __slots__ = ()
+
+
+class EntityCallTask(CompletableTask[T]):
+    """A call of an entity's operation.
+
+    Attributes:
+        section: the critical section that it is made in, None outside of one.
+    """
+
+    __slots__ = ("section",)
+
+    def __init__(
+        self,
+        context: OrchestrationContext,
+        expected_type: Any,
+        message: EntityOperationCalled,
+        section: CriticalSection | None,
+    ) -> None:
+        super().__init__(context, expected_type)
+        self.action = SendEntityMessage(-1, message)
+        self.section = section
+
+
+class EntityMessageTask(ActionTask[None]):
+    """A message to an entity that nobody answers: a signal, or an unlock."""
+
+    __slots__ = ()
+
+    def __init__(
+        self, context: OrchestrationContext, message: EntityOperationSignaled | EntityUnlockSent
+    ) -> None:
+        super().__init__(context)
+        self.action = SendEntityMessage(-1, message)
+
+
+class EntityLockTask(ActionTask[Any]):
+    """A request for a lock on entities; its result is an EntityLock."""
+
+    __slots__ = ()
+
+    def __init__(self, context: OrchestrationContext, message: EntityLockRequested) -> None:
+        super().__init__(context)
+        self.action = SendEntityMessage(-1, message)
+
+    def __enter__(self) -> NoReturn:
+        raise OrchestratorError(
+            "The lock is not held yet: write `with (yield context.lock_entities([...])):`."
+        )
+
+    def __exit__(self, *_: object) -> None:
+        """Python looks for it before it enters."""
 
 
 class TimerTask(ActionTask[None]):

@@ -406,7 +406,6 @@ def test_histories_read_between_turns() -> None:
 @pytest.mark.parametrize(
     ("name", "advice"),
     [
-        ("call_entity", "not in this version of durable_app; keep the state in an orchestration"),
         ("call_http", "not in this version of durable_app; call an activity"),
         ("call_activty", "'call_activty'"),
     ],

@@ -51,6 +51,7 @@ DIFFERING = [
     (CALLED, SendEntityMessage(1, SIGNALED)),
     (CALLED, ScheduleTask(1, "add")),
     (LOCK, SendEntityMessage(1, EntityLockRequested(1, NOON, "c"))),
+    (LOCK, SendEntityMessage(1, EntityLockRequested(1, NOON, "c", ("@counter@a",)))),
 ]
 
 
@@ -76,7 +77,9 @@ def test_the_error_for_code_that_asks_for_nothing() -> None:
 
 
 def test_an_entity_message_is_named_by_its_operation() -> None:
-    assert describe_action(SendEntityMessage(3, CALLED)) == "SendEntityMessage #3 'add'"
+    assert describe_action(SendEntityMessage(3, CALLED)) == (
+        "EntityOperationCalled #3 'add' to @counter@a"
+    )
 
 
 def one(context):

@@ -9,6 +9,11 @@ from typing import Any
 
 from durable_app.protocol import (
     CompleteOrchestration,
+    EntityLockGranted,
+    EntityLockRequested,
+    EntityOperationCalled,
+    EntityOperationCompleted,
+    EntityOperationFailed,
     EventRaised,
     ExecutionCompleted,
     ExecutionStarted,
@@ -19,6 +24,7 @@ from durable_app.protocol import (
     OrchestratorAction,
     OrchestratorStarted,
     ParentInstance,
+    SendEntityMessage,
     SubOrchestrationInstanceCompleted,
     SubOrchestrationInstanceFailed,
     TaskCompleted,
@@ -70,6 +76,29 @@ def fired(number: int) -> TimerFired:
 
 def raised(name: str, value: Any = None) -> EventRaised:
     return EventRaised(-1, NOON, name, json.dumps(value))
+
+
+def answered(call: OrchestratorAction, value: Any = None) -> EntityOperationCompleted:
+    """Return an entity's answer to a call."""
+    return EntityOperationCompleted(-1, NOON, request_of(call), json.dumps(value))
+
+
+def refused(call: OrchestratorAction, failure: FailureDetails | None = BOOM) -> HistoryEvent:
+    """Return the failure of an operation."""
+    return EntityOperationFailed(-1, NOON, request_of(call), failure)
+
+
+def granted(request: OrchestratorAction) -> EntityLockGranted:
+    return EntityLockGranted(-1, NOON, request_of(request))
+
+
+def request_of(action: OrchestratorAction) -> str:
+    """Return what the answer to a message will name."""
+    assert isinstance(action, SendEntityMessage)
+    if isinstance(action.message, EntityLockRequested):
+        return action.message.critical_section_id
+    assert isinstance(action.message, EntityOperationCalled)
+    return action.message.request_id
 
 
 def recorded(actions: Sequence[OrchestratorAction], now: datetime = NOON) -> list[HistoryEvent]:
