@@ -96,6 +96,12 @@ PAGES: Final = (
         ),
     ),
     Page(
+        "entities.md",
+        "Entities",
+        "What an entity is given: a class to derive from, or a context for a function.",
+        ("DurableEntity", "DurableEntityContext", "EntityContext"),
+    ),
+    Page(
         "client.md",
         "Clients",
         "A function with `durable_client_input` is given one: an `async def` function a"

@@ -55,6 +55,11 @@ if TYPE_CHECKING:
     from durable_app.functions.app import DFApp
     from durable_app.functions.blueprint import Blueprint
     from durable_app.replay.context import OrchestrationContext as DurableOrchestrationContext
+    from durable_app.replay.entity_context import (
+        DurableEntity,
+        DurableEntityContext,
+        EntityContext,
+    )
     from durable_app.replay.retry import RetryOptions, RetryPolicy
     from durable_app.replay.tasks import TaskState
 
@@ -66,11 +71,14 @@ __all__ = [
     "ConfigError",
     "DFApp",
     "DefinitionError",
+    "DurableEntity",
+    "DurableEntityContext",
     "DurableError",
     "DurableFunctionsClient",
     "DurableOrchestrationClient",
     "DurableOrchestrationContext",
     "DurableOrchestrationStatus",
+    "EntityContext",
     "EntityId",
     "EntityInstanceId",
     "EntityMetadata",
@@ -106,10 +114,13 @@ _HOME = {
     "Blueprint": "functions.blueprint",
     "CleanEntityStorageResult": "client.entities",
     "DFApp": "functions.app",
+    "DurableEntity": "replay.entity_context",
+    "DurableEntityContext": "replay.entity_context",
     "DurableFunctionsClient": "client.functions_client",
     "DurableOrchestrationClient": "client.orchestration_client",
     "DurableOrchestrationContext": "replay.context",
     "DurableOrchestrationStatus": "client.status",
+    "EntityContext": "replay.entity_context",
     "EntityId": "entity_id",
     "EntityInstanceId": "entity_id",
     "EntityMetadata": "client.entities",

@@ -229,16 +229,15 @@ class PayloadError(DurableError, TypeError):
         self.path = path
 
 
-_WITHOUT_ENTITIES = "keep the state in an orchestration that waits for external events"
 _WITHOUT_HTTP = "call an activity that makes the request"
 _WITHOUT_CLASSIC = "decorate the function with @app.orchestration_trigger"
+_WITHOUT_CLASSIC_ENTITY = "decorate the function with @app.entity_trigger"
+_NOT_A_CALLER = "only an orchestrator can wait for an entity, others use signal_entity"
 
 # Names of other Durable Functions libraries that are not here -> what to do instead.
 _INSTEAD = {
-    "DurableEntityContext": _WITHOUT_ENTITIES,
-    "Entity": _WITHOUT_ENTITIES,
-    "call_entity": _WITHOUT_ENTITIES,
-    "signal_entity": _WITHOUT_ENTITIES,
+    "Entity": _WITHOUT_CLASSIC_ENTITY,
+    "call_entity": _NOT_A_CALLER,
     "DurableHttpRequest": _WITHOUT_HTTP,
     "DurableHttpResponse": _WITHOUT_HTTP,
     "ManagedIdentityTokenSource": _WITHOUT_HTTP,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import inspect
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
@@ -23,6 +24,7 @@ from durable_app.functions.builder import (
     function_of,
     set_function,
 )
+from durable_app.functions.entity_form import declared_name, entity_form
 from durable_app.functions.facts import DurableFunction, Kind, Orchestrator
 from durable_app.functions.handles import check_parameter, handle_of, make_handle
 from durable_app.functions.names import (
@@ -171,7 +173,7 @@ class Blueprint(TriggerApi, BindingApi, SettingsApi):
             "orchestration",
             context_name,
             orchestration,
-            lambda: bindings.OrchestrationTrigger(context_name, orchestration),
+            lambda name: bindings.OrchestrationTrigger(context_name, name),
             check,
             complete,
         )
@@ -196,30 +198,43 @@ class Blueprint(TriggerApi, BindingApi, SettingsApi):
             "activity",
             input_name,
             activity,
-            lambda: bindings.ActivityTrigger(input_name, activity),
+            lambda name: bindings.ActivityTrigger(input_name, name),
             check,
         )
 
     def entity_trigger(self, context_name: str, entity_name: str | None = None) -> Decorator:
-        """Make a function an entity. It is listed; calling it is not supported yet.
+        """Make a function or a class an entity.
+
+        Three forms: a function of a ``DurableEntityContext``; a function of an ``EntityContext``
+        and the operation's input; a class derived from ``DurableEntity``, each public method of
+        which is an operation. The annotation of the context tells the first two apart; without
+        one, a second parameter that has no default does. ``async`` works for all.
 
         Args:
-            context_name: name of its parameter, letters and digits only.
-            entity_name: name of the entity; None for the function's. Case does not matter.
+            context_name: name of its parameter, letters and digits only; of a class, any name.
+            entity_name: name of the entity, without ``@``. None for ``__durable_entity_name__`` of
+                the function or class, else the function's name. Case does not matter.
 
         Raises:
-            DefinitionError: (when the function is decorated) a name or the signature is wrong.
+            DefinitionError: (when it is decorated) a name or the signature is wrong, or the class
+                is not derived from ``DurableEntity``.
         """
 
         def check(function: Callable[..., Any]) -> None:
-            check_durable_name(entity_name, "entity", function)
+            name = declared_name(function) if entity_name is None else entity_name
+            check_durable_name(name, "entity", function)
+            entity_form(function, context_name)
+
+        def complete(facts: DurableFunction) -> DurableFunction:
+            return dataclasses.replace(facts, entity=entity_form(facts.function, context_name))
 
         return self._durable_trigger(
             "entity",
             context_name,
             entity_name,
-            lambda: bindings.EntityTrigger(context_name, entity_name),
+            lambda name: bindings.EntityTrigger(context_name, name),
             check,
+            complete,
         )
 
     def durable_client_input(
@@ -260,7 +275,7 @@ class Blueprint(TriggerApi, BindingApi, SettingsApi):
         kind: Kind,
         parameter: str,
         durable_name: str | None,
-        make_trigger: Callable[[], Trigger],
+        make_trigger: Callable[[str | None], Trigger],
         check: Callable[[Callable[..., Any]], None],
         complete: Callable[[DurableFunction], DurableFunction] = lambda facts: facts,
     ) -> Decorator:
@@ -269,18 +284,21 @@ class Blueprint(TriggerApi, BindingApi, SettingsApi):
         def wrap(builder: FunctionBuilder) -> FunctionBuilder:
             inside = _facts_of(builder)
             check_binding_name(parameter, inside.function)
-            check_parameter(parameter, inside.function)
+            if kind != "entity" or not inspect.isclass(inside.function):
+                check_parameter(parameter, inside.function)
             check(inside.function)
+            own = declared_name(inside.function) if kind == "entity" else None
+            declared = durable_name or own
 
             def name_of() -> str:
-                return durable_name or function_name(builder)
+                return declared or function_name(builder)
 
             facts = complete(
                 dataclasses.replace(inside, kind=kind, parameter=parameter, name_of=name_of)
             )
             _refuse_client(facts)
             handle = make_handle(facts)
-            builder.add_trigger(make_trigger())
+            builder.add_trigger(make_trigger(declared))
             set_function(builder, handle)
             _refer(builder, facts)
             return builder
@@ -334,11 +352,14 @@ def _refer(builder: FunctionBuilder, facts: DurableFunction) -> None:
 
 
 def _refuse_client(facts: DurableFunction) -> None:
-    if facts.clients and facts.kind in ("orchestration", "entity"):
+    ways_out = {
+        "orchestration": "its code is replayed; call the client in an activity",
+        "entity": "context.signal_entity and context.start_new_orchestration do what it may do",
+    }
+    if facts.clients and facts.kind in ways_out:
         raise definition_error(
             facts.function,
-            f"an {facts.kind} cannot take a durable client, since its code is replayed; call the"
-            " client in an activity",
+            f"an {facts.kind} cannot take a durable client: {ways_out[facts.kind]}",
         )
 
 

@@ -9,6 +9,7 @@ from typing import Any, Literal, NamedTuple
 
 from durable_app.errors import DefinitionError
 from durable_app.functions import signatures
+from durable_app.functions.entity_form import EntityForm, is_async_entity
 from durable_app.functions.names import quoted
 
 Kind = Literal["orchestration", "activity", "entity", "client"]
@@ -34,6 +35,7 @@ class DurableFunction:
         clients: names of the parameters that take a durable client.
         input_type: what ``context.get_input()`` decodes to; None for plain JSON.
         version: the orchestration's version that this function is; None for the unversioned one.
+        entity: how an entity was written; None for other kinds.
         versions: every version of the orchestration, this one included; empty for other kinds.
     """
 
@@ -44,6 +46,7 @@ class DurableFunction:
     clients: tuple[str, ...] = ()
     input_type: Any = None
     version: str | None = None
+    entity: EntityForm | None = None
     versions: Mapping[str | None, Orchestrator] = dataclasses.field(default_factory=dict)
 
     @property
@@ -53,16 +56,17 @@ class DurableFunction:
 
     @cached_property
     def is_async(self) -> bool:
-        """True when the user's function is ``async def``."""
-        return signatures.is_async(self.function)
+        """True when the user's function is ``async def``, or its class has such a method."""
+        return is_async_entity(self.function) if self.entity else signatures.is_async(self.function)
 
     @cached_property
     def input_annotation(self) -> Any:
-        """Resolved annotation of the activity's input; None where it has none.
+        """Resolved annotation of an activity's or an entity function's input; None for none.
 
         Resolved late: it may name a class that the module defines further down.
         """
-        return signatures.hints(self.function).get(self.parameter or "")
+        parameter = self.entity.input_parameter if self.entity else self.parameter
+        return signatures.hints(self.function).get(parameter or "")
 
     def for_version(self, version: str | None) -> Orchestrator:
         """What runs an instance of this version: exactly that one, else the unversioned one.

@@ -157,7 +157,7 @@ def fit(handle: Handle, bindings: Iterable[str]) -> None:
     facts = handle.durable
     bound = {name for name in bindings if name != RETURN_BINDING}
     given = bound | {_WORKER_CONTEXT} if _takes_more_bindings(facts) else bound
-    own = signatures.parameters(facts.function)
+    own = _own_parameters(facts)
     for name in sorted(bound - set(own)):
         _check_parameter(name, facts.function, own)
     for name, parameter in own.items():
@@ -171,9 +171,21 @@ def fit(handle: Handle, bindings: Iterable[str]) -> None:
     _settle(handle, [*ordered, *sorted(bound - set(own))])
 
 
+def _own_parameters(facts: DurableFunction) -> signatures.Parameters:
+    """Parameters of the user's function, as far as they are of interest to the worker.
+
+    Of an entity that is the context: the input of an operation is no binding, and a class takes
+    nothing at all.
+    """
+    if facts.kind == "entity" and facts.parameter is not None:
+        context = inspect.Parameter(facts.parameter, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+        return {facts.parameter: context}
+    return signatures.parameters(facts.function)
+
+
 def _advice(facts: DurableFunction) -> str:
     if not _takes_more_bindings(facts):
-        return f"an {facts.kind} function takes the context alone"
+        return "an orchestrator takes the context alone"
     if facts.kind == "activity":
         return (
             "an activity takes one input (a list, a dict or a dataclass for several values);"
@@ -264,17 +276,13 @@ def _orchestration_handle(facts: DurableFunction) -> Callable[..., Any]:
 
 def _entity_handle(facts: DurableFunction) -> Callable[..., Any]:
     def handle(*args: Any, **bound: Any) -> NoReturn:  # noqa: ARG001  what it is called with
-        refuse_entity(facts)
+        raise UnsupportedOnHostError(
+            f"Entity '{facts.name}' was called by a host that is not `func start` of durable_app."
+            " This version runs entities there; it does not speak the protocol of Azure's classic"
+            " durable extension."
+        )
 
     return handle
-
-
-def refuse_entity(facts: DurableFunction) -> NoReturn:
-    """Raise UnsupportedOnHostError: entities are declared, listed, and not run."""
-    raise UnsupportedOnHostError(
-        f"Entity '{facts.name}' cannot run: this version of durable_app indexes entities and does"
-        " not execute them. Keep the state in an orchestration that waits for external events."
-    )
 
 
 def _client_handle(facts: DurableFunction) -> Callable[..., Any]:

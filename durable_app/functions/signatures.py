@@ -52,6 +52,9 @@ def plain_name(function: Callable[..., Any]) -> str:
 def location(function: Callable[..., Any]) -> str:
     """``file:line`` of its definition, or its module where it has no Python code."""
     found = inspect.unwrap(underlying(function))
+    if inspect.isclass(found):
+        # Python before 3.13 keeps no line of a class: that of its first method is near.
+        found = next(filter(inspect.isfunction, vars(found).values()), found)
     code = getattr(found, "__code__", None)
     if code is None:
         return str(getattr(found, "__module__", None) or "<unknown>")

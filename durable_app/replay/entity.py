@@ -89,6 +89,11 @@ class EntityBatch:
         self._operation: Operation | None = None
         self._is_cut = False
 
+    @property
+    def is_cut(self) -> bool:
+        """Whether :meth:`cut_short` was called."""
+        return self._is_cut
+
     # -- one operation after the other -------------------------------------------------------
 
     def run(self) -> EntityBatchResult:

@@ -40,6 +40,7 @@ class EntityDefinition:
         parameter: that takes the context; for a class of no importance.
         input_parameter: that takes the input, None where the function has none.
         input_type: what the input is decoded to; None for plain JSON.
+        input_has_default: so that it is left out where a request has no input.
     """
 
     def __init__(
@@ -50,12 +51,15 @@ class EntityDefinition:
         parameter: str = "context",
         input_parameter: str | None = None,
         input_type: Any = None,
+        *,
+        input_has_default: bool = False,
     ) -> None:
         self.name = name
         self._function = function
         self._parameter = parameter
         self._input_parameter = input_parameter
         self._input_type = input_type
+        self._input_has_default = input_has_default
         self._call = {
             EntityShape.CONTEXT: self._call_with_context,
             EntityShape.INPUT: self._call_with_input,
@@ -76,13 +80,12 @@ class EntityDefinition:
 
     def _call_with_input(self, operation: Operation) -> Any:
         given: dict[str, Any] = {self._parameter: EntityContext(operation)}
-        if self._input_parameter is not None:
-            # Without an input the function gets None: operations such as `get` take none.
-            given[self._input_parameter] = (
-                operation.read_input(self._input_type, self._input_parameter)
-                if operation.has_input
-                else None
-            )
+        name = self._input_parameter
+        if name is not None and operation.has_input:
+            given[name] = operation.read_input(self._input_type, name)
+        elif name is not None and not self._input_has_default:
+            # None, whatever the annotation: one function serves operations with and without input.
+            given[name] = None
         return self._function(**given)
 
     @cached_property

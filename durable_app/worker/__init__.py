@@ -3,7 +3,9 @@
 * ``service``        the worker: connects, hands items to the right executor, drains
 * ``orchestrators``  one thread for all orchestrator code, and the watchdog that names a blocker
 * ``sessions``       suspended executions that go on with the new events alone
-* ``activities``     sync ones on a crew of threads, async ones on the event loop
+* ``activities``     one job for each
+* ``entities``       one job for each batch of operations
+* ``jobs``           sync functions on a crew of threads, async ones on the event loop
 * ``crew``           daemon threads that work off a queue, as many as it takes
 * ``invocations``    what an observer is told of all of them
 """

@@ -5,14 +5,21 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 
 import msgspec
 
 from durable_app.ports import Capacity, WorkSource, WorkStream
-from durable_app.protocol import ActivityRequest, OrchestratorRequest, WorkItem
+from durable_app.protocol import (
+    ActivityRequest,
+    EntityBatchRequest,
+    EntityRequest,
+    OrchestratorRequest,
+    WorkItem,
+)
 from durable_app.replay.environment import ReplayEnv
 from durable_app.worker.activities import ActivityPool, BindExtra
+from durable_app.worker.entities import EntityPool
 from durable_app.worker.invocations import Invocations
 from durable_app.worker.orchestrators import OrchestratorThread
 from durable_app.worker.sessions import Sessions
@@ -36,8 +43,12 @@ class WorkerOptions(msgspec.Struct, frozen=True):
         max_actions: of one execution; beyond it the orchestration fails.
         warm_sessions: suspended executions that are kept in memory.
         warm_events: history events that they have seen, together; bounds their memory.
-        default_version: of a sub-orchestration that is called without one.
-        timeout_s: an activity that runs for longer fails; None for no limit.
+        default_version: of an orchestration that another one or an entity starts without one.
+        timeout_s: an activity, or a batch of an entity's operations, that runs for longer fails;
+            None for no limit.
+        entities: batches that it runs at the same time, >= 1; threads for sync ones.
+        entity_rollback: an operation that fails leaves nothing behind; False to keep what it did
+            before it failed.
     """
 
     orchestrations: int = 100
@@ -47,6 +58,8 @@ class WorkerOptions(msgspec.Struct, frozen=True):
     warm_events: int = 500_000
     default_version: str | None = None
     timeout_s: float | None = None
+    entities: int = 20
+    entity_rollback: bool = True
 
 
 class Worker:
@@ -78,17 +91,28 @@ class Worker:
         self._activities = ActivityPool(
             index, options.activities, invocations, clock, bind_extra, options.timeout_s
         )
+        self._entities = EntityPool(
+            index,
+            options.entities,
+            invocations,
+            clock,
+            options.timeout_s,
+            rollback=options.entity_rollback,
+            default_version=options.default_version,
+        )
         self._stream: WorkStream | None = None
         self._started = threading.Event()
 
     def start(self) -> None:
-        """Connect; needs a running event loop, on which async activities will run."""
+        """Connect; needs a running event loop, on which async functions will run."""
         # Looked up first: once connected, the hub counts on this worker.
         loop = asyncio.get_running_loop()
-        capacity = Capacity(self._options.orchestrations, self._options.activities)
+        options = self._options
+        capacity = Capacity(options.orchestrations, options.activities, options.entities)
         stream = self._source.connect(self, capacity)
         self._orchestrators.start(stream)
         self._activities.start(stream, loop)
+        self._entities.start(stream, loop)
         self._stream = stream
         self._started.set()
 
@@ -116,11 +140,12 @@ class Worker:
             # First nothing new begins, then the hub may give it all to others.
             self._orchestrators.stop()
             self._activities.stop()
+            self._entities.stop()
             stream.close()
 
     @property
     def _busy(self) -> int:
-        return self._orchestrators.pending + self._activities.pending
+        return self._orchestrators.pending + self._activities.pending + self._entities.pending
 
     # -- WorkSink ----------------------------------------------------------------------------
 
@@ -133,8 +158,10 @@ class Worker:
                 self._orchestrators.submit(item)
             elif isinstance(item, ActivityRequest):
                 self._activities.submit(item)
-            elif self._stream is not None:
-                self._stream.abandon(item.token, "this worker runs no entities")
+            elif isinstance(item, EntityRequest | EntityBatchRequest):
+                self._entities.submit(item)
+            else:
+                assert_never(item)
 
     def forget(self, instance_id: str) -> None:
         """See ``WorkSink.forget``."""

@@ -248,8 +248,16 @@ def two_arguments(context, more):
     return context, more
 
 
+def three_arguments(context, more, other):
+    return context, more, other
+
+
 def positional_only(context, /):
     return context
+
+
+def positional_input(more, /, context):
+    return context, more
 
 
 def optional(context, more=1):
@@ -266,7 +274,11 @@ def no_parameter():
         ("orchestration_trigger", an_async_orchestrator, "is async: write a generator"),
         ("orchestration_trigger", an_async_generator, "is async: write a generator"),
         ("orchestration_trigger", two_arguments, "'more' of two_arguments has no binding: an orch"),
-        ("entity_trigger", two_arguments, "an entity function takes the context alone"),
+        ("entity_trigger", three_arguments, "'other' of three_arguments has no binding: an entity"),
+        ("entity_trigger", a_generator, "entity a_generator is a generator"),
+        ("entity_trigger", an_async_generator, "entity an_async_generator is a generator"),
+        ("entity_trigger", positional_input, "remove the / after it"),
+        ("entity_trigger", type("Counter", (), {}), "derive it from durable_app.DurableEntity"),
         ("activity_trigger", a_generator, "an activity returns its result once"),
         ("activity_trigger", an_async_generator, "an activity returns its result once"),
         ("activity_trigger", no_parameter, r"has no parameter 'context' \(it has: none\)"),

@@ -202,10 +202,10 @@ def test_without_a_runtime_an_orchestration_says_where_it_can_run(app):
         only(app).get_user_function()(my="{}")
 
 
-def test_an_entity_says_that_it_cannot_run(app, runtime):
+def test_an_entity_says_where_it_cannot_run(app, runtime):
     app.entity_trigger("context", "Counter")(lambda context: context)
     app.function_name("counter")(app._function_builders[0])
-    with pytest.raises(UnsupportedOnHostError, match="Entity 'Counter' cannot run"):
+    with pytest.raises(UnsupportedOnHostError, match="Entity 'Counter' was called by a host"):
         only(app).get_user_function()(context="{}")
 
 

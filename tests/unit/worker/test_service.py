@@ -11,7 +11,7 @@ import durable_app as df
 from durable_app.clock import SystemClock
 from durable_app.functions.index import index_app
 from durable_app.ports import Capacity
-from durable_app.protocol import CompletionToken, EntityBatchRequest
+from durable_app.protocol import CompletionToken, EntityBatchRequest, OperationRequest
 from durable_app.worker.service import Worker, WorkerOptions
 from tests.unit.worker.rig import TIMEOUT_S, Desk, a_turn, an_activity
 
@@ -51,17 +51,16 @@ def test_items_go_to_their_executors():
         worker = a_worker(desk)
         worker.start()
         assert desk.sink is worker
-        assert desk.capacity == Capacity(5, 2)
+        assert desk.capacity == Capacity(5, 2, 20)
         entity = EntityBatchRequest(
             instance_id="@counter@1",
             entity_state=None,
-            operations=(),
+            operations=(OperationRequest("add", "r"),),
             token=CompletionToken("e", 1),
         )
         worker.push([a_turn("ends"), an_activity("double", "4"), entity])
-        got = {type(desk.next_result()).__name__ for _ in range(2)}
-        assert got == {"OrchestratorResponse", "ActivityResponse"}
-        assert desk.abandoned.get(timeout=TIMEOUT_S)[0] == entity.token
+        got = {type(desk.next_result()).__name__ for _ in range(3)}
+        assert got == {"OrchestratorResponse", "ActivityResponse", "EntityBatchResult"}
         worker.forget("order-1")
         await worker.stop()
         assert desk.calls == ["pause", "close"]
