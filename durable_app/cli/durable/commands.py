@@ -86,20 +86,8 @@ async def _get_history(args: argparse.Namespace, call: Caller) -> _Outcome:
 
 
 async def _get_instances(args: argparse.Namespace, call: Caller) -> _Outcome:
-    rows: list[dict[str, Any]] = []
-    token = args.continuation_token
-    while len(rows) < args.top:
-        query = _filters(args) | {"top": str(min(args.top - len(rows), _MOST_PER_PAGE))}
-        headers = {_CONTINUATION: token} if token else {}
-        answer = _checked(await call("GET", ("instances",), query, b"", headers), None)
-        rows += [_shown(args, row) for row in json.loads(answer.body or "[]")]
-        token = answer.headers.get(_CONTINUATION)
-        if not token:
-            break
-    text = _pretty(rows)
-    if token:
-        text += f"\nContinuation token for next set of results: '{token}'"
-    return _Outcome(text, {"instances": rows, "continuationToken": token or None})
+    rows, token = await _rows(args, call, ("instances",), _filters(args))
+    return _listed("instances", [_shown(args, row) for row in rows], token)
 
 
 async def _raise_event(args: argparse.Namespace, call: Caller) -> _Outcome:
@@ -148,6 +136,55 @@ async def _purge(args: argparse.Namespace, call: Caller) -> _Outcome:
     return _Outcome(f"Instances deleted: {count}", {"instancesDeleted": count})
 
 
+async def _get_entities(args: argparse.Namespace, call: Caller) -> _Outcome:
+    given = {
+        "lastOperationTimeFrom": args.modified_after,
+        "lastOperationTimeTo": args.modified_before,
+        "fetchState": "true" if args.show_state else None,
+    }
+    query = {name: value for name, value in given.items() if value}
+    parts = ("entities", args.name) if args.name else ("entities",)
+    rows, token = await _rows(args, call, parts, query)
+    if not args.show_state:
+        rows = [_without(row, "state") for row in rows]
+    return _listed("entities", rows, token)
+
+
+async def _read_entity(args: argparse.Namespace, call: Caller) -> _Outcome:
+    answer = await call("GET", ("entities", args.name, args.key))
+    if answer.status == 404:  # noqa: PLR2004  HTTP
+        raise _RefusedError(f"Could not find an entity with id '@{args.name}@{args.key}'")
+    state = json.loads(_checked(answer, None).body or "null")
+    entity_id = {"name": args.name, "key": args.key}
+    return _Outcome(_pretty(state), {"entityId": entity_id, "state": state})
+
+
+async def _signal_entity(args: argparse.Namespace, call: Caller) -> _Outcome:
+    parts = ("entities", args.name, args.key)
+    answer = await call("POST", parts, {"op": args.operation}, args.input or b"")
+    if answer.status == 404:  # noqa: PLR2004  HTTP: the API has no way to name it
+        raise _RefusedError(f"'{args.key}' cannot be the key of an entity.")
+    _checked(answer, None)
+    return _Outcome(
+        f"Signaled '{args.operation}' to entity '@{args.name}@{args.key}'.",
+        {"entityId": {"name": args.name, "key": args.key}, "operation": args.operation},
+    )
+
+
+async def _clean_entities(args: argparse.Namespace, call: Caller) -> _Outcome:
+    query = {
+        "op": "clean",
+        "removeEmptyEntities": "false" if args.keep_empty else "true",
+        "releaseOrphanedLocks": "false" if args.keep_locks else "true",
+    }
+    done = json.loads(_checked(await call("POST", ("entities",), query), None).body or "{}")
+    return _Outcome(
+        f"Empty entities removed: {done['emptyEntitiesRemoved']}\n"
+        f"Orphaned locks released: {done['orphanedLocksReleased']}",
+        done,
+    )
+
+
 _COMMANDS: Final[dict[str, Callable[[argparse.Namespace, Caller], Awaitable[_Outcome]]]] = {
     "start-new": _start,
     "get-runtime-status": _get_status,
@@ -160,8 +197,14 @@ _COMMANDS: Final[dict[str, Callable[[argparse.Namespace, Caller], Awaitable[_Out
     "rewind": _rewind,
     "restart": _restart,
     "purge-history": _purge,
+    "get-entities": _get_entities,
+    "read-entity": _read_entity,
+    "signal-entity": _signal_entity,
+    "clean-entities": _clean_entities,
 }
-_GOES_ON_LATER: Final = frozenset({"start-new", "raise-event", "resume", "rewind", "restart"})
+_GOES_ON_LATER: Final = frozenset(
+    {"start-new", "raise-event", "resume", "rewind", "restart", "signal-entity"}
+)
 
 
 # -- requests and answers -------------------------------------------------------------------------
@@ -178,6 +221,23 @@ async def _status_of(
     answer = _checked(await call("GET", ("instances", instance_id), query or {}), instance_id)
     found: dict[str, Any] = json.loads(answer.body or "{}")
     return found
+
+
+async def _rows(
+    args: argparse.Namespace, call: Caller, parts: tuple[str, ...], query: dict[str, str]
+) -> tuple[list[dict[str, Any]], str | None]:
+    """As many rows of a list as are wanted, and the token for those after them."""
+    rows: list[dict[str, Any]] = []
+    token = args.continuation_token
+    while len(rows) < args.top:
+        query = query | {"top": str(min(args.top - len(rows), _MOST_PER_PAGE))}
+        headers = {_CONTINUATION: token} if token else {}
+        answer = _checked(await call("GET", parts, query, b"", headers), None)
+        rows += json.loads(answer.body or "[]")
+        token = answer.headers.get(_CONTINUATION)
+        if not token:
+            break
+    return rows, token or None
 
 
 def _checked(answer: Answer, instance_id: str | None) -> Answer:
@@ -212,6 +272,13 @@ def _shown(args: argparse.Namespace, status: dict[str, Any]) -> dict[str, Any]:
 def _without(status: dict[str, Any], *names: str) -> dict[str, Any]:
     # Histories have a command of their own; the key is there in every status.
     return {key: value for key, value in status.items() if key not in {*names, "historyEvents"}}
+
+
+def _listed(what: str, rows: list[dict[str, Any]], token: str | None) -> _Outcome:
+    text = _pretty(rows)
+    if token:
+        text += f"\nContinuation token for next set of results: '{token}'"
+    return _Outcome(text, {what: rows, "continuationToken": token})
 
 
 def _pretty(value: Any) -> str:

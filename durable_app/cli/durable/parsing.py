@@ -58,6 +58,12 @@ def durable_parser() -> CommandParser:
     restart.add_argument("--keep-id", action="store_true", help="under its own id, not a new one")
     purge = add("purge-history", "Remove finished instances and all that is known of them.")
     _add_filters(purge)
+    _add_entities(
+        add("get-entities", "List entities."),
+        add("read-entity", "Show the state of an entity."),
+        add("signal-entity", "Let an entity run an operation."),
+        add("clean-entities", "Remove what is left of empty entities, and orphaned locks."),
+    )
     delete = add("delete-task-hub", "Remove the task hub with all its instances.")
     delete.add_argument("-y", "--yes", action="store_true", help="do not ask first")
     return parser
@@ -102,16 +108,44 @@ def _add_queries(status: CommandParser, history: CommandParser, several: Command
         command.add_argument("--show-input", action="store_true", help="include the input")
         command.add_argument("--show-output", action="store_true", help="include the output")
     _add_filters(several)
-    several.add_argument(
+    _add_paging(several)
+
+
+def _add_paging(command: CommandParser) -> None:
+    command.add_argument(
         "--top",
         type=_count,
         default=_DEFAULT_TOP,
         metavar="N",
         help=f"how many at most ({_DEFAULT_TOP})",
     )
-    several.add_argument(
+    command.add_argument(
         "--continuation-token", metavar="TOKEN", help="go on where the last list ended"
     )
+
+
+def _add_entities(
+    several: CommandParser, read: CommandParser, signal: CommandParser, clean: CommandParser
+) -> None:
+    several.add_argument("--name", metavar="NAME", help="only those of this name")
+    _add_times(several, "modified")
+    several.add_argument("--show-state", action="store_true", help="include the states")
+    _add_paging(several)
+    for command in (read, signal):
+        for option in ("--name", "--key"):
+            command.add_argument(
+                option,
+                required=True,
+                type=_filled,
+                metavar=option[2:].upper(),
+                help="of the entity",
+            )
+    signal.add_argument("--operation", required=True, metavar="NAME", help="what it shall do")
+    signal.add_argument(
+        "--input", type=json_or_file, metavar="JSON", help="JSON, or @FILE that holds it"
+    )
+    clean.add_argument("--keep-empty", action="store_true", help="release orphaned locks only")
+    clean.add_argument("--keep-locks", action="store_true", help="remove empty entities only")
 
 
 def _add_raise(command: CommandParser) -> None:
@@ -123,13 +157,7 @@ def _add_raise(command: CommandParser) -> None:
 
 
 def _add_filters(command: CommandParser) -> None:
-    for name, what in (("after", "at or after"), ("before", "before")):
-        command.add_argument(
-            f"--created-{name}",
-            type=_moment,
-            metavar="TIME",
-            help=f"created {what} this time: ISO 8601, UTC unless it has an offset",
-        )
+    _add_times(command, "created")
     command.add_argument(
         "--runtime-status",
         type=_status,
@@ -138,6 +166,16 @@ def _add_filters(command: CommandParser) -> None:
         metavar="STATUS",
         help=f"one or several of {', '.join(STATUSES)}",
     )
+
+
+def _add_times(command: CommandParser, what: str) -> None:
+    for name, when in (("after", "at or after"), ("before", "before")):
+        command.add_argument(
+            f"--{what}-{name}",
+            type=_moment,
+            metavar="TIME",
+            help=f"{what} {when} this time: ISO 8601, UTC unless it has an offset",
+        )
 
 
 def json_or_file(text: str) -> bytes:
@@ -176,6 +214,12 @@ def _status(text: str) -> str:
             raise argparse.ArgumentTypeError(f"'{name}' is no status.{hint}")
         names += found
     return ",".join(names)
+
+
+def _filled(text: str) -> str:
+    if text:
+        return text
+    raise argparse.ArgumentTypeError("it must not be empty")
 
 
 def _count(text: str) -> int:
