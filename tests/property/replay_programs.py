@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from datetime import datetime, timedelta
 from itertools import count
 from typing import Any
@@ -16,11 +16,19 @@ from typing import Any
 import msgspec
 from hypothesis import strategies as st
 
-from durable_app.errors import TaskFailedError
+from durable_app.entity_id import EntityId
+from durable_app.errors import OrchestratorError, TaskFailedError
 from durable_app.protocol import (
     CompleteOrchestration,
     CreateSubOrchestration,
     CreateTimer,
+    EntityLockGranted,
+    EntityLockRequested,
+    EntityOperationCalled,
+    EntityOperationCompleted,
+    EntityOperationFailed,
+    EntityOperationSignaled,
+    EntityUnlockSent,
     EventRaised,
     ExecutionStarted,
     FailureDetails,
@@ -30,6 +38,7 @@ from durable_app.protocol import (
     OrchestratorStarted,
     RetryPolicy,
     ScheduleTask,
+    SendEntityMessage,
     SubOrchestrationInstanceCompleted,
     SubOrchestrationInstanceFailed,
     TaskCompleted,
@@ -46,6 +55,7 @@ from tests.unit.replay.world import NOON, recorded
 Program = tuple[Any, ...]
 
 NAMES = st.sampled_from(["ok", "fails 1", "fails 2", "fails 9"])
+KEYS = st.sampled_from("ab")
 LEAVES = st.one_of(
     st.tuples(st.just("activity"), NAMES),
     st.tuples(st.just("child"), NAMES),
@@ -53,6 +63,7 @@ LEAVES = st.one_of(
     st.tuples(st.just("retried child"), NAMES, st.integers(1, 3)),
     st.tuples(st.just("timer"), st.integers(0, 9)),
     st.tuples(st.just("event"), st.sampled_from(["go", "Go", "stop"])),
+    st.tuples(st.just("entity"), NAMES, KEYS),
 )
 TASKS = st.recursive(
     LEAVES,
@@ -67,10 +78,19 @@ SIMPLE_STEPS = st.one_of(
     st.tuples(st.just("status")),
     st.tuples(st.just("uuid")),
     st.tuples(st.just("forget"), LEAVES),
+    st.tuples(st.just("signal"), KEYS),
+    st.tuples(st.just("entity"), NAMES, KEYS),
 )
 STEPS = st.recursive(
     SIMPLE_STEPS,
-    lambda inner: st.tuples(st.just("try"), st.lists(inner, max_size=3).map(tuple)),
+    lambda inner: st.one_of(
+        st.tuples(st.just("try"), st.lists(inner, max_size=3).map(tuple)),
+        st.tuples(
+            st.just("locked"),
+            st.sets(KEYS, min_size=1).map(sorted).map(tuple),
+            st.lists(inner, max_size=3).map(tuple),
+        ),
+    ),
     max_leaves=6,
 )
 PROGRAMS = st.tuples(
@@ -95,7 +115,9 @@ def orchestrator_of(program: Program) -> Callable[[Any], Any]:
     return orchestrator
 
 
-def _run(context: Any, steps: Program, log: list[Any], serial: Iterator[int]) -> Iterator[Any]:
+def _run(
+    context: Any, steps: Program, log: list[Any], serial: Iterator[int]
+) -> Generator[Any, Any, None]:
     for step in steps:
         match step:
             case ("status",):
@@ -108,6 +130,15 @@ def _run(context: Any, steps: Program, log: list[Any], serial: Iterator[int]) ->
                 try:
                     yield from _run(context, inner, log, serial)
                 except TaskFailedError as error:
+                    log.append(str(error))
+            case ("signal", key):
+                context.signal_entity(EntityId("e", key), "note", next(serial))
+            case ("locked", keys, inner):
+                # What a section forbids is an outcome like any other.
+                try:
+                    with (yield context.lock_entities([EntityId("e", key) for key in keys])):
+                        yield from _run(context, inner, log, serial)
+                except OrchestratorError as error:
                     log.append(str(error))
             case _:
                 task = _task(context, step, serial)
@@ -127,7 +158,9 @@ def _cancel(task: Any) -> None:
             child.cancel()
 
 
-def _task(context: Any, leaf: Program, serial: Iterator[int]) -> Any:
+def _task(  # noqa: PLR0911  it is only a match over the kinds of tasks
+    context: Any, leaf: Program, serial: Iterator[int]
+) -> Any:
     match leaf:
         case ("activity", name):
             return context.call_activity(name, next(serial))
@@ -138,6 +171,8 @@ def _task(context: Any, leaf: Program, serial: Iterator[int]) -> Any:
         case ("retried child", name, most):
             options = RetryOptions(1000, most, backoff_coefficient=2)
             return context.call_sub_orchestrator_with_retry(name, options, next(serial))
+        case ("entity", name, key):
+            return context.call_entity(EntityId("e", key), name, next(serial))
         case ("timer", seconds):
             return context.create_timer(timedelta(seconds=seconds))
         case ("event", name):
@@ -179,6 +214,8 @@ class Hub:
         self.coming: list[Callable[[], HistoryEvent]] = []
         self.host_actions: list[HistoryEvent] = []
         self.attempts: Counter[str] = Counter()
+        self.locked: set[tuple[str, str]] = set()
+        self.signals: set[str] = set()
         self.told = 0
         self.next_id = env.first_id
         self.now = NOON
@@ -189,6 +226,7 @@ class Hub:
         while not result.is_complete:
             assert len(self.turns) < 200, "it never ends"
             result = self._turn(self._some_events())
+        assert not self.locked, "every block is left before the end"
         return result
 
     def _some_events(self) -> list[HistoryEvent]:
@@ -245,8 +283,37 @@ class Hub:
                 self.coming.append(lambda: self._answer(action, number, child=False))
             case CreateSubOrchestration():
                 self.coming.append(lambda: self._answer(action, number, child=True))
+            case SendEntityMessage(message=message):
+                self._post(message)
             case _:
                 raise AssertionError(action)
+
+    def _post(
+        self,
+        message: EntityOperationCalled
+        | EntityOperationSignaled
+        | EntityLockRequested
+        | EntityUnlockSent,
+    ) -> None:
+        match message:
+            case EntityOperationCalled():
+                self.coming.append(lambda: self._operation(message))
+            case EntityLockRequested(critical_section_id=section, lock_set=targets):
+                assert not self.locked
+                self.locked = {(section, target) for target in targets}
+                self.coming.append(lambda: EntityLockGranted(-1, self.now, section))
+            case EntityUnlockSent(critical_section_id=section, target_instance_id=target):
+                self.locked.remove((section, target or ""))
+            case EntityOperationSignaled(request_id=request):
+                assert request not in self.signals
+                self.signals.add(request)
+
+    def _operation(self, call: EntityOperationCalled) -> HistoryEvent:
+        if call.operation in {"ok", "fails 1"}:
+            text = json.dumps(f"{call.operation} {call.input}")
+            return EntityOperationCompleted(-1, self.now, call.request_id, text)
+        failure = FailureDetails("ValueError", f"{call.operation} {call.input}")
+        return EntityOperationFailed(-1, self.now, call.request_id, failure)
 
     def _answer(
         self, action: ScheduleTask | CreateSubOrchestration, number: int, *, child: bool

@@ -63,7 +63,7 @@ def assert_sound(result: ReplayResult) -> None:
     last = result.actions[-1]
     assert isinstance(last, CompleteOrchestration)
     if last.failure is not None:
-        assert last.failure.error_type in {"TaskFailedError", "LookupError"}
+        assert last.failure.error_type in {"TaskFailedError", "LookupError", "OrchestratorError"}
 
 
 @pytest.mark.parametrize("env", [MODES[name] for name in WARM_MODES], ids=WARM_MODES)
@@ -113,6 +113,7 @@ def test_an_execution_closed_after_any_turn_stays_silent(program: Program, seed:
         execution.advance(hub.history[: turn.past], turn.new)
         execution.close()
         assert execution.location is None
+        assert execution._ledger.queued == 0
 
 
 @given(program=PROGRAMS, seed=SEEDS)

@@ -14,6 +14,7 @@ from durable_app.errors import TaskFailedError
 from durable_app.protocol import (
     EntityOperationCalled,
     EntityOperationCompleted,
+    EntityOperationFailed,
     EntityOperationSignaled,
     FailureDetails,
     OrchestrationStatus,
@@ -202,8 +203,10 @@ def test_a_stray_answer_is_ignored_with_a_warning() -> None:
 
     world = World(orchestrator)
     stray = EntityOperationCompleted(-1, NOON, "other", "1")
-    (warning,) = world.turn(stray).warnings
-    assert warning.startswith("EntityOperationCompleted for #other was ignored")
+    failure = EntityOperationFailed(-1, NOON, "another")
+    first, second = world.turn(stray, failure).warnings
+    assert first.startswith("EntityOperationCompleted for #other was ignored")
+    assert second.startswith("EntityOperationFailed for #another was ignored")
     world.turn(answered(world.results[0].actions[0], 1), refused(world.results[0].actions[0]))
     assert world.output is None
 

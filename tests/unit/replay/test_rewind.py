@@ -3,8 +3,15 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import Any
 
+from durable_app.entity_id import EntityId
 from durable_app.errors import TaskFailedError
 from durable_app.protocol import (
+    EntityLockGranted,
+    EntityLockRequested,
+    EntityOperationCalled,
+    EntityOperationCompleted,
+    EntityOperationFailed,
+    EntityUnlockSent,
     ExecutionCompleted,
     ExecutionRewound,
     RewindOrchestration,
@@ -18,12 +25,15 @@ from durable_app.replay.retry import RetryOptions
 from tests.unit.replay.world import (
     NOON,
     World,
+    answered,
     at,
     child_failed,
     done,
     failed,
     fired,
+    granted,
     raised,
+    refused,
     replay,
 )
 
@@ -293,3 +303,106 @@ def test_a_past_rewind_is_history() -> None:
     past = [*world.history, ExecutionRewound(-1, NOON)]
     result = replay(two_steps, past, [at(9), done(1)], world.env)
     assert [action.name for action in result.actions] == ["second"]
+
+
+# -- entities ------------------------------------------------------------------------------------
+
+A = EntityId("account", "a")
+B = EntityId("account", "b")
+
+
+def kinds_in(history: list[Any]) -> list[type]:
+    return [type(event) for event in history if type(event).__name__.startswith("Entity")]
+
+
+def test_a_failed_operation_goes_and_its_call_stays_open() -> None:
+    def orchestrator(context):
+        yield context.call_entity(A, "take")
+        return (yield context.call_entity(A, "put"))
+
+    world = World(orchestrator)
+    world.turn(answered(world.actions[0]))
+    call = world.actions[0]
+    world.turn(refused(call))
+    history = rewound(world)
+    assert kinds_in(history) == [
+        EntityOperationCalled,
+        EntityOperationCompleted,
+        EntityOperationCalled,
+    ]
+    result = replay(orchestrator, history, [at(300), answered(call, 5)], world.env)
+    assert [action.result for action in result.actions] == ["5"]
+
+
+def test_a_failed_operation_that_the_code_lived_with_stays() -> None:
+    def orchestrator(context):
+        with suppress(TaskFailedError):
+            yield context.call_entity(A, "optional")
+        yield context.call_activity("needed")
+
+    world = World(orchestrator)
+    world.turn(refused(world.actions[0]))
+    world.turn(failed(2))
+    history = rewound(world)
+    assert EntityOperationFailed in kinds_in(history)
+    assert failures_in(history) == []
+
+
+def test_a_rewound_section_is_held_again() -> None:
+    def orchestrator(context):
+        with (yield context.lock_entities([A, B])):
+            yield context.call_entity(A, "take")
+            yield context.call_entity(B, "put")
+        return "done"
+
+    world = World(orchestrator)
+    request = world.actions[0]
+    world.turn(granted(request))
+    world.turn(answered(world.actions[0]))
+    put = world.actions[0]
+    world.turn(refused(put))
+    assert kinds_in(world.history)[-2:] == [EntityUnlockSent, EntityUnlockSent]
+    history = rewound(world)
+    assert kinds_in(history) == [
+        EntityLockRequested,
+        EntityLockGranted,
+        EntityOperationCalled,
+        EntityOperationCompleted,
+        EntityOperationCalled,
+    ]
+    result = replay(orchestrator, history, [at(300), granted(request), answered(put)], world.env)
+    assert result.warnings == ()
+    assert [type(action).__name__ for action in result.actions] == [
+        "SendEntityMessage",
+        "SendEntityMessage",
+        "CompleteOrchestration",
+    ]
+
+
+def test_what_was_done_about_a_failure_goes_with_its_answers() -> None:
+    def orchestrator(context):
+        try:
+            yield context.call_entity(A, "take")
+        except TaskFailedError:
+            with (yield context.lock_entities([B])):
+                yield context.call_entity(B, "note")
+            raise
+
+    world = World(orchestrator)
+    world.turn(refused(world.actions[0]))
+    world.turn(granted(world.actions[0]))
+    world.turn(answered(world.actions[0]))
+    assert kinds_in(rewound(world)) == [EntityOperationCalled]
+
+
+def test_a_failed_operation_that_came_too_late_goes() -> None:
+    def orchestrator(context):
+        call = context.call_entity(A, "take")
+        yield context.task_any([call, context.wait_for_external_event("now")])
+        raise ValueError("impatient")
+
+    world = World(orchestrator)
+    call = world.actions[0]
+    world.turn(raised("now"))
+    world.history.insert(-1, refused(call))
+    assert kinds_in(rewound(world)) == [EntityOperationCalled]
