@@ -333,16 +333,6 @@ def test_purge(folder):
     assert answers[3].json == {"Message": "Please provide value for 'createdTimeFrom' parameter."}
 
 
-def test_entities_say_that_they_are_not_executed(folder):
-    async def conversation(host, call):
-        paths = ("entities", "entities/counter", "Entities/counter/a?op=add")
-        return [await call("POST", f"{WEBHOOK}/{path}") for path in paths]
-
-    answers = talk(folder, conversation)
-    assert [answer.status for answer in answers] == [501] * 3
-    assert "does not execute" in answers[0].json["Message"]
-
-
 def test_other_sites_and_foreign_names_are_refused(folder):
     async def conversation(host, call):
         port = host.origin.split(":")[-1]
