@@ -6,8 +6,8 @@ is still running. All that it asks for on the way goes to the ledger, which comp
 history holds (see there). The execution may be kept between turns and given only what is new, or
 be made again from the whole history: both give the same actions.
 
-Layers: ``user_code`` drives the generator, ``fold`` looks at events, this module makes turns of it.
-``advance`` raises only for a misuse by the caller.
+Layers: ``user_code`` drives the generator, ``answers`` settles tasks, ``fold`` looks at events,
+this module makes turns of it. ``advance`` raises only for a misuse by the caller.
 
 What must never happen: two replays of one history differ; a closed execution asks for anything.
 """

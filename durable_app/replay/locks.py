@@ -43,11 +43,6 @@ class CriticalSection:
         self._busy: set[str] = set()
 
     @property
-    def id(self) -> str:
-        """Id of the section, as history has it."""
-        return self._message.critical_section_id
-
-    @property
     def _message(self) -> EntityLockRequested:
         action = self._request.action
         assert isinstance(action, SendEntityMessage)  # noqa: S101  for the type checker

@@ -424,13 +424,7 @@ def test_a_host_without_critical_sections_says_so() -> None:
 # -- grants --------------------------------------------------------------------------------------
 
 
-def test_a_second_grant_of_the_held_lock_is_ignored() -> None:
-    world = held(lambda context, lock: [context.call_activity("a")])
-    again = granted(world.results[0].actions[0])
-    assert world.turn(again).warnings == ()
-
-
-def test_a_stray_grant_is_ignored_with_a_warning() -> None:
+def test_a_grant_that_nothing_waits_for_is_ignored_with_a_warning() -> None:
     world = held(lambda context, lock: [context.call_activity("a")])
     (warning,) = world.turn(EntityLockGranted(-1, NOON, "other")).warnings
     assert warning.startswith("EntityLockGranted for #other was ignored")

@@ -356,8 +356,7 @@ def test_a_rewound_section_is_held_again() -> None:
         return "done"
 
     world = World(orchestrator)
-    request = world.actions[0]
-    world.turn(granted(request))
+    world.turn(granted(world.actions[0]))
     world.turn(answered(world.actions[0]))
     put = world.actions[0]
     world.turn(refused(put))
@@ -370,7 +369,7 @@ def test_a_rewound_section_is_held_again() -> None:
         EntityOperationCompleted,
         EntityOperationCalled,
     ]
-    result = replay(orchestrator, history, [at(300), granted(request), answered(put)], world.env)
+    result = replay(orchestrator, history, [at(300), answered(put)], world.env)
     assert result.warnings == ()
     assert [type(action).__name__ for action in result.actions] == [
         "SendEntityMessage",
