@@ -7,8 +7,10 @@ Start it with `make start`, then for example:
 
 import durable_app as df
 from triggers import (
+    account,
     approval,
     chaining,
+    counter,
     eternal,
     fan_out,
     http_api,
@@ -32,5 +34,7 @@ for pattern in (
     sub_orchestrations,
     eternal,
     schedule,
+    counter,
+    account,
 ):
     app.register_functions(pattern.bp)

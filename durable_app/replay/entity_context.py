@@ -6,8 +6,9 @@ the reader's own copy; only a call of ``set_state`` changes what is kept.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar, overload
 
 from durable_app.errors import DefinitionError, PayloadError, missing
 from durable_app.payload import to_text
@@ -16,6 +17,8 @@ from durable_app.replay.entity_methods import operations_of
 if TYPE_CHECKING:
     from durable_app.entity_id import EntityId
     from durable_app.replay.entity_operation import Operation
+
+_T = TypeVar("_T")
 
 _WAITING: Final = frozenset(
     {
@@ -60,8 +63,8 @@ class _Context:
 
     def signal_entity(
         self,
-        entity_id: EntityId | str,
-        operation_name: str,
+        entity_instance_id: EntityId | str,
+        operation: str,
         input: Any = None,
         signal_time: datetime | timedelta | None = None,
     ) -> None:
@@ -70,8 +73,8 @@ class _Context:
         It is sent when this operation has succeeded, not before.
 
         Args:
-            entity_id: an ``EntityId``, or its text ``@name@key``.
-            operation_name: what it shall do.
+            entity_instance_id: an ``EntityId``, or its text ``@name@key``.
+            operation: what it shall do.
             input: of the operation.
             signal_time: not before this moment (naive ones are taken as UTC), or this long from
                 the beginning of this operation; None for at once.
@@ -79,13 +82,13 @@ class _Context:
         Raises:
             PayloadError: the input cannot be sent.
             TypeError: an argument is of another type.
-            ValueError: ``entity_id`` is no entity's id, or the moment lies beyond the year 9999.
+            ValueError: the text is no entity's id, or the moment lies beyond the year 9999.
         """
-        self._operation.signal(entity_id, operation_name, input, signal_time)
+        self._operation.signal(entity_instance_id, operation, input, signal_time)
 
     def start_new_orchestration(
         self,
-        name: Any,
+        orchestration_name: Any,
         input: Any = None,
         instance_id: str | None = None,
         version: str | None = None,
@@ -93,7 +96,7 @@ class _Context:
         """Start an orchestration when this operation has succeeded; return the instance's id.
 
         Args:
-            name: of the orchestration, or the decorated function itself.
+            orchestration_name: or the decorated function itself.
             input: of the orchestration.
             instance_id: 1 to 256 characters, no ``@`` in front. None for one that follows from the
                 request, so that an operation that has to run again starts no second instance.
@@ -102,9 +105,9 @@ class _Context:
         Raises:
             DefinitionError: the id cannot be one of an orchestration.
             PayloadError: the input cannot be sent.
-            TypeError: ``name`` names no orchestration.
+            TypeError: ``orchestration_name`` names no orchestration.
         """
-        return self._operation.start(name, input, instance_id, version)
+        return self._operation.start(orchestration_name, input, instance_id, version)
 
     schedule_new_orchestration = start_new_orchestration
 
@@ -160,6 +163,10 @@ class DurableEntityContext(_Context):
             return None
         return self._operation.read_input(expected_type)
 
+    @overload
+    def get_state(self, initializer: Callable[[], _T], expected_type: type[_T]) -> _T: ...
+    @overload
+    def get_state(self, initializer: Any = None, expected_type: Any = None) -> Any: ...
     def get_state(self, initializer: Any = None, expected_type: Any = None) -> Any:
         """A copy of the state; change it as you like, and hand it to :meth:`set_state`.
 
@@ -216,6 +223,12 @@ class EntityContext(_Context):
         """What is to be done."""
         return self._operation.name
 
+    @overload
+    def get_state(self, intended_type: type[_T], default: _T) -> _T: ...
+    @overload
+    def get_state(self, intended_type: type[_T], default: None = None) -> _T | None: ...
+    @overload
+    def get_state(self, intended_type: None = None, default: Any = None) -> Any: ...
     def get_state(self, intended_type: Any = None, default: Any = None) -> Any:
         """A copy of the state; change it as you like, and hand it to :meth:`set_state`.
 
@@ -256,6 +269,7 @@ class DurableEntity:
     """
 
     __durable_kind__: ClassVar[str] = "entity"
+    __durable_entity_name__: ClassVar[str]
     __context: EntityContext | None = None
 
     def __init_subclass__(cls, **options: Any) -> None:
@@ -280,6 +294,12 @@ class DurableEntity:
             )
         return self.__context
 
+    @overload
+    def get_state(self, intended_type: type[_T], default: _T) -> _T: ...
+    @overload
+    def get_state(self, intended_type: type[_T], default: None = None) -> _T | None: ...
+    @overload
+    def get_state(self, intended_type: None = None, default: Any = None) -> Any: ...
     def get_state(self, intended_type: Any = None, default: Any = None) -> Any:
         """See ``EntityContext.get_state``."""
         return self.entity_context.get_state(intended_type, default)
@@ -290,27 +310,29 @@ class DurableEntity:
 
     def signal_entity(
         self,
-        entity_id: EntityId | str,
-        operation_name: str,
+        entity_instance_id: EntityId | str,
+        operation: str,
         input: Any = None,
         signal_time: datetime | timedelta | None = None,
     ) -> None:
         """See ``EntityContext.signal_entity``."""
-        self.entity_context.signal_entity(entity_id, operation_name, input, signal_time)
+        self.entity_context.signal_entity(entity_instance_id, operation, input, signal_time)
 
     def start_new_orchestration(
         self,
-        name: Any,
+        orchestration_name: Any,
         input: Any = None,
         instance_id: str | None = None,
         version: str | None = None,
     ) -> str:
         """See ``EntityContext.start_new_orchestration``."""
-        return self.entity_context.start_new_orchestration(name, input, instance_id, version)
+        return self.entity_context.start_new_orchestration(
+            orchestration_name, input, instance_id, version
+        )
 
     schedule_new_orchestration = start_new_orchestration
 
-    def delete(self, input: Any = None) -> None:  # noqa: ARG002  any input will do
+    def delete(self, input: Any = None) -> Any:  # noqa: ARG002  any input will do
         """Remove the entity's state. The one operation that every entity class has."""
         self.set_state(None)
 

@@ -326,8 +326,12 @@ def test_a_thread_that_does_not_come_back_is_replaced_and_its_late_result_droppe
 def test_an_async_activity_that_its_loop_leaves_behind_has_no_outcome():
     loop, desk, pool = asyncio.new_event_loop(), Desk(), a_pool()
     pool.start(desk, loop)
-    facts = index_app(app).find("activity", "asleep").durable
-    running = pool._run_async(_ActivityJob(an_activity("asleep", "1"), facts, unobserved(), None))
+    found = index_app(app).find("activity", "asleep")
+    assert found is not None
+    assert found.durable is not None
+    running = pool._run_async(
+        _ActivityJob(an_activity("asleep", "1"), found.durable, unobserved(), None)
+    )
 
     async def begin():
         running.send(None)
