@@ -109,9 +109,15 @@ def _release(instance: Instance, waiting: Sequence[Message], now: datetime) -> D
     lock = _row(instance).lock
     consumed: list[MessageId] = []
     over: set[str] = set()
+    is_called = False
     for message in waiting:
         event = message.event
-        if type(event) is EntityUnlockSent:
+        if lock is not None and _is_call_of(message, lock):
+            is_called = True
+        elif type(event) is EntityUnlockSent:
+            if lock is not None and event.critical_section_id == lock.section_id and is_called:
+                # What the holder called before it let go runs under its lock.
+                continue
             consumed.append(message.id)
             over.add(event.critical_section_id)
         elif type(event) not in _KNOWN:

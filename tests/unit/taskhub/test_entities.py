@@ -130,6 +130,12 @@ def test_a_release_frees_the_entity():
     assert decision.consumed == (release.id,)
 
 
+def test_what_the_holder_called_before_its_release_runs_under_the_lock():
+    signal, call, release = a_signal(), a_call("order-1"), a_release()
+    assert step(an_entity("1", HELD), signal, call, release).messages == (call.id,)
+    assert step(an_entity("1", HELD), signal, release).consumed == (release.id,)
+
+
 def test_a_release_of_another_section_frees_nothing():
     release = a_release("s2")
     decision = step(an_entity("1", HELD), release)
