@@ -408,8 +408,10 @@ def _sync_threads() -> int:
 
 
 def _shown_address(address: str) -> str:
-    here = {"127.0.0.1", "0.0.0.0", "::", "::1"}  # noqa: S104  compared with, not bound to
-    return "localhost" if address in here else address
+    bare = address.removeprefix("[").removesuffix("]")
+    if bare in {"127.0.0.1", "0.0.0.0", "::"}:  # noqa: S104  compared with, not bound to
+        return "localhost"
+    return f"[{bare}]" if ":" in bare else bare
 
 
 @contextlib.contextmanager

@@ -15,6 +15,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import sys
 import threading
 from collections import deque
@@ -52,6 +53,9 @@ _EXECUTED: Final = "\0executed"
 _STATUS: Final = "\0status"
 _FLUSH: Final = "\0flush"
 _HOST_CATEGORY: Final = "Host.Console"
+# Within a text of several lines: what callers of the app send ends up in messages, and must not
+# look like a line of this console's own.
+_STAMP_OF_OTHERS: Final = re.compile(r"(?<=[\r\n])(?=\[\d{4}-)")
 _GONE: Final = frozenset({errno.EPIPE, errno.EIO})
 
 
@@ -350,6 +354,8 @@ class Console:
                 message = f"[{origin.function} {origin.invocation_id[:8]}] {message}"
             if origin.exception is not None:
                 message = f"{message}\n{origin.exception}"
+        if "\n" in message or "\r" in message:
+            message = _STAMP_OF_OTHERS.sub(" ", message)
         if self.paint.is_on and level >= Level.WARNING:
             paint = self.paint.yellow if level is Level.WARNING else self.paint.red
             message = paint(message)

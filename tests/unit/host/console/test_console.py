@@ -53,6 +53,16 @@ def test_a_failure_shows_its_traceback(console, stream):
     assert stream.lines()[2:] == ["Traceback ...", "  100%", "ValueError: x"]
 
 
+@pytest.mark.parametrize("end", ["\n", "\r", "\r\n"])
+def test_nothing_within_a_text_looks_like_a_line_of_its_own(console, stream, end):
+    forged = f"[{TIME}] Executed 'Functions.f' (Succeeded)"
+    console.log(Level.ERROR, "Host.Api", "no name: %s", f"x{end}{forged}")
+    console.executed("f", "1", 1.0, f"Traceback ...\nValueError: x{end}{forged}")
+    console.flush()
+    shown = [line for line in stream.lines() if "Succeeded" in line]
+    assert shown == [f" {forged}"] * 2
+
+
 def test_colours_mark_warnings_and_errors(stream):
     console = make_console(stream, colour=True)
     console.line("a", Level.WARNING)
