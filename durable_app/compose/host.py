@@ -224,17 +224,25 @@ class _Host:
             return max(0.0, began + SHUTDOWN_S * share - self._clock.monotonic())
 
         hurry = asyncio.get_running_loop().call_later(left(_WAIT_SHARE), self.hub.end_waits)
-        await self._server.stop(left(_HTTP_SHARE))
-        hurry.cancel()
-        await self._admin.close(left(_HTTP_SHARE))
-        for retiring in list(self._retiring):
-            retiring.cancel()
-        await asyncio.gather(*self._retiring, return_exceptions=True)
-        await self._generation.retire(left(_WORKER_SHARE))
-        await self._accounts.close()
-        await self.hub.stop(left(1.0))
-        set_runtime_factory(None)
-        self._pool.close()
+        try:
+            await self._server.stop(left(_HTTP_SHARE))
+            await self._admin.close(left(_HTTP_SHARE))
+            await self._retire_all(left(_WORKER_SHARE))
+            await self._accounts.close()
+        finally:  # whatever fails: what was accepted is on the disk, and the store is closed
+            hurry.cancel()
+            await self.hub.stop(left(1.0))
+            set_runtime_factory(None)
+            self._pool.close()
+
+    async def _retire_all(self, grace_s: float) -> None:
+        """End the present load of the app, and those before that still run something."""
+        present = asyncio.create_task(self._generation.retire(grace_s))
+        await asyncio.wait([present, *self._retiring], timeout=grace_s)
+        for late in self._retiring:
+            late.cancel()
+        await asyncio.gather(present, *self._retiring, return_exceptions=True)
+        await present
 
     # -- the app ------------------------------------------------------------------------------
 
