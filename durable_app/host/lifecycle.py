@@ -18,6 +18,8 @@ SHUTDOWN_S: Final = 10.0
 _HARD_EXIT_CODE: Final = 130
 # The parts keep SHUTDOWN_S themselves; this is for one that does not come back.
 _SLACK_S: Final = 1.0
+# Python waits for threads that an app has started and that are no daemons, for ever.
+_LAST_S: Final = 2.0
 _FLUSH_S: Final = 0.5
 
 
@@ -68,7 +70,15 @@ class Deadline:
         if self._begun:
             return
         self._begun = True
-        timer = threading.Timer(SHUTDOWN_S + _SLACK_S, lambda: self.exit_now(self.exit_code))
+        self._exit_in(SHUTDOWN_S + _SLACK_S)
+
+    def finish(self, exit_code: int) -> None:
+        """Everything of the host has ended: the app's own threads get a moment, and no more."""
+        self.exit_code = exit_code
+        self._exit_in(_LAST_S)
+
+    def _exit_in(self, seconds: float) -> None:
+        timer = threading.Timer(seconds, lambda: self.exit_now(self.exit_code))
         timer.daemon = True
         timer.start()
 

@@ -110,8 +110,15 @@ def test_a_deadline_begins_once(deadline: Deadline) -> None:
             "    deadline.begin()",
             7,
         ),
+        (
+            "lifecycle._LAST_S = 0.01\n"
+            "    deadline = Deadline()\n"
+            "    deadline.begin()\n"
+            "    deadline.finish(0)",
+            0,
+        ),
     ],
-    ids=["a second signal", "the deadline"],
+    ids=["a second signal", "the deadline", "what is left of a host that has ended"],
 )
 def test_a_host_that_does_not_end_is_ended(code: str, exit_code: int) -> None:
     program = f"""
