@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 import threading
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -100,10 +100,20 @@ def on_signals(first: Callable[[], None], deadline: Deadline) -> None:
     Must be called on the main thread, with the loop running.
     """
     loop = asyncio.get_running_loop()
+    defaults: dict[signal.Signals, Callable[[int, FrameType | None], Any] | signal.Handlers] = {
+        signal.SIGINT: signal.default_int_handler,
+        signal.SIGTERM: signal.SIG_DFL,
+    }
+    host = os.getpid()
     seen = False
 
-    def received(_number: int, _frame: FrameType | None) -> None:
+    def received(number: int, _frame: FrameType | None) -> None:
         nonlocal seen
+        if os.getpid() != host:
+            # A process that a function has forked (multiprocessing) ends as any other does.
+            signal.signal(number, defaults[signal.Signals(number)])
+            signal.raise_signal(number)
+            return
         if seen:
             deadline.exit_now(_HARD_EXIT_CODE)
         seen = True
@@ -112,5 +122,5 @@ def on_signals(first: Callable[[], None], deadline: Deadline) -> None:
 
     # Plain handlers, not loop.add_signal_handler: these work on Windows too, and the second one
     # is served even when the loop is stuck.
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in defaults:
         signal.signal(number, received)
