@@ -234,6 +234,7 @@ class _Host:
             await self.hub.stop(left(1.0))
             set_runtime_factory(None)
             self._pool.close()
+            self._reloader.close()
 
     async def _retire_all(self, grace_s: float) -> None:
         """End the present load of the app, and those before that still run something."""

@@ -128,3 +128,15 @@ def test_what_an_earlier_load_runs_may_end_before_the_host_does(tmp_path, gates)
 
     assert talk(folder, conversation) == 200
     assert RUNS == ["a parcel"]
+
+
+def test_a_host_that_has_loaded_again_leaves_no_thread_behind(tmp_path):
+    folder, before = write_app(tmp_path, ONE), set(threading.enumerate())
+
+    async def conversation(_host: RunningHost, call: Caller) -> int:
+        return (await call("POST", "/admin/host/restart")).status
+
+    assert talk(folder, conversation) == 200
+    for thread in set(threading.enumerate()) - before:
+        thread.join(10)
+        assert not thread.is_alive()
