@@ -119,7 +119,9 @@ class DurableOrchestrationClient(HttpResponses):
         connection = self._connection
         if connection.orchestrators is not None:
             known = connection.orchestrators()
-            if request.name not in known:
+            # The case of a name does not matter, as in Azure.
+            wanted = request.name.casefold()
+            if request.name not in known and wanted not in map(str.casefold, known):
                 # Imported here: outside of a host a client needs nothing of azure-functions.
                 from durable_app.functions.index import unknown_function_text  # noqa: PLC0415  see above
 

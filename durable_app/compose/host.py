@@ -40,7 +40,7 @@ from durable_app.host.calls.invoke import Invoker
 from durable_app.host.config.json_file import read_json_object
 from durable_app.host.config.settings import environment
 from durable_app.host.console.console import Console, Level
-from durable_app.host.console.function_list import show_functions
+from durable_app.host.console.function_list import route_of, show_functions
 from durable_app.host.console.progress import Progress
 from durable_app.host.lifecycle import SHUTDOWN_S, Stop
 from durable_app.host.state import HostState
@@ -127,6 +127,9 @@ async def run_host(
         listener = bind(plan.address, plan.port)
         stack.callback(listener.close)
         tls = _tls(plan, clock)
+        # What Azure's host tells an app of itself.
+        environ.setdefault("AzureWebJobsScriptRoot", str(plan.folder))
+        environ.setdefault("WEBSITE_HOSTNAME", f"localhost:{listener.getsockname()[1]}")
         load = functools.partial(load_app, plan.folder, environ, plan.functions)
         with Progress(console, clock) as progress:
             progress.step(f"importing the app in {plan.folder}")
@@ -295,6 +298,16 @@ class _Host:
         show_functions(self._console, generation.app, self.origin, prefix, idle)
         for warning in generation.app.warnings:
             self._console.line(warning, Level.WARNING)
+        for facts in generation.http_functions:
+            methods = ",".join(facts.methods) or "all"
+            self._console.log(
+                Level.INFORMATION,
+                "Host.Triggers.Http",
+                "Mapped function route '%s' [%s] to '%s'",
+                route_of(facts, prefix),
+                methods,
+                facts.name,
+            )
 
     # -- its parts ----------------------------------------------------------------------------
 

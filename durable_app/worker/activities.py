@@ -11,7 +11,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from durable_app.functions.facts import DurableFunction
 from durable_app.functions.handles import call_activity_function, call_async_activity_function
@@ -28,13 +28,21 @@ from durable_app.worker.crew import Crew
 if TYPE_CHECKING:
     from durable_app.functions.index import AppIndex
     from durable_app.ports import Clock, WorkStream
-    from durable_app.worker.invocations import Invocations
+    from durable_app.worker.invocations import Begun, Invocations
 
 _log = logging.getLogger(__name__)
 
 _TIME_CHECK_S: Final = 1.0
 #: Gives the values of an activity's further bindings (a durable client, say) by name.
 BindExtra = Callable[[DurableFunction], Mapping[str, Any]]
+
+
+class _Job(NamedTuple):
+    """An activity to run; ``function`` is the name of its function."""
+
+    request: ActivityRequest
+    function: str
+    facts: DurableFunction
 
 
 class ActivityPool:
@@ -62,7 +70,7 @@ class ActivityPool:
         self._timeout_s = timeout_s
         # Sync activities that run, in the order in which they began. Whoever takes one out, its
         # thread or the watch over the time limit, hands back its outcome.
-        self._begun: dict[CompletionToken, tuple[ActivityRequest, float]] = {}
+        self._begun: dict[CompletionToken, tuple[_Job, float, Begun | None]] = {}
         self._is_stopped = False
 
     @property
@@ -82,14 +90,14 @@ class ActivityPool:
         found = self._index.find("activity", request.name)
         facts = found.durable if found is not None else None
         self._taken.add(request.token)
-        if facts is None:
+        if found is None or facts is None:
             text = self._index.unknown("activity", request.name)
             failure = FailureDetails("ActivityNotRegisteredError", text)
             self._hand_back(request, _response(request, failure=failure))
         elif not facts.is_async:
-            self._crew.submit((request, facts))
+            self._crew.submit(_Job(request, found.name, facts))
         else:
-            self._submit_async(request, facts)
+            self._submit_async(_Job(request, found.name, facts))
 
     def stop(self) -> None:
         """Take nothing more: idle threads end, async activities are cancelled. Returns at once."""
@@ -100,17 +108,17 @@ class ActivityPool:
 
     # -- sync --------------------------------------------------------------------------------
 
-    def _run(self, item: tuple[ActivityRequest, DurableFunction]) -> None:
-        request = item[0]
-        if self._timeout_s is None:
-            self._hand_back(request, self._call(*item))
+    def _run(self, job: _Job) -> None:
+        request, name = job.request, job.function
+        begun = self._invocations.begin(name)
+        if self._timeout_s is not None:
+            self._begun[request.token] = (job, self._clock.monotonic(), begun)
+        response = self._call(job)
+        if self._timeout_s is not None and self._begun.pop(request.token, None) is None:
+            self._crew.welcome_back()  # it has failed already
             return
-        self._begun[request.token] = (request, self._clock.monotonic())
-        response = self._call(*item)
-        if self._begun.pop(request.token, None) is not None:
-            self._hand_back(request, response)
-        else:
-            self._crew.welcome_back()
+        self._invocations.end(name, begun, response.failure)
+        self._hand_back(request, response)
 
     def _watch_time(self, loop: asyncio.AbstractEventLoop, timeout_s: float) -> None:
         """Fail sync activities that run for too long, now and then until the end."""
@@ -118,52 +126,53 @@ class ActivityPool:
             return
         until = self._clock.monotonic() - timeout_s
         # A copy: threads begin and end activities meanwhile.
-        for token, (request, began) in self._begun.copy().items():
+        for token, (job, began, begun) in self._begun.copy().items():
             if began > until:
                 break
             if self._begun.pop(token, None) is not None:
-                _log.error(
-                    "%s Its thread goes on; its result will be dropped.", _late(request, timeout_s)
+                response = _timed_out(job.request, timeout_s)
+                self._invocations.end(job.function, begun, response.failure)
+                _log.warning(
+                    "The thread of activity '%s' goes on; its result will be dropped.", job.function
                 )
-                self._hand_back(request, _timed_out(request, timeout_s))
+                self._hand_back(job.request, response)
                 # A thread cannot be stopped: it is left behind, and another one takes its place.
                 self._crew.replace_one()
         loop.call_later(min(timeout_s, _TIME_CHECK_S), self._watch_time, loop, timeout_s)
 
-    def _call(self, request: ActivityRequest, facts: DurableFunction) -> ActivityResponse:
-        begun = self._invocations.begin(request.name)
+    def _call(self, job: _Job) -> ActivityResponse:
+        request, facts = job.request, job.facts
         try:
             plain = from_text(request.input)
             outcome = call_activity_function(facts, plain, self._extra(facts))
-            response = _response(request, to_text(outcome))
+            return _response(request, to_text(outcome))
         except BaseException as error:  # noqa: BLE001  user code may raise anything, SystemExit included
-            response = _response(request, failure=failure_of(error))
-        self._invocations.end(request.name, begun, response.failure)
-        return response
+            return _response(request, failure=failure_of(error))
 
     def _extra(self, facts: DurableFunction) -> Mapping[str, Any]:
         return {} if self._bind_extra is None else self._bind_extra(facts)
 
     # -- async -------------------------------------------------------------------------------
 
-    def _submit_async(self, request: ActivityRequest, facts: DurableFunction) -> None:
+    def _submit_async(self, job: _Job) -> None:
         if self._loop is None:
             return
         try:
-            self._loop.call_soon_threadsafe(self._start_task, request, facts)
+            self._loop.call_soon_threadsafe(self._start_task, job)
         except RuntimeError:
             # The loop is closed, and nobody has stopped this worker: its hub lives on.
-            self._give_back(request, "the worker's event loop is closed")
+            self._give_back(job.request, "the worker's event loop is closed")
 
-    def _start_task(self, request: ActivityRequest, facts: DurableFunction) -> None:
+    def _start_task(self, job: _Job) -> None:
         if self._is_stopped:
             return
-        task = asyncio.ensure_future(self._run_async(request, facts))
+        task = asyncio.ensure_future(self._run_async(job))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _run_async(self, request: ActivityRequest, facts: DurableFunction) -> None:
-        begun = self._invocations.begin(request.name)
+    async def _run_async(self, job: _Job) -> None:
+        request, facts = job.request, job.facts
+        begun = self._invocations.begin(job.function)
         try:
             plain = from_text(request.input)
             async with asyncio.timeout(self._timeout_s) as limit:
@@ -181,7 +190,7 @@ class ActivityPool:
                 # Shutdown: no outcome; the hub runs it again elsewhere.
                 raise
             response = _response(request, failure=failure_of(error))
-        self._invocations.end(request.name, begun, response.failure)
+        self._invocations.end(job.function, begun, response.failure)
         self._hand_back(request, response)
 
     # -- both --------------------------------------------------------------------------------

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from durable_app.compose import reload
+from durable_app.compose.host import RunningHost
 from durable_app.errors import StoreUnavailableError
 from durable_app.host.web.keys import Keys
-from tests.contract.host_app import APP, Caller, RunningHost, serving, talk, until, write_app
+from tests.contract.host_app import APP, Caller, serving, talk, until, write_app
 
 WORD = """
 

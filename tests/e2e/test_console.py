@@ -242,7 +242,9 @@ def test_a_wrong_call_is_shown_at_its_own_line(
 
     output = host.wait_for_output("RuntimeError: not today")
 
-    shown = output.split("Exception while executing function: Functions.wrong\n")[1]
+    shown = output.split("Exception while executing function: Functions.wrong. Result: Failure\n")[
+        1
+    ]
     assert "durable_app/" not in shown
     cause, error = shown.split("The above exception was the direct cause")
     assert "in wrong\n    context.call_activity(step, object())\n" in cause

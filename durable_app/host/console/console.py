@@ -45,7 +45,10 @@ _PORTION: Final = 1_000
 _GUID_DIGITS: Final = 32
 _WIPE: Final = "\r\x1b[K"
 
-_FAILURE: Final = "Exception while executing function: Functions.%s"
+# Word for word what the Functions host writes: scripts look for it.
+_FAILURE: Final = (
+    "System.Private.CoreLib: Exception while executing function: Functions.%s. Result: Failure"
+)
 # Marks in place of a text, which no user's text can be: an invocation that begins or has ended, a
 # text that stays at the bottom, an event to set once all before it is written.
 _EXECUTING: Final = "\0executing"

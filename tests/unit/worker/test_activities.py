@@ -11,7 +11,7 @@ import pytest
 import durable_app as df
 from durable_app.clock import SystemClock
 from durable_app.functions.index import index_app
-from durable_app.worker.activities import ActivityPool
+from durable_app.worker.activities import ActivityPool, _Job
 from durable_app.worker.invocations import Invocations
 from tests.unit.worker.rig import TIMEOUT_S, Console, Desk, an_activity, unobserved
 
@@ -320,15 +320,15 @@ def test_a_thread_that_does_not_come_back_is_replaced_and_its_late_result_droppe
     assert [result.failure is None for result in results] == [False, True, True]
     assert desk.results.empty()
     assert threads == 2
-    assert "Its thread goes on" in caplog.text
+    assert "goes on; its result will be dropped" in caplog.text
 
 
 def test_an_async_activity_that_its_loop_leaves_behind_has_no_outcome():
     loop, desk, pool = asyncio.new_event_loop(), Desk(), a_pool()
     pool.start(desk, loop)
-    running = pool._run_async(
-        an_activity("asleep", "1"), index_app(app).find("activity", "asleep").durable
-    )
+    durable = index_app(app).activities["asleep"].durable
+    assert durable is not None
+    running = pool._run_async(_Job(an_activity("asleep", "1"), "asleep", durable))
 
     async def begin():
         running.send(None)
