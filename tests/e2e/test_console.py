@@ -119,7 +119,7 @@ def test_a_failed_activity_shows_where_it_failed(
     host.post(f"{WEBHOOK}/orchestrators/divides")
 
     output = host.wait_for_output("Exception while executing function: Functions.divides")
-    of_activity = output.split("executing function: Functions.divide\n")[1]
+    of_activity = output.split("executing function: Functions.divide. Result: Failure\n")[1]
     assert of_activity.startswith("Traceback (most recent call last):\n")
     assert "in divide\n    return number // 0" in of_activity
     assert "ZeroDivisionError" in of_activity
