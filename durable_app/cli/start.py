@@ -115,10 +115,11 @@ async def _serve(options: HostOptions) -> int:
         await host.stop.wait()
         deadline.begin()
         error = host.stop.error
-    deadline.exit_code = 0 if error is None else 1
     if error is not None:
         print(f"The host has stopped: {error}", file=sys.stderr)
-    return deadline.exit_code
+        return 1
+    deadline.finish(0)
+    return 0
 
 
 def _parser() -> CommandParser:

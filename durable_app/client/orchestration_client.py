@@ -126,7 +126,9 @@ class DurableOrchestrationClient(HttpResponses):
         connection = self._connection
         if connection.orchestrators is not None:
             known = connection.orchestrators()
-            if request.name not in known:
+            # The case of a name does not matter, as in Azure.
+            wanted = request.name.casefold()
+            if request.name not in known and wanted not in map(str.casefold, known):
                 raise _unknown_function("orchestration", request.name, known)
         invocation = current_invocation.get()
         defaults: dict[str, Any] = {

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from durable_app.compose.binding import SERVED, Surroundings, bind_app
 from durable_app.functions.bindings import ORCHESTRATION_TRIGGER
+from durable_app.host.calls.invoke import HTTP_TRIGGER
 from durable_app.host.calls.manual import MANUAL_REASON, manual_value
 from durable_app.host.console.function_list import idle_functions
 from durable_app.host.triggers.queue import QueueOptions, QueueTriggers
@@ -23,6 +24,7 @@ from durable_app.worker.service import Worker, WorkerOptions
 if TYPE_CHECKING:
     from durable_app.compose.runtime import HostRuntime
     from durable_app.functions.facts import DurableFunction
+    from durable_app.functions.index import FunctionFacts
     from durable_app.host.app.roster import HostedApp, HostedFunction
     from durable_app.host.config.settings import HostSettings
     from durable_app.host.console.console import Console
@@ -83,6 +85,12 @@ class Generation:
     def routes(self) -> RouteTable[HttpFunction]:
         """Routes of its HTTP functions."""
         return self._bound.routes
+
+    @property
+    def http_functions(self) -> list[FunctionFacts]:
+        """Those that answer requests."""
+        calls = self._bound.calls.values()
+        return [call.facts for call in calls if call.facts.trigger_type == HTTP_TRIGGER]
 
     def idle_lines(self) -> list[str]:
         """A line per function that nothing here will ever call."""

@@ -40,7 +40,7 @@ from durable_app.host.calls.invoke import Invoker
 from durable_app.host.config.json_file import read_json_object
 from durable_app.host.config.settings import environment
 from durable_app.host.console.console import Console, Level
-from durable_app.host.console.function_list import show_functions
+from durable_app.host.console.function_list import route_of, show_functions
 from durable_app.host.console.progress import Progress
 from durable_app.host.lifecycle import SHUTDOWN_S, Stop
 from durable_app.host.state import HostState
@@ -127,6 +127,9 @@ async def run_host(
         listener = bind(plan.address, plan.port)
         stack.callback(listener.close)
         tls = _tls(plan, clock)
+        # What Azure's host tells an app of itself.
+        environ.setdefault("AzureWebJobsScriptRoot", str(plan.folder))
+        environ.setdefault("WEBSITE_HOSTNAME", f"localhost:{listener.getsockname()[1]}")
         load = functools.partial(load_app, plan.folder, environ, plan.functions)
         with Progress(console, clock) as progress:
             progress.step(f"importing the app in {plan.folder}")
@@ -224,17 +227,26 @@ class _Host:
             return max(0.0, began + SHUTDOWN_S * share - self._clock.monotonic())
 
         hurry = asyncio.get_running_loop().call_later(left(_WAIT_SHARE), self.hub.end_waits)
-        await self._server.stop(left(_HTTP_SHARE))
-        hurry.cancel()
-        await self._admin.close(left(_HTTP_SHARE))
-        for retiring in list(self._retiring):
-            retiring.cancel()
-        await asyncio.gather(*self._retiring, return_exceptions=True)
-        await self._generation.retire(left(_WORKER_SHARE))
-        await self._accounts.close()
-        await self.hub.stop(left(1.0))
-        set_runtime_factory(None)
-        self._pool.close()
+        try:
+            await self._server.stop(left(_HTTP_SHARE))
+            await self._admin.close(left(_HTTP_SHARE))
+            await self._retire_all(left(_WORKER_SHARE))
+            await self._accounts.close()
+        finally:  # whatever fails: what was accepted is on the disk, and the store is closed
+            hurry.cancel()
+            await self.hub.stop(left(1.0))
+            set_runtime_factory(None)
+            self._pool.close()
+            self._reloader.close()
+
+    async def _retire_all(self, grace_s: float) -> None:
+        """End the present load of the app, and those before that still run something."""
+        present = asyncio.create_task(self._generation.retire(grace_s))
+        await asyncio.wait([present, *self._retiring], timeout=grace_s)
+        for late in self._retiring:
+            late.cancel()
+        await asyncio.gather(present, *self._retiring, return_exceptions=True)
+        await present
 
     # -- the app ------------------------------------------------------------------------------
 
@@ -286,6 +298,16 @@ class _Host:
         show_functions(self._console, generation.app, self.origin, prefix, idle)
         for warning in generation.app.warnings:
             self._console.line(warning, Level.WARNING)
+        for facts in generation.http_functions:
+            methods = ",".join(facts.methods) or "all"
+            self._console.log(
+                Level.INFORMATION,
+                "Host.Triggers.Http",
+                "Mapped function route '%s' [%s] to '%s'",
+                route_of(facts, prefix),
+                methods,
+                facts.name,
+            )
 
     # -- its parts ----------------------------------------------------------------------------
 
@@ -404,8 +426,10 @@ def _sync_threads() -> int:
 
 
 def _shown_address(address: str) -> str:
-    here = {"127.0.0.1", "0.0.0.0", "::", "::1"}  # noqa: S104  compared with, not bound to
-    return "localhost" if address in here else address
+    bare = address.removeprefix("[").removesuffix("]")
+    if bare in {"127.0.0.1", "0.0.0.0", "::"}:  # noqa: S104  compared with, not bound to
+        return "localhost"
+    return f"[{bare}]" if ":" in bare else bare
 
 
 @contextlib.contextmanager

@@ -102,6 +102,7 @@ def make_plan(options: HostOptions, environ: MutableMapping[str, str]) -> Plan:
     local = read_local_settings(folder)
     notes = apply_values(local, environ)
     settings = read_host_settings(folder, environ)
+    _check_runtime(environ)
     choice = choose_hub(
         settings.extensions.durable_task,
         environ,
@@ -128,6 +129,15 @@ def make_plan(options: HostOptions, environ: MutableMapping[str, str]) -> Plan:
         zone_of(environ),
         [*local.warnings, *notes, *settings.warnings, *choice.warnings],
     )
+
+
+def _check_runtime(environ: MutableMapping[str, str]) -> None:
+    runtime = environ.setdefault("FUNCTIONS_WORKER_RUNTIME", "python")
+    if runtime.casefold() != "python":
+        raise ConfigError(
+            f"FUNCTIONS_WORKER_RUNTIME is '{runtime}', and this host runs Python apps. Write"
+            ' "python" in local.settings.json, or start the app with Azure Functions Core Tools.'
+        )
 
 
 def _state_path(folder: Path, options: HostOptions, choice: HubChoice) -> Path | None:

@@ -65,6 +65,10 @@ class Reloader:
             self._console.always("The app was loaded again. Instances in flight go on with it.")
             return True
 
+    def close(self) -> None:
+        """Let the thread that imports end; nothing is loaded any more."""
+        self._thread.close()
+
     async def _loaded(self) -> HostedApp:
         loop = asyncio.get_running_loop()
         slow = loop.call_later(_SLOW_S, self._console.always, _SLOW, Level.WARNING)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
 from durable_app.errors import DefinitionError
@@ -47,6 +48,7 @@ class FunctionFacts:
         handle: what Azure's worker would call, with one keyword per binding.
         durable: None where none of our decorators was used.
         script_file: the file that azure-functions names.
+        retries: it has a retry policy of azure-functions.
     """
 
     name: str
@@ -59,6 +61,7 @@ class FunctionFacts:
     handle: Callable[..., Any]
     durable: DurableFunction | None
     script_file: str
+    retries: bool = False
 
     def with_bindings(self, bindings: tuple[dict[str, Any], ...]) -> FunctionFacts:
         """The same function with other properties of its bindings."""
@@ -85,11 +88,22 @@ class AppIndex:
     activities: Mapping[str, FunctionFacts]
     entities: Mapping[str, FunctionFacts]
 
+    @cached_property
+    def _folded(self) -> Mapping[tuple[DurableKind, str], FunctionFacts]:
+        kinds: tuple[tuple[DurableKind, Mapping[str, FunctionFacts]], ...] = (
+            ("orchestration", self.orchestrations),
+            ("activity", self.activities),
+        )
+        return {
+            (kind, name.casefold()): facts for kind, known in kinds for name, facts in known.items()
+        }
+
     def find(self, kind: DurableKind, name: str) -> FunctionFacts | None:
-        """The function of that durable name, or None."""
+        """The function of that durable name, or None. Case does not matter, as in Azure."""
         if kind == "entity":
             return self.entities.get(name.lower())
-        return (self.orchestrations if kind == "orchestration" else self.activities).get(name)
+        known = self.orchestrations if kind == "orchestration" else self.activities
+        return known.get(name) or self._folded.get((kind, name.casefold()))
 
     def unknown(self, kind: DurableKind, name: str) -> str:
         """What to say about a name that :meth:`find` does not find."""
@@ -198,5 +212,6 @@ def _function_facts(function: Function) -> FunctionFacts:
         handle=callee,
         durable=durable,
         script_file=function.function_script_file,
+        retries=function.get_settings_dict("retry_policy") is not None,
     )
     return facts.with_bindings(raw)

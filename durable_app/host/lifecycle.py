@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 import threading
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,6 +18,8 @@ SHUTDOWN_S: Final = 10.0
 _HARD_EXIT_CODE: Final = 130
 # The parts keep SHUTDOWN_S themselves; this is for one that does not come back.
 _SLACK_S: Final = 1.0
+# Python waits for threads that an app has started and that are no daemons, for ever.
+_LAST_S: Final = 2.0
 _FLUSH_S: Final = 0.5
 
 
@@ -68,7 +70,15 @@ class Deadline:
         if self._begun:
             return
         self._begun = True
-        timer = threading.Timer(SHUTDOWN_S + _SLACK_S, lambda: self.exit_now(self.exit_code))
+        self._exit_in(SHUTDOWN_S + _SLACK_S)
+
+    def finish(self, exit_code: int) -> None:
+        """Everything of the host has ended: the app's own threads get a moment, and no more."""
+        self.exit_code = exit_code
+        self._exit_in(_LAST_S)
+
+    def _exit_in(self, seconds: float) -> None:
+        timer = threading.Timer(seconds, lambda: self.exit_now(self.exit_code))
         timer.daemon = True
         timer.start()
 
@@ -90,10 +100,20 @@ def on_signals(first: Callable[[], None], deadline: Deadline) -> None:
     Must be called on the main thread, with the loop running.
     """
     loop = asyncio.get_running_loop()
+    defaults: dict[signal.Signals, Callable[[int, FrameType | None], Any] | signal.Handlers] = {
+        signal.SIGINT: signal.default_int_handler,
+        signal.SIGTERM: signal.SIG_DFL,
+    }
+    host = os.getpid()
     seen = False
 
-    def received(_number: int, _frame: FrameType | None) -> None:
+    def received(number: int, _frame: FrameType | None) -> None:
         nonlocal seen
+        if os.getpid() != host:
+            # A process that a function has forked (multiprocessing) ends as any other does.
+            signal.signal(number, defaults[signal.Signals(number)])
+            signal.raise_signal(number)
+            return
         if seen:
             deadline.exit_now(_HARD_EXIT_CODE)
         seen = True
@@ -102,5 +122,5 @@ def on_signals(first: Callable[[], None], deadline: Deadline) -> None:
 
     # Plain handlers, not loop.add_signal_handler: these work on Windows too, and the second one
     # is served even when the loop is stuck.
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in defaults:
         signal.signal(number, received)

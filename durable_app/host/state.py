@@ -42,6 +42,7 @@ class HostState:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 # Before SQLite does, which would let others read it.
                 os.close(os.open(path, os.O_RDWR | os.O_CREAT, _OWNER_ONLY))
+                path.chmod(_OWNER_ONLY)  # one that was copied here, say
         with self._translated():
             self._rows = sqlite3.connect(
                 ":memory:" if path is None else path,

@@ -71,10 +71,10 @@ def _stack_trace(error: BaseException) -> str:
 def _show_users_part(shown: traceback.TracebackException) -> None:
     """Leave out the frames of this package, in an error and in the members of a group.
 
-    What user code called wrongly then ends at the user's own line. All frames stay where none is
-    the user's.
+    What user code called wrongly then ends at the user's own line. Where no frame is the user's,
+    the error's own lines say all that is of use.
     """
-    shown.stack = traceback.StackSummary.from_list(_of_user(shown.stack) or shown.stack)
+    shown.stack = traceback.StackSummary.from_list(_of_user(shown.stack))
     for member in shown.exceptions or ():
         _show_users_part(member)
 

@@ -16,7 +16,7 @@ from durable_app.worker.jobs import Job, JobPool, is_being_ended
 if TYPE_CHECKING:
     from durable_app.functions.index import AppIndex
     from durable_app.ports import Clock
-    from durable_app.worker.invocations import Begun, Invocations
+    from durable_app.worker.invocations import Invocations
 
 #: Gives the values of an activity's further bindings (a durable client, say) by name.
 BindExtra = Callable[[DurableFunction], Mapping[str, Any]]
@@ -44,70 +44,57 @@ class ActivityPool(JobPool):
         """Run one activity. Called on the hub's thread: returns at once."""
         found = self._index.find("activity", request.name)
         facts = found.durable if found is not None else None
-        if facts is None:
+        if found is None or facts is None:
             text = self._index.unknown("activity", request.name)
             failure = FailureDetails("ActivityNotRegisteredError", text)
             self.answer(_response(request, failure=failure))
             return
-        job = _ActivityJob(request, facts, self._invocations, self._bind_extra)
+        job = _ActivityJob(request, found.name, facts, self._invocations, self._bind_extra)
         self.take(job, is_async=facts.is_async)
 
 
-class _ActivityJob(Job):
+class _ActivityJob(Job[ActivityResponse]):
     def __init__(
         self,
         request: ActivityRequest,
+        function: str,
         facts: DurableFunction,
         invocations: Invocations,
         bind_extra: BindExtra | None,
     ) -> None:
-        super().__init__(request.token)
+        super().__init__(request.token, function, invocations)
         self._request = request
         self._facts = facts
-        self._invocations = invocations
         self._bind_extra = bind_extra
-        self._begun: Begun | None = None
 
     def run(self) -> ActivityResponse:
-        begun = self._invocations.begin(self._request.name)
         try:
             plain = from_text(self._request.input)
             outcome = call_activity_function(self._facts, plain, self._extra())
-            response = _response(self._request, to_text(outcome))
+            return _response(self._request, to_text(outcome))
         except BaseException as error:  # noqa: BLE001  user code may raise anything, SystemExit included
-            response = _response(self._request, failure=failure_of(error))
-        self._invocations.end(self._request.name, begun, response.failure)
-        return response
+            return _response(self._request, failure=failure_of(error))
 
     async def run_async(self) -> ActivityResponse:
-        self._begun = self._invocations.begin(self._request.name)
         try:
             plain = from_text(self._request.input)
             outcome = await call_async_activity_function(self._facts, plain, self._extra())
-            response = _response(self._request, to_text(outcome))
+            return _response(self._request, to_text(outcome))
         except BaseException as error:  # user code may raise anything, KeyboardInterrupt included
             if is_being_ended(error):
                 raise
-            response = _response(self._request, failure=failure_of(error))
-        self._end(response)
-        return response
+            return _response(self._request, failure=failure_of(error))
 
     def timed_out(self, timeout_s: float) -> ActivityResponse:
-        failure = FailureDetails("TimeoutError", self.late(timeout_s))
-        response = _response(self._request, failure=failure)
-        self._end(response)
-        return response
-
-    def late(self, timeout_s: float) -> str:
-        return (
+        text = (
             f"Timeout value of {timedelta(seconds=timeout_s)} exceeded by activity"
             f" '{self._request.name}' of instance {self._request.instance.instance_id}"
             " (functionTimeout of host.json)."
         )
+        return _response(self._request, failure=FailureDetails("TimeoutError", text))
 
-    def _end(self, response: ActivityResponse) -> None:
-        # Not told of a sync one: its thread goes on, and says so itself when it comes back.
-        self._invocations.end(self._request.name, self._begun, response.failure)
+    def failure_in(self, result: ActivityResponse) -> FailureDetails | None:
+        return result.failure
 
     def _extra(self) -> Mapping[str, Any]:
         return {} if self._bind_extra is None else self._bind_extra(self._facts)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from durable_app.functions.facts import DurableFunction
     from durable_app.functions.index import AppIndex
     from durable_app.ports import Clock
-    from durable_app.worker.invocations import Begun, Invocations
+    from durable_app.worker.invocations import Invocations
 
 _log = logging.getLogger(__name__)
 
@@ -99,42 +99,29 @@ def definition_of(facts: DurableFunction) -> EntityDefinition:
     )
 
 
-class _BatchJob(Job):
+class _BatchJob(Job[EntityBatchResult]):
     def __init__(
         self, request: Batch, batch: EntityBatch, function: str, invocations: Invocations
     ) -> None:
-        super().__init__(request.token)
+        super().__init__(request.token, function, invocations)
         self._request = request
         self._batch = batch
-        self._function = function
-        self._invocations = invocations
-        self._begun: Begun | None = None
 
     def run(self) -> EntityBatchResult:
-        begun = self._invocations.begin(self._function)
-        result = self._batch.run()
-        if self._batch.is_cut:
-            # The outcome was told when the time was up; this one is dropped.
-            self._invocations.end(self._function, begun, None)
-            return result
-        return self._told(result, begun)
+        return self._batch.run()
 
     async def run_async(self) -> EntityBatchResult:
-        self._begun = self._invocations.begin(self._function)
-        return self._told(await self._batch.run_async(is_being_ended), self._begun)
+        return await self._batch.run_async(is_being_ended)
 
     def timed_out(self, timeout_s: float) -> EntityBatchResult:
-        failure = FailureDetails("TimeoutError", self.late(timeout_s))
-        return self._told(self._batch.cut_short(failure), self._begun)
-
-    def late(self, timeout_s: float) -> str:
-        return (
+        text = (
             f"Timeout value of {timedelta(seconds=timeout_s)} exceeded by entity"
             f" {self._request.instance_id} (functionTimeout of host.json)."
         )
+        return self._batch.cut_short(FailureDetails("TimeoutError", text))
 
-    def _told(self, result: EntityBatchResult, begun: Begun | None) -> EntityBatchResult:
-        """Say what has failed: nobody else hears of a signal's outcome."""
+    def failure_in(self, result: EntityBatchResult) -> FailureDetails | None:
+        """The first failure; all are logged, as nobody else hears of a signal's outcome."""
         first: FailureDetails | None = None
         for asked, outcome in zip(self._request.operations, result.results, strict=False):
             if not isinstance(outcome, OperationFailure):
@@ -148,5 +135,4 @@ class _BatchJob(Job):
                 failure.error_type,
                 failure.error_message,
             )
-        self._invocations.end(self._function, begun, first)
-        return result
+        return first

@@ -10,35 +10,55 @@ from __future__ import annotations
 import asyncio
 import logging
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from durable_app.worker.crew import Crew
 
 if TYPE_CHECKING:
     from durable_app.ports import Clock, WorkResult, WorkStream
-    from durable_app.protocol import CompletionToken
+    from durable_app.protocol import CompletionToken, FailureDetails
+    from durable_app.worker.invocations import Begun, Invocations
 
 _log = logging.getLogger(__name__)
 
 _TIME_CHECK_S: Final = 1.0
 
 
-class Job(ABC):
+_R = TypeVar("_R", bound="WorkResult")
+
+
+class Job(ABC, Generic[_R]):
     """One work item and the function that deals with it.
 
     Args:
         token: of the item.
+        function: name of the function.
     """
 
-    def __init__(self, token: CompletionToken) -> None:
+    def __init__(self, token: CompletionToken, function: str, invocations: Invocations) -> None:
         self.token = token
+        self.function = function
+        self._invocations = invocations
+        self._begun: Begun | None = None
+
+    def begin(self) -> None:
+        """The function is about to run, on this thread or task."""
+        self._begun = self._invocations.begin(self.function)
+
+    def end(self, result: _R) -> None:
+        """The item has this outcome; called once, whoever has found it."""
+        self._invocations.end(self.function, self._begun, self.failure_in(result))
 
     @abstractmethod
-    def run(self) -> WorkResult:
+    def failure_in(self, result: _R) -> FailureDetails | None:
+        """What an observer is told of the outcome; None for a success."""
+
+    @abstractmethod
+    def run(self) -> _R:
         """Run the sync function; never raises."""
 
     @abstractmethod
-    async def run_async(self) -> WorkResult:
+    async def run_async(self) -> _R:
         """Run the async function.
 
         Raises:
@@ -46,12 +66,8 @@ class Job(ABC):
         """
 
     @abstractmethod
-    def timed_out(self, timeout_s: float) -> WorkResult:
+    def timed_out(self, timeout_s: float) -> _R:
         """The outcome of a function that has run for too long; it may still run. Any thread."""
-
-    @abstractmethod
-    def late(self, timeout_s: float) -> str:
-        """What to say about it: a sentence with a full stop."""
 
 
 class JobPool:
@@ -76,7 +92,7 @@ class JobPool:
         self._timeout_s = timeout_s
         # Sync jobs that run, in the order in which they began. Whoever takes one out, its thread or
         # the watch over the time limit, hands back its outcome.
-        self._begun: dict[CompletionToken, tuple[Job, float]] = {}
+        self._begun: dict[CompletionToken, tuple[Job[Any], float]] = {}
         self._is_stopped = False
 
     @property
@@ -91,7 +107,7 @@ class JobPool:
         if self._timeout_s is not None:
             self._watch_time(loop, self._timeout_s)
 
-    def take(self, job: Job, *, is_async: bool) -> None:
+    def take(self, job: Job[Any], *, is_async: bool) -> None:
         """Run a job. Called on the hub's thread: returns at once."""
         self._taken.add(job.token)
         if is_async:
@@ -113,16 +129,16 @@ class JobPool:
 
     # -- sync --------------------------------------------------------------------------------
 
-    def _run(self, job: Job) -> None:
-        if self._timeout_s is None:
-            self._hand_back(job.run())
-            return
-        self._begun[job.token] = (job, self._clock.monotonic())
+    def _run(self, job: Job[Any]) -> None:
+        job.begin()
+        if self._timeout_s is not None:
+            self._begun[job.token] = (job, self._clock.monotonic())
         result = job.run()
-        if self._begun.pop(job.token, None) is not None:
-            self._hand_back(result)
-        else:
-            self._crew.welcome_back()
+        if self._timeout_s is not None and self._begun.pop(job.token, None) is None:
+            self._crew.welcome_back()  # it has failed already
+            return
+        job.end(result)
+        self._hand_back(result)
 
     def _watch_time(self, loop: asyncio.AbstractEventLoop, timeout_s: float) -> None:
         """Fail sync functions that run for too long, now and then until the end."""
@@ -134,17 +150,19 @@ class JobPool:
             if began > until:
                 break
             if self._begun.pop(token, None) is not None:
-                _log.error(
-                    "%s Its thread goes on; its result will be dropped.", job.late(timeout_s)
+                result = job.timed_out(timeout_s)
+                job.end(result)
+                _log.warning(
+                    "The thread of function '%s' goes on; its result will be dropped.", job.function
                 )
-                self._hand_back(job.timed_out(timeout_s))
+                self._hand_back(result)
                 # A thread cannot be stopped: it is left behind, and another one takes its place.
                 self._crew.replace_one()
         loop.call_later(min(timeout_s, _TIME_CHECK_S), self._watch_time, loop, timeout_s)
 
     # -- async -------------------------------------------------------------------------------
 
-    def _take_async(self, job: Job) -> None:
+    def _take_async(self, job: Job[Any]) -> None:
         if self._loop is None:
             return
         try:
@@ -153,14 +171,15 @@ class JobPool:
             # The loop is closed, and nobody has stopped this worker: its hub lives on.
             self._give_back(job, "the worker's event loop is closed")
 
-    def _start_task(self, job: Job) -> None:
+    def _start_task(self, job: Job[Any]) -> None:
         if self._is_stopped:
             return
         task = asyncio.ensure_future(self._run_async(job))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _run_async(self, job: Job) -> None:
+    async def _run_async(self, job: Job[Any]) -> None:
+        job.begin()
         try:
             async with asyncio.timeout(self._timeout_s):
                 result = await job.run_async()
@@ -168,11 +187,12 @@ class JobPool:
             # A job raises none of its own.
             result = job.timed_out(self._timeout_s or 0)
         # Shutdown raises: no outcome; the hub runs it again elsewhere.
+        job.end(result)
         self._hand_back(result)
 
     # -- both --------------------------------------------------------------------------------
 
-    def _give_back(self, job: Job, reason: str) -> None:
+    def _give_back(self, job: Job[Any], reason: str) -> None:
         if self._stream is not None:
             self._stream.abandon(job.token, reason)
         self._taken.discard(job.token)

@@ -34,7 +34,7 @@ from durable_app.replay.failures import failure_of
 if TYPE_CHECKING:
     from types import FrameType
 
-    from durable_app.functions.index import AppIndex
+    from durable_app.functions.index import AppIndex, FunctionFacts
     from durable_app.ports import Clock, WorkStream
     from durable_app.replay.environment import ReplayEnv
     from durable_app.worker.invocations import Invocations
@@ -158,12 +158,16 @@ class OrchestratorThread:
             self._running = None
 
     def _turn(self, request: OrchestratorRequest) -> OrchestratorResponse:
-        begun = self._invocations.begin(request.name, self._is_replaying)
-        response = self._replay(request)
-        self._invocations.end(request.name, begun, _failure_of(response))
+        found = self._index.find("orchestration", request.name)
+        name = request.name if found is None else found.name
+        begun = self._invocations.begin(name, self._is_replaying)
+        response = self._replay(request, found)
+        self._invocations.end(name, begun, _failure_of(response))
         return response
 
-    def _replay(self, request: OrchestratorRequest) -> OrchestratorResponse:
+    def _replay(
+        self, request: OrchestratorRequest, found: FunctionFacts | None
+    ) -> OrchestratorResponse:
         execution = self._sessions.take(request)
         past: list[HistoryEvent] | tuple[HistoryEvent, ...] = ()
         if execution is None:
@@ -172,7 +176,6 @@ class OrchestratorThread:
                 (e for e in (*past, *request.new_events) if isinstance(e, ExecutionStarted)), None
             )
             version = started.version if started is not None else None
-            found = self._index.find("orchestration", request.name)
             if found is None or found.durable is None:
                 text = self._index.unknown("orchestration", request.name)
                 return _failed(request, "OrchestratorNotRegisteredError", text)

@@ -125,17 +125,16 @@ class Worker:
             return
         stream, self._stream = self._stream, None
         stream.pause()
-        deadline = self._clock.monotonic() + grace_s
+        began = self._clock.monotonic()
         try:
-            while self._busy and self._clock.monotonic() < deadline:  # noqa: ASYNC110  the end of user code on threads; nobody to set an event
+            while self._busy and self._clock.monotonic() < began + grace_s:  # noqa: ASYNC110  the end of user code on threads; nobody to set an event
                 await asyncio.sleep(0.01)
         finally:
             if self._busy:
                 _log.warning(
-                    "%d function(s) did not end within %.0f s; they will run again after the"
-                    " restart.",
+                    "%d function(s) did not end within %.0f s; they will run again.",
                     self._busy,
-                    grace_s,
+                    self._clock.monotonic() - began,  # less than the grace where it is cancelled
                 )
             # First nothing new begins, then the hub may give it all to others.
             self._orchestrators.stop()

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from durable_app.compose import reload
+from durable_app.compose.host import RunningHost
 from durable_app.errors import StoreUnavailableError
 from durable_app.host.web.keys import Keys
-from tests.contract.host_app import APP, Caller, RunningHost, serving, talk, until, write_app
+from tests.contract.host_app import APP, Caller, serving, talk, until, write_app
 
 WORD = """
 
@@ -23,6 +24,20 @@ def word(req: func.HttpRequest) -> str:
 ONE, TWO = (APP + WORD.format(word=word) for word in ("one", "two"))
 # Of the test, which lets an import end through it.
 GATES: dict[str, threading.Event] = {}
+RUNS: list[str] = []
+HOLDS = """
+from tests.contract.test_host_reload import GATES, RUNS
+
+@app.orchestration_trigger(context_name="context")
+def holds(context):
+    yield context.call_activity("held", "a parcel")
+
+@app.activity_trigger(input_name="what")
+def held(what):
+    RUNS.append(what)
+    GATES["begun"].set()
+    GATES["end"].wait(20)
+"""
 WAITS = """
 from tests.contract.test_host_reload import GATES
 GATES["begun"].set()
@@ -99,3 +114,30 @@ def test_an_app_whose_keys_cannot_be_kept_does_not_take_over(tmp_path, monkeypat
     key = {"x-functions-key": "m"}
     monkeypatch.setattr(Keys, "master", lambda _keys: "m")
     assert talk(folder, conversation, enable_auth=True) == [500, "Hello Bob!", b"one"]
+
+
+def test_what_an_earlier_load_runs_may_end_before_the_host_does(tmp_path, gates):
+    folder = write_app(tmp_path, ONE + HOLDS)
+    RUNS.clear()
+
+    async def conversation(_host: RunningHost, call: Caller) -> int:
+        await call("POST", "/api/start/holds")
+        assert await asyncio.to_thread(gates["begun"].wait, 10)
+        restarted = await call("POST", "/admin/host/restart")
+        threading.Timer(0.2, gates["end"].set).start()
+        return restarted.status
+
+    assert talk(folder, conversation) == 200
+    assert RUNS == ["a parcel"]
+
+
+def test_a_host_that_has_loaded_again_leaves_no_thread_behind(tmp_path):
+    folder, before = write_app(tmp_path, ONE), set(threading.enumerate())
+
+    async def conversation(_host: RunningHost, call: Caller) -> int:
+        return (await call("POST", "/admin/host/restart")).status
+
+    assert talk(folder, conversation) == 200
+    for thread in set(threading.enumerate()) - before:
+        thread.join(10)
+        assert not thread.is_alive()

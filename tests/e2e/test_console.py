@@ -119,7 +119,7 @@ def test_a_failed_activity_shows_where_it_failed(
     host.post(f"{WEBHOOK}/orchestrators/divides")
 
     output = host.wait_for_output("Exception while executing function: Functions.divides")
-    of_activity = output.split("executing function: Functions.divide\n")[1]
+    of_activity = output.split("executing function: Functions.divide. Result: Failure\n")[1]
     assert of_activity.startswith("Traceback (most recent call last):\n")
     assert "in divide\n    return number // 0" in of_activity
     assert "ZeroDivisionError" in of_activity
@@ -242,7 +242,9 @@ def test_a_wrong_call_is_shown_at_its_own_line(
 
     output = host.wait_for_output("RuntimeError: not today")
 
-    shown = output.split("Exception while executing function: Functions.wrong\n")[1]
+    shown = output.split("Exception while executing function: Functions.wrong. Result: Failure\n")[
+        1
+    ]
     assert "durable_app/" not in shown
     cause, error = shown.split("The above exception was the direct cause")
     assert "in wrong\n    context.call_activity(step, object())\n" in cause

@@ -176,7 +176,11 @@ class AdminApi:
         }
         if self._facts.extension_bundle is not None:
             status["extensionBundle"] = dict(self._facts.extension_bundle)
-        errors = [f.error for f in self._app().functions if f.error is not None]
+        errors = [
+            f"The '{f.facts.name}' function is in error: {f.error}"
+            for f in self._app().functions
+            if f.error is not None
+        ]
         if errors:
             status["errors"] = errors
         return _json(status)
@@ -236,6 +240,8 @@ class AdminApi:
             await self._trigger(function, text)
         except FunctionFailedError:
             return  # reported as every failure of a function is
+        except DurableError as error:
+            _log.warning("A function could not be run by hand: %s", error)
         except Exception:  # noqa: BLE001  the caller was answered long ago; nobody else hears it
             _log.exception("manual trigger failed", extra={"function": function.facts.name})
 

@@ -60,7 +60,7 @@ def import_app(folder: Path, environ: Mapping[str, str]) -> ImportedApp:
     try:
         return ImportedApp(path.name, index_app(app))
     except ForeignDecoratorError as error:
-        raise DefinitionError(f"{error}. {_foreign_text(path)}") from error
+        raise DefinitionError(f"{_foreign_text(path)}\n({error}.)") from error
     except DefinitionError:
         raise
     except (ValueError, TypeError) as error:
@@ -75,6 +75,12 @@ def _script(folder: Path, environ: Mapping[str, str]) -> Path:
             " '-', ending in '.py'."
         )
     path = folder / name
+    taken = sys.modules.get(path.stem)
+    if taken is not None and not _is_of(taken, folder):
+        raise DefinitionError(
+            f"PYTHON_SCRIPT_FILE_NAME '{name}': '{path.stem}' is the name of a module of Python or"
+            " of a package that is in use. Give the file another name, such as function_app.py."
+        )
     if not path.is_file():
         raise DefinitionError(
             function_json_text(folder, name)
@@ -83,6 +89,11 @@ def _script(folder: Path, environ: Mapping[str, str]) -> Path:
             " --script-root."
         )
     return path
+
+
+def _is_of(module: ModuleType, folder: Path) -> bool:
+    file = getattr(module, "__file__", None)
+    return file is not None and Path(file).resolve().is_relative_to(folder.resolve())
 
 
 def _import(path: Path) -> ModuleType:
@@ -111,11 +122,11 @@ def _missing_module_text(path: Path, error: ModuleNotFoundError) -> str:
     if name.startswith(FOREIGN_PACKAGE):
         return _foreign_text(path, error)
     return (
-        f"{user_traceback(error)}\nCannot find module '{name}'. Please check the requirements.txt"
-        " file for the missing module: install it (pip install ...) and add it to"
-        f" {path.parent / 'requirements.txt'}.{_environment_advice(path.parent)} For more info,"
-        " please refer the troubleshooting guide: https://aka.ms/functions-modulenotfound. Current"
-        f" sys.path: {sys.path}"
+        f"{user_traceback(error)}. Cannot find module. Please check the requirements.txt file for"
+        " the missing module. For more info, please refer the troubleshooting guide:"
+        f" https://aka.ms/functions-modulenotfound. Current sys.path: {sys.path}\nInstall '{name}'"
+        f" (pip install ...) and add it to {path.parent / 'requirements.txt'}."
+        f"{_environment_advice(path.parent)}"
     )
 
 
@@ -141,6 +152,9 @@ def _find_app(module: ModuleType, path: Path) -> FunctionRegister:
     values = vars(module).values()
     apps = {id(value): value for value in values if isinstance(value, FunctionRegister)}
     if not apps:
+        foreign = foreign_import_text([path])
+        if foreign is not None:
+            raise DefinitionError(foreign)
         raise DefinitionError(
             f"Could not find top level function app instances in {path.name}. Write"
             " `app = df.DFApp()` at the top level."

@@ -18,7 +18,7 @@ from durable_app.host.app.importer import import_app
 from durable_app.host.app.roster import HostedApp, HostedFunction
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterable, Mapping
     from pathlib import Path
 
     from durable_app.functions.index import FunctionFacts
@@ -43,8 +43,20 @@ def load_app(folder: Path, environ: Mapping[str, str], only: Collection[str] = (
         declared = _chosen(imported.declared.functions, only)
         functions = tuple(_hosted(facts, environ) for facts in declared)
         running = [function.facts for function in functions if function.runs]
-        warnings = useless_switches((each.name for each in imported.declared.functions), environ)
-        return HostedApp(imported.script_file, functions, index_of(running), tuple(warnings))
+        warnings = (
+            *useless_switches((each.name for each in imported.declared.functions), environ),
+            *_unretried(running),
+        )
+        return HostedApp(imported.script_file, functions, index_of(running), warnings)
+
+
+def _unretried(running: Iterable[FunctionFacts]) -> list[str]:
+    return [
+        f"Function '{facts.name}' has a retry policy, which only Azure applies: here a failed run"
+        " is not repeated."
+        for facts in running
+        if facts.retries
+    ]
 
 
 def _chosen(

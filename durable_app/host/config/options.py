@@ -6,10 +6,11 @@ not reported as a misspelling.
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
-from pydantic import Field, PrivateAttr, model_validator
+from pydantic import Field, PrivateAttr, field_validator, model_validator
 
 from durable_app.host.config.option_types import (
     Count,
@@ -22,6 +23,9 @@ from durable_app.host.config.option_types import (
     UpTo16,
     UpTo32,
 )
+
+_HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_HEADER_VALUE: Final = re.compile(r"[\t\x20-\x7e\xa0-\U0010ffff]*")
 
 # ---------------------------------------------------------------------------------------------
 # extensions.durableTask
@@ -171,6 +175,14 @@ class HttpOptions(Options):
     max_concurrent_requests: Limit = -1
     custom_headers: dict[str, str] = Field(default_factory=dict)
     hsts: Hsts = Hsts()
+
+    @field_validator("custom_headers")
+    @classmethod
+    def _sendable(cls, headers: dict[str, str]) -> dict[str, str]:
+        for name, value in headers.items():
+            if not _HEADER_NAME.fullmatch(name) or not _HEADER_VALUE.fullmatch(value):
+                raise ValueError(f"no HTTP answer can carry the header {name!r}: {value!r}")
+        return headers
 
 
 class QueueOptions(Options):

@@ -15,6 +15,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import sys
 import threading
 from collections import deque
@@ -44,7 +45,10 @@ _PORTION: Final = 1_000
 _GUID_DIGITS: Final = 32
 _WIPE: Final = "\r\x1b[K"
 
-_FAILURE: Final = "Exception while executing function: Functions.%s"
+# Word for word what the Functions host writes: scripts look for it.
+_FAILURE: Final = (
+    "System.Private.CoreLib: Exception while executing function: Functions.%s. Result: Failure"
+)
 # Marks in place of a text, which no user's text can be: an invocation that begins or has ended, a
 # text that stays at the bottom, an event to set once all before it is written.
 _EXECUTING: Final = "\0executing"
@@ -52,6 +56,9 @@ _EXECUTED: Final = "\0executed"
 _STATUS: Final = "\0status"
 _FLUSH: Final = "\0flush"
 _HOST_CATEGORY: Final = "Host.Console"
+# Within a text of several lines: what callers of the app send ends up in messages, and must not
+# look like a line of this console's own.
+_STAMP_OF_OTHERS: Final = re.compile(r"(?<=[\r\n])(?=\[\d{4}-)")
 _GONE: Final = frozenset({errno.EPIPE, errno.EIO})
 
 
@@ -350,6 +357,8 @@ class Console:
                 message = f"[{origin.function} {origin.invocation_id[:8]}] {message}"
             if origin.exception is not None:
                 message = f"{message}\n{origin.exception}"
+        if "\n" in message or "\r" in message:
+            message = _STAMP_OF_OTHERS.sub(" ", message)
         if self.paint.is_on and level >= Level.WARNING:
             paint = self.paint.yellow if level is Level.WARNING else self.paint.red
             message = paint(message)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+from durable_app.errors import ConfigError
 from durable_app.host.triggers.queue_text import Encoding, bodies, encode
 
 if TYPE_CHECKING:
-    from durable_app.host.triggers.storage import StorageAccounts
+    from durable_app.host.triggers.storage import Account, StorageAccounts
 
 #: Type of the binding.
 QUEUE_OUTPUT: Final = "queue"
@@ -19,6 +20,7 @@ class QueueSink:
 
     def __init__(self, accounts: StorageAccounts, encoding: Encoding = "base64") -> None:
         self._accounts = accounts
+        self._reached: set[Account] = set()
         self._encoding = encoding
 
     async def __call__(self, binding: Mapping[str, Any], value: Any) -> None:
@@ -33,8 +35,9 @@ class QueueSink:
 
         Raises:
             TypeError: the value can be no message; nothing was sent.
-            ConfigError: no setting names the storage account, or the package is missing.
-            azure.core.exceptions.AzureError: the account does not answer, or it refuses.
+            ConfigError: no setting names the storage account, nothing answers there, or the
+                package is missing.
+            azure.core.exceptions.AzureError: the account refuses.
         """
         if value is None:
             return
@@ -42,9 +45,21 @@ class QueueSink:
         name = str(binding.get("queueName", "")).lower()
         account = self._accounts.account(binding.get("connection"))
         queue = self._accounts.service(account).get_queue_client(name)
+        if account not in self._reached:
+            # Asked once: the package itself tries for seconds, and says why on a hundred lines.
+            await self._require(account)
         for message in messages:
             await send_text(queue, message)
         self._accounts.tell(name)
+
+    async def _require(self, account: Account) -> None:
+        if not await self._accounts.answers(account):
+            raise ConfigError(
+                f"The message was not sent: nothing answers at {self._accounts.address(account)},"
+                f" where the setting '{account.setting}' has its queues. Start Azurite there, or"
+                " name another account."
+            )
+        self._reached.add(account)
 
 
 async def send_text(queue: Any, text: str) -> None:

@@ -45,7 +45,8 @@ class Access:
         """Why a request to one of the host's own APIs is refused; None where it is not.
 
         The name in Host is checked because a hostile page can let its own name point to this
-        machine; the browser then takes our answers for its own (DNS rebinding).
+        machine; the browser then takes our answers for its own (DNS rebinding). Of other sites
+        those alone may call that CORS names: ``*`` is meant for functions, not for keys and purges.
 
         Args:
             headers: by lower-case name.
@@ -57,12 +58,12 @@ class Access:
                 " it in DURABLE_APP_ALLOWED_HOSTS."
             )
         origin = headers.get("origin")
-        if self.cors.allows(origin):
+        if self.cors.names(origin):
             return None
         if origin is not None and _authority(origin) != host.casefold():
-            return f"Requests from {origin} are refused here. Allow them with --cors."
+            return f"Requests from {origin} are refused here. Name this origin in --cors."
         if headers.get("sec-fetch-site", "").casefold() == "cross-site":
-            return "Requests from other sites are refused here. Allow them with --cors."
+            return "Requests from other sites are refused here. Name their origin in --cors."
         return None
 
 

@@ -34,6 +34,10 @@ class CorsPolicy(NamedTuple):
             _ANY in self.origins or origin.casefold().rstrip("/") in self.origins
         )
 
+    def names(self, origin: str | None) -> bool:
+        """Whether this very origin is allowed, not just every one."""
+        return origin is not None and origin.casefold().rstrip("/") in self.origins - {_ANY}
+
     def is_preflight(self, method: str, headers: Mapping[str, str]) -> bool:
         """Whether a browser asks what it may do, so that no function shall see the request.
 

@@ -333,7 +333,9 @@ async def _send(request: web.BaseRequest, response: web.Response, within_s: floa
 
 
 def _presented(received: Received) -> str | None:
-    return received.headers.get(KEY_HEADER) or received.query.get(KEY_PARAMETER)
+    return received.headers.get(KEY_HEADER) or next(
+        (value for name, value in received.query.items() if name.casefold() == KEY_PARAMETER), None
+    )
 
 
 def _request(*args: Any) -> web.BaseRequest:

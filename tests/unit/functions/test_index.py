@@ -86,7 +86,9 @@ def test_every_function_is_described(make):
 def test_durable_functions_are_found_by_their_durable_names(make):
     index = index_app(make())
     assert index.find("orchestration", "Chain") is index.orchestrations["Chain"]
-    assert index.find("orchestration", "chain") is None
+    assert index.find("orchestration", "chain") is index.orchestrations["Chain"]
+    assert index.find("activity", "GREET") is index.activities["greet"]
+    assert index.find("activity", "chain") is None
     assert index.find("activity", "greet") is index.activities["greet"]
     assert index.find("entity", "COUNTER") is index.find("entity", "counter")
     assert index.find("entity", "other") is None

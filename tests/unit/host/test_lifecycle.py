@@ -110,8 +110,15 @@ def test_a_deadline_begins_once(deadline: Deadline) -> None:
             "    deadline.begin()",
             7,
         ),
+        (
+            "lifecycle._LAST_S = 0.01\n"
+            "    deadline = Deadline()\n"
+            "    deadline.begin()\n"
+            "    deadline.finish(0)",
+            0,
+        ),
     ],
-    ids=["a second signal", "the deadline"],
+    ids=["a second signal", "the deadline", "what is left of a host that has ended"],
 )
 def test_a_host_that_does_not_end_is_ended(code: str, exit_code: int) -> None:
     program = f"""
@@ -143,3 +150,40 @@ def test_what_the_console_holds_is_written_before_a_hard_exit() -> None:
         [sys.executable, "-c", program], check=False, timeout=TIMEOUT_S, capture_output=True
     )
     assert (done.returncode, done.stdout) == (3, b"True\n")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
+@pytest.mark.parametrize(
+    ("number", "exit_code"), [("SIGTERM", -signal.SIGTERM), ("SIGINT", 1)], ids=str
+)
+def test_a_signal_ends_a_process_that_a_function_has_forked(number: str, exit_code: int) -> None:
+    # A KeyboardInterrupt ends a process of multiprocessing with 1.
+    program = f"""
+import asyncio, multiprocessing, os, signal, time
+from durable_app.host.lifecycle import Deadline, on_signals
+
+forks = multiprocessing.get_context("fork")
+begun = forks.Event()
+
+def fail():
+    raise AssertionError("the host itself was asked")
+
+def sleep():
+    begun.set()
+    time.sleep({TIMEOUT_S})
+
+async def main():
+    on_signals(fail, Deadline())
+    child = forks.Process(target=sleep)
+    child.start()
+    begun.wait()
+    os.kill(child.pid, signal.{number})
+    child.join()
+    print(child.exitcode)
+
+asyncio.run(main())
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], check=False, timeout=TIMEOUT_S * 2, capture_output=True
+    )
+    assert (done.returncode, done.stdout.split()) == (0, [str(exit_code).encode()])

@@ -52,6 +52,13 @@ def test_a_file_keeps_them_for_its_owner_only(tmp_path: Path) -> None:
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
+def test_a_file_that_others_could_read_is_only_the_owners_from_now_on(tmp_path):
+    path = tmp_path / "host.db"
+    path.touch(0o644)
+    HostState(path).close()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
 def test_threads_share_it(path: Path | None) -> None:
     state = HostState(path)
     threads = [

@@ -140,7 +140,7 @@ def test_the_status_of_the_host():
         "versionDetails": "4.0.0.0+durable_app.1.2.3",
         "processUptime": 1500,
         "functionAppContentEditingState": "Allowed",
-        "errors": ["'%X%' does not resolve."],
+        "errors": ["The 'broken' function is in error: '%X%' does not resolve."],
     }
 
 

@@ -151,8 +151,8 @@ def test_settings_that_switch_nothing_off_are_told(tmp_path: Path) -> None:
         (APP + "\nsame = app\nraise SystemExit(3)\n", "failed to load"),
         (
             "import no_such_module_at_all",
-            r"ModuleNotFoundError: No module named 'no_such_module_at_all'\nCannot find module"
-            r" 'no_such_module_at_all'\. Please check the requirements\.txt file .*sys\.path: \[",
+            r"ModuleNotFoundError: No module named 'no_such_module_at_all'\. Cannot find module\."
+            r" Please check the requirements\.txt file (.|\n)*sys\.path: \[(.|\n)*pip install",
         ),
         (APP + "\napp.activity_trigger('y')(greet)\n", "greet"),
         (APP + "\napp.activity_trigger('a b')(lambda x: x)\n", r"function_app\.py:\d+"),
@@ -202,7 +202,20 @@ def test_an_environment_of_the_app_that_is_not_in_use_is_told(
     with pytest.raises(DefinitionError, match=r"\.venv, and this process runs in .*: activate it"):
         load_app(tmp_path, {})
     monkeypatch.setattr(sys, "prefix", str(tmp_path / ".venv"))
-    with pytest.raises(DefinitionError, match=r"requirements\.txt\. For more info"):
+    with pytest.raises(DefinitionError, match=r"requirements\.txt\.$"):
+        load_app(tmp_path, {})
+
+
+def test_a_script_may_not_take_the_name_of_a_module_in_use(tmp_path):
+    write(tmp_path, APP, "json.py")
+    with pytest.raises(DefinitionError, match="'json' is the name of a module"):
+        load_app(tmp_path, {"PYTHON_SCRIPT_FILE_NAME": "json.py"})
+
+
+def test_classic_code_in_the_app_file_is_told_its_import(tmp_path):
+    pytest.importorskip("azure.durable_functions")
+    write(tmp_path, "import azure.durable_functions as df\nmain = df.Orchestrator.create(print)\n")
+    with pytest.raises(DefinitionError, match="import durable_app as df"):
         load_app(tmp_path, {})
 
 
@@ -278,3 +291,16 @@ def test_a_folder_of_function_json_files_is_told_how_to_change(tmp_path: Path) -
 def test_a_name_that_leads_elsewhere_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DefinitionError, match="no valid file name"):
         load_app(tmp_path, {"PYTHON_SCRIPT_FILE_NAME": "../function_app.py"})
+
+
+def test_a_retry_policy_that_nobody_applies_is_told(tmp_path):
+    code = """
+import azure.functions as func
+app = func.FunctionApp()
+@app.timer_trigger(arg_name="timer", schedule="0 * * * * *")
+@app.retry(strategy="fixed_delay", max_retry_count="3", delay_interval="00:00:01")
+def tick(timer: func.TimerRequest) -> None: ...
+"""
+    write(tmp_path, code)
+    (warning,) = load_app(tmp_path, {}).warnings
+    assert "'tick' has a retry policy" in warning

@@ -94,7 +94,12 @@ def test_a_thread_whose_loop_is_closed_ends() -> None:
 
     async def main() -> None:
         pool = DaemonPool(1)
-        call = asyncio.ensure_future(pool.run(lambda: begun.set() or release.wait(TIMEOUT_S)))
+
+        def hang() -> None:
+            begun.set()
+            release.wait(TIMEOUT_S)
+
+        call = asyncio.ensure_future(pool.run(hang))
         await asyncio.sleep(0)
         assert begun.wait(TIMEOUT_S)
         call.cancel()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -189,7 +190,7 @@ def test_a_function_that_the_host_ends_has_not_failed():
 
     async def main() -> None:
         invoker = Invoker(Path("app"), "{}", DaemonPool(1), observer, SystemClock(), None)
-        running = asyncio.ensure_future(invoker.bind(facts("sleeps"))("now"))
+        running: asyncio.Future[Any] = asyncio.ensure_future(invoker.bind(facts("sleeps"))("now"))
         await asyncio.sleep(0)
         running.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -202,7 +203,7 @@ def test_a_function_that_the_host_ends_has_not_failed():
 def test_a_function_that_its_loop_leaves_behind_is_put_away():
     loop, observer = asyncio.new_event_loop(), Observer()
     invoker = Invoker(Path("app"), "{}", DaemonPool(1), observer, SystemClock(), None)
-    running = invoker.bind(facts("sleeps"))("now")
+    running: Coroutine[Any, Any, Any] = invoker.bind(facts("sleeps"))("now")
 
     async def begin() -> None:
         running.send(None)

@@ -473,3 +473,11 @@ def test_a_setting_stands_for_the_whole_text_only():
 
 def test_the_environment_is_that_of_the_process():
     assert environment() is os.environ
+
+
+def test_a_header_that_no_answer_can_carry_is_refused(tmp_path):
+    header = {"X-A": "a\r\nSet-Cookie: b"}
+    host_json = {"version": "2.0", "extensions": {"http": {"customHeaders": header}}}
+    (tmp_path / "host.json").write_text(json.dumps(host_json))
+    with pytest.raises(ConfigError, match="no HTTP answer can carry the header 'X-A'"):
+        read_host_settings(tmp_path, {})

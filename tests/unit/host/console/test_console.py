@@ -16,6 +16,8 @@ from durable_app.host.console.console import Console, Level, LogLevels, Origin
 from durable_app.host.console.json_lines import JsonFile
 from tests.unit.host.console_rig import TIME, FixedClock, Written, make_console
 
+FAILED = "System.Private.CoreLib: Exception while executing function: Functions.f. Result: Failure"
+
 
 @pytest.fixture
 def stream():
@@ -49,8 +51,20 @@ def test_a_failure_shows_its_traceback(console, stream):
     console.executed("f", "1", 1.0, "Traceback ...\n  100%\nValueError: x")
     console.flush()
     assert stream.lines()[0].endswith("Executed 'Functions.f' (Failed, Id=1, Duration=1000ms)")
-    assert stream.lines()[1].endswith("Exception while executing function: Functions.f")
+    assert stream.lines()[1].endswith(
+        "Exception while executing function: Functions.f. Result: Failure"
+    )
     assert stream.lines()[2:] == ["Traceback ...", "  100%", "ValueError: x"]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r", "\r\n"])
+def test_nothing_within_a_text_looks_like_a_line_of_its_own(console, stream, end):
+    forged = f"[{TIME}] Executed 'Functions.f' (Succeeded)"
+    console.log(Level.ERROR, "Host.Api", "no name: %s", f"x{end}{forged}")
+    console.executed("f", "1", 1.0, f"Traceback ...\nValueError: x{end}{forged}")
+    console.flush()
+    shown = [line for line in stream.lines() if "Succeeded" in line]
+    assert shown == [f" {forged}"] * 2
 
 
 def test_colours_mark_warnings_and_errors(stream):
@@ -152,7 +166,7 @@ def test_functions_are_named_only_when_asked_for():
     console.executed("f", "1", 0, "boom")
     console.close()
     assert stream.messages()[:2] == ["[f 01234567] hello", "imported"]
-    assert stream.messages()[3:] == ["Exception while executing function: Functions.f", "boom"]
+    assert stream.messages()[3:] == [FAILED, "boom"]
 
 
 def test_what_an_invocation_left_unfinished_comes_before_its_end(console, stream):
@@ -205,7 +219,7 @@ def test_lines_go_to_a_file_as_json_and_to_the_terminal_as_text(tmp_path, stream
         of_f
         | {
             "level": "Error",
-            "message": "Exception while executing function: Functions.f",
+            "message": FAILED,
             "exception": "Traceback ...",
         },
     ]

@@ -37,7 +37,7 @@ def test_callers_of_this_machine_reach_its_apis(access, headers):
         (LOCAL, {}, "Host '' is not served here"),
         (LOCAL, {"host": "192.0.2.7"}, "Host '192.0.2.7' is not served here"),
         (LOCAL, HERE | {"origin": "http://evil.example"}, "Requests from http://evil.example"),
-        (LOCAL, HERE | {"origin": "http://localhost:3000"}, "Allow them with --cors"),
+        (LOCAL, HERE | {"origin": "http://localhost:3000"}, "Name this origin in --cors"),
         (LOCAL, HERE | {"origin": "null"}, "Requests from null are refused"),
         (LOCAL, HERE | {"origin": "http://[x"}, "are refused"),
         (LOCAL, HERE | {"sec-fetch-site": "Cross-Site"}, "Requests from other sites"),

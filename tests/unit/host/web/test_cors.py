@@ -87,3 +87,11 @@ def test_a_preflight_is_granted_what_it_asks_for():
 
 def test_a_preflight_of_a_stranger_is_granted_nothing():
     assert cors_policy("https://a.example").preflight(PREFLIGHT) == {"Vary": "Origin"}
+
+
+def test_an_origin_is_named_by_itself_alone():
+    policy = cors_policy(("*", "http://localhost:3000"))
+    assert policy.names("http://LOCALHOST:3000/")
+    assert not policy.names("http://other.example")
+    assert not policy.names("*")
+    assert not policy.names(None)
