@@ -166,12 +166,24 @@ async def _eternal(stage: Stage, name: str) -> Histories:
     return {name: first, f"{name}_last_round": last}
 
 
+async def _transfer(stage: Stage, name: str) -> Histories:
+    opening = f"{name}_opening"
+    await stage.start(opening, "open_account", {"owner": "ada", "amount": 100})
+    histories: Histories = {opening: await stage.history(opening)}
+    for file_name, amount in ((name, 30), (f"{name}_refused", 300)):
+        order = {"payer": "ada", "payee": "grace", "amount": amount}
+        await stage.start(file_name, "transfer", order)
+        histories[file_name] = await stage.history(file_name)
+    return histories
+
+
 _SCENARIOS: Final[dict[str, Callable[[Stage, str], Awaitable[Histories]]]] = {
     "approval_approved": _approved,
     "approval_timed_out": _run(
         "approve_expense", {"employee": "Ada", "amount": "5000", "patience_s": 0.05}
     ),
     "build_report": _run("build_report", {"title": "Sales", "pages": 3}),
+    "celebrate": _run("celebrate", {"counter": "visits", "count": 101}),
     "chaining": _run("hello_cities"),
     "eternal": _eternal,
     "fan_out": _run("count_words", ["to be or not to be", "", "that is the question"]),
@@ -185,6 +197,7 @@ _SCENARIOS: Final[dict[str, Callable[[Stage, str], Awaitable[Histories]]]] = {
     "saga_shipped": _run("place_order", {"order_id": "A-1"}),
     "schedule": _run("write_digest"),
     "sub_orchestrations": _with_child,
+    "transfer": _transfer,
 }
 
 
