@@ -34,17 +34,15 @@ class Method(NamedTuple):
 
     @property
     def input_type(self) -> Any:
-        """What the input is decoded to.
+        """What the input is decoded to; None for plain JSON.
 
         Read late: it may name a class that the module defines further down.
         """
-        if self.parameter is None:
-            return None
         try:
             hints = typing.get_type_hints(self.function, include_extras=True)
         except Exception:  # noqa: BLE001  an annotation is any expression
             return None
-        return hints.get(self.parameter)
+        return hints.get(self.parameter or "")
 
 
 def operations_of(entity: type, base: type) -> dict[str, Method]:

@@ -176,13 +176,13 @@ class SqliteStore:
             yield
             writer.execute("COMMIT")
         except _REFUSALS:
-            self._roll_back(writer)
+            _roll_back(writer)
             raise
         except sqlite3.Error as error:
-            self._roll_back(writer)
+            _roll_back(writer)
             raise self.file.translate(error) from error
         except BaseException:
-            self._roll_back(writer)
+            _roll_back(writer)
             raise
 
     def _write(self, statement: str, rows: Iterable[tuple[Any, ...]]) -> int:
@@ -190,12 +190,6 @@ class SqliteStore:
         writer = self._connection()
         with self._transaction(writer):
             return writer.executemany(statement, rows).rowcount
-
-    @staticmethod
-    def _roll_back(writer: sqlite3.Connection) -> None:
-        # Some errors (full disk) have rolled back already.
-        if writer.in_transaction:
-            writer.execute("ROLLBACK")
 
     def mark(self, what: Mark, keys: Sequence[int] | Sequence[str]) -> None:
         """See ``Store.mark``."""
@@ -228,7 +222,7 @@ class SqliteStore:
             return None
         writer = self._connection()
         key = (self._hub, instance_id)
-        with self._reading_rows():
+        with _Reading(self.file):
             row = writer.execute(sql.LOAD_INSTANCE, key).fetchone()
             if row is None:
                 return None
@@ -250,38 +244,38 @@ class SqliteStore:
             records.micros(until),
             limit,
         )
-        with self._reading_rows():
+        with _Reading(self.file):
             rows = self._connection().execute(sql.DUE_MESSAGES, parameters).fetchall()
         return [(records.moment_of(at), i, instance_id) for at, i, instance_id in rows]
 
     def next_due(self, after: datetime) -> datetime | None:
         """See ``Store.next_due``."""
         parameters = (self._hub, records.micros(after))
-        with self._reading_rows():
+        with _Reading(self.file):
             row = self._connection().execute(sql.NEXT_DUE, parameters).fetchone()
         return records.moment_of(row[0]) if row else None
 
     def tasks(self, after: TaskKey, limit: int) -> list[ActivityTask]:
         """See ``Store.tasks``."""
-        with self._reading_rows():
+        with _Reading(self.file):
             rows = self._connection().execute(sql.LOAD_TASKS, (self._hub, after, limit))
             return [records.task_of(row) for row in rows]
 
     def children(self, instance_id: str) -> list[str]:
         """See ``Store.children``."""
-        with self._reading_rows():
+        with _Reading(self.file):
             rows = self._connection().execute(sql.CHILDREN, (self._hub, instance_id))
             return [row[0] for row in rows]
 
     def entities(self, after: str, limit: int) -> list[Instance]:
         """See ``Store.entities``."""
-        with self._reading_rows():
+        with _Reading(self.file):
             rows = self._connection().execute(sql.ENTITIES, (self._hub, after, limit))
             return [records.instance_of(row)[0] for row in rows]
 
     def select_purgeable(self, which: PurgeFilter, limit: int) -> list[str]:
         """See ``Store.select_purgeable``."""
-        with self._reading_rows():
+        with _Reading(self.file):
             return purgeable(self._connection(), self._hub, which, limit)
 
     # -- reading, any thread -----------------------------------------------------------------
@@ -291,7 +285,7 @@ class SqliteStore:
         if not _can_be_stored(instance_id):
             return []
         key = (self._hub, instance_id)
-        with self._reading_rows():
+        with _Reading(self.file):
             # One read transaction, so that the execution and its history belong together.
             with self._transaction_of(self._histories) as reader:
                 row = reader.execute(sql.EXECUTION_OF, key).fetchone()
@@ -305,14 +299,14 @@ class SqliteStore:
         if not _can_be_stored(query.instance_id_prefix or ""):
             return Page(())
         # One read transaction, so that rows and their payloads belong together.
-        with self._reading_rows(), self._transaction_of(self._queries) as reader:
+        with _Reading(self.file), self._transaction_of(self._queries) as reader:
             return query_page(reader, self._hub, query, with_payloads)
 
     def query_entities(self, query: EntityQuery) -> EntityPage:
         """See ``Store.query_entities``."""
         if not _can_be_stored(query.instance_id_prefix or ""):
             return EntityPage(())
-        with self._reading_rows(), self._transaction_of(self._queries) as reader:
+        with _Reading(self.file), self._transaction_of(self._queries) as reader:
             return entity_page(reader, self._hub, query)
 
     # -- inside ------------------------------------------------------------------------------
@@ -334,9 +328,6 @@ class SqliteStore:
                 yield connection
             finally:
                 connection.execute("COMMIT")
-
-    def _reading_rows(self) -> _Reading:
-        return _Reading(self.file)
 
 
 class _Reader:
@@ -469,6 +460,12 @@ class _Batch:
         ]
         if rows:
             writer.executemany(sql.INSERT_HISTORY, rows)
+
+
+def _roll_back(writer: sqlite3.Connection) -> None:
+    # Some errors (full disk) have rolled back already.
+    if writer.in_transaction:
+        writer.execute("ROLLBACK")
 
 
 def _are_independent(decisions: Sequence[Decision]) -> bool:

@@ -58,23 +58,9 @@ def apply_rewind(
     if before.sections:
         # Its locks were released when it failed, and what they guarded may have changed since.
         return stay_failed(known, turn.messages, turn.events, now, ids)
-    still_open = _open_positions(new_history)
-    history: list[HistoryEvent] = []
-    tasks: list[ActivityTask] = []
-    messages: list[Message] = []
-    called: list[str] = []
-    for position, event in enumerate(new_history):
-        if isinstance(event, _Opening) and position in still_open:
-            renewed: Any = msgspec.structs.replace(event, key=ids.next_key())
-            _dispatch_again(instance, renewed, tasks, messages, now, ids)
-            history.append(renewed)
-            continue
-        if isinstance(event, EntityOperationCalled) and event.request_id in before.calls:
-            # Its answer, if there was one, came after the end and was dropped.
-            key = MessageId(ids.next_key())
-            called.append(event.target_instance_id or "")
-            messages.append(Message(key, called[-1], None, event, now))
-        history.append(event)
+    again = _Again(instance, now, ids)
+    history = again.dispatch(new_history, before)
+    messages = again.messages
     work.clear()
     for event in history:
         work.apply(event)
@@ -115,10 +101,10 @@ def apply_rewind(
         replaces_history=True,
         births=(
             *(birth for birth in births if birth is not None),
-            *(new_entity(entity_id, now) for entity_id in called),
+            *(new_entity(entity_id, now) for entity_id in again.called),
         ),
         messages=tuple(messages),
-        tasks=tuple(tasks),
+        tasks=tuple(again.tasks),
         consumed=turn.messages,
     )
 
@@ -177,59 +163,91 @@ def _open_positions(history: Sequence[HistoryEvent]) -> set[int]:
     return {*work.tasks.values(), *work.timers.values(), *children}
 
 
-def _dispatch_again(
-    instance: Instance,
-    event: _Opening,
-    tasks: list[ActivityTask],
-    messages: list[Message],
-    now: datetime,
-    ids: Ids,
-) -> None:
-    match event:
-        case TaskScheduled():
-            tasks.append(
-                ActivityTask(
-                    TaskKey(event.key),
-                    instance.as_reference,
-                    event.event_id,
-                    event.name,
-                    event.version,
-                    event.input,
-                    event.tags,
-                    event.parent_trace_context,
+class _Again:
+    """What is asked for once more."""
+
+    def __init__(self, instance: Instance, now: datetime, ids: Ids) -> None:
+        self._instance = instance
+        self._now = now
+        self._ids = ids
+        self.tasks: list[ActivityTask] = []
+        self.messages: list[Message] = []
+        self.called: list[str] = []
+
+    def dispatch(self, history: Sequence[HistoryEvent], before: OpenWork) -> list[HistoryEvent]:
+        """Dispatch what is open in a history; the history with the new keys."""
+        still_open = _open_positions(history)
+        renewed: list[HistoryEvent] = []
+        for position, event in enumerate(history):
+            if isinstance(event, _Opening) and position in still_open:
+                again: Any = msgspec.structs.replace(event, key=self._ids.next_key())
+                self._schedule(again)
+                renewed.append(again)
+                continue
+            if isinstance(event, EntityOperationCalled) and event.request_id in before.calls:
+                # Its answer, if there was one, came after the end and was dropped.
+                self.called.append(event.target_instance_id or "")
+                self._post(self.called[-1], None, event, self._now)
+            renewed.append(event)
+        return renewed
+
+    def _post(
+        self,
+        target: str,
+        execution_id: str | None,
+        event: HistoryEvent,
+        visible_at: datetime,
+        key: int = 0,
+    ) -> None:
+        message_id = MessageId(self._ids.next_key())
+        self.messages.append(Message(message_id, target, execution_id, event, visible_at, key))
+
+    def _schedule(self, event: _Opening) -> None:
+        instance, now = self._instance, self._now
+        match event:
+            case TaskScheduled():
+                self.tasks.append(
+                    ActivityTask(
+                        TaskKey(event.key),
+                        instance.as_reference,
+                        event.event_id,
+                        event.name,
+                        event.version,
+                        event.input,
+                        event.tags,
+                        event.parent_trace_context,
+                    )
                 )
-            )
-        case TimerCreated():
-            fired = TimerFired(-1, event.fire_at, event.event_id, event.fire_at)
-            messages.append(
-                Message(
-                    MessageId(ids.next_key()),
+            case TimerCreated():
+                fired = TimerFired(-1, event.fire_at, event.event_id, event.fire_at)
+                self._post(
                     instance.instance_id,
                     instance.execution_id,
                     fired,
                     max(event.fire_at, now),
                     event.key,
                 )
-            )
-        case SubOrchestrationInstanceCreated():
-            parent = ParentInstance(
-                event.event_id, instance.as_reference, instance.name, instance.version, event.key
-            )
-            # Name, version and input are there so that a child which was purged can be born anew.
-            rewound = ExecutionRewound(
-                -1,
-                now,
-                instance_id=event.instance_id,
-                parent_execution_id=instance.execution_id,
-                parent_trace_context=event.parent_trace_context,
-                name=event.name,
-                version=event.version,
-                input=event.input,
-                parent=parent,
-                tags=event.tags,
-            )
-            messages.append(
-                Message(MessageId(ids.next_key()), event.instance_id, None, rewound, now)
-            )
-        case _:
-            assert_never(event)
+            case SubOrchestrationInstanceCreated():
+                self._rewind_child(event)
+            case _:
+                assert_never(event)
+
+    def _rewind_child(self, event: SubOrchestrationInstanceCreated) -> None:
+        instance = self._instance
+        parent = ParentInstance(
+            event.event_id, instance.as_reference, instance.name, instance.version, event.key
+        )
+        # Name, version and input are there so that a child which was purged can be born anew.
+        rewound = ExecutionRewound(
+            -1,
+            self._now,
+            instance_id=event.instance_id,
+            parent_execution_id=instance.execution_id,
+            parent_trace_context=event.parent_trace_context,
+            name=event.name,
+            version=event.version,
+            input=event.input,
+            parent=parent,
+            tags=event.tags,
+        )
+        self._post(event.instance_id, None, rewound, self._now)
