@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 # microseconds here, and more turns at a time mean fewer commits.
 _MIN_TURNS: Final = 100
 _MIN_ACTIVITIES: Final = 20
+_MIN_ENTITIES: Final = 20
 
 
 class Tools(NamedTuple):
@@ -158,4 +159,6 @@ def _worker_options(settings: HostSettings) -> WorkerOptions:
         max_actions=durable.max_orchestration_actions,
         default_version=durable.default_version,
         timeout_s=None if timeout is None else timeout / timedelta(seconds=1),
+        entities=durable.max_concurrent_entity_functions or max(_MIN_ENTITIES, per_machine),
+        entity_rollback=durable.rollback_entity_operations_on_exceptions,
     )

@@ -209,6 +209,73 @@ def test_scheduled_start(host: Host) -> None:
     assert status["output"] == "Tea is ready; Rain at noon"
 
 
+def test_entity_with_an_http_api(host: Host) -> None:
+    counter = "/api/counters/Visits"
+    assert host.get(counter).status == 404
+    for _ in range(20):
+        assert host.post(counter, 5).status == 202
+    assert host.post(counter).json == {"added": 1}
+    eventually(lambda: host.get(counter).json == {"count": 101}, "the count")
+
+    # The key's case counts, the name's does not.
+    assert host.get("/api/counters/visits").status == 404
+    assert host.get(f"{WEBHOOK}/entities/COUNTER/Visits").json == 101
+
+    assert host.request("DELETE", counter).status == 202
+    eventually(lambda: host.get(counter).json == {"count": 0}, "the reset")
+    assert host.post(counter, "many").json == {"error": "The body is a whole number."}
+
+
+def test_an_operation_starts_an_orchestration_once(host: Host) -> None:
+    for amount in (99, 1, 1):
+        host.post("/api/counters/once", amount)
+    eventually(lambda: host.get("/api/counters/once").json == {"count": 101}, "the count")
+
+    def celebrated() -> list[str]:
+        found = host.get(f"{WEBHOOK}/instances").json
+        return [each["output"] for each in found if "once" in str(each["output"])]
+
+    eventually(celebrated, "the celebration")
+    assert celebrated() == ["once has reached 100"]
+
+
+def test_transfers_under_a_lock(host: Host) -> None:
+    owners = ("ann", "bob", "cleo")
+    for owner in owners:
+        assert host.run("open_account", {"owner": owner, "amount": 100}) == 100
+    links = [
+        host.begin("transfer", {"payer": payer, "payee": payee, "amount": 30})
+        for payer in owners
+        for payee in owners
+        for _ in range(3)
+    ]
+    outcomes = [host.finished(each["id"])["output"] for each in links]
+
+    statuses = [each["status"] for each in outcomes]
+    assert statuses.count("Refused") >= 9
+    reasons = {each["reason"] for each in outcomes if each["status"] == "Refused"}
+    assert "A transfer has two accounts." in reasons
+    accounts = [host.get(f"{WEBHOOK}/entities/account/{owner}").json for owner in owners]
+    assert sum(each["cents"] for each in accounts) == 300
+    changes = sum(each["changes"] for each in accounts)
+    assert changes == 3 + 2 * statuses.count("Done")
+
+
+def test_a_transfer_of_too_much_is_refused(host: Host) -> None:
+    host.run("open_account", {"owner": "poor", "amount": 10})
+    host.run("open_account", {"owner": "rich", "amount": 0})
+    refused = host.run("transfer", {"payer": "poor", "payee": "rich", "amount": 30})
+    assert refused == {"status": "Refused", "reason": "poor has too little money."}
+    told = host.output()
+    assert "Operation 'withdraw' of entity @account@poor failed" in told
+    assert "will not run" not in told
+    assert host.run("transfer", {"payer": "poor", "payee": "rich", "amount": 10}) == {
+        "status": "Done",
+        "poor": 0,
+        "rich": 10,
+    }
+
+
 def send_uri(links: dict[str, str], event: str) -> str:
     return links["sendEventPostUri"].replace("{eventName}", event)
 

@@ -1,0 +1,32 @@
+"""What the settings of an app mean to its worker."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from durable_app.compose import generation
+from durable_app.host.config.options import HostSettings
+
+
+def options(monkeypatch: pytest.MonkeyPatch, cores: int, **durable: Any) -> Any:
+    monkeypatch.setattr(generation.os, "cpu_count", lambda: cores)
+    settings = HostSettings.model_validate({"extensions": {"durableTask": durable}})
+    return generation._worker_options(settings)
+
+
+@pytest.mark.parametrize(("cores", "expected"), [(1, 20), (8, 80)])
+def test_there_are_slots_by_the_number_of_cores(monkeypatch, cores, expected):
+    found = options(monkeypatch, cores)
+    assert (found.activities, found.entities, found.entity_rollback) == (expected, expected, True)
+
+
+def test_the_settings_of_entities_reach_the_worker(monkeypatch):
+    found = options(
+        monkeypatch,
+        8,
+        maxConcurrentEntityFunctions=3,
+        rollbackEntityOperationsOnExceptions=False,
+    )
+    assert (found.entities, found.entity_rollback) == (3, False)
