@@ -11,7 +11,7 @@ from durable_app.host.config.options import HostSettings
 
 
 def options(monkeypatch: pytest.MonkeyPatch, cores: int, **durable: Any) -> Any:
-    monkeypatch.setattr(generation.os, "cpu_count", lambda: cores)
+    monkeypatch.setattr("os.cpu_count", lambda: cores)
     settings = HostSettings.model_validate({"extensions": {"durableTask": durable}})
     return generation._worker_options(settings)
 
