@@ -99,6 +99,9 @@ class Counter(df.DurableEntity):
 
 
 class AsyncCounter(Counter):
+    def __init__(self, log: object = None) -> None:
+        self.log = log
+
     async def wait(self) -> None:
         await asyncio.sleep(0)
 
@@ -123,6 +126,7 @@ class AsyncCounter(Counter):
         (Callables().method, EntityForm("input", "value")),
         (Callables(), EntityForm("input", "value")),
         (Counter, EntityForm("class")),
+        (AsyncCounter, EntityForm("class")),
     ],
 )
 def test_the_annotation_decides_else_the_number_of_parameters(function, form):

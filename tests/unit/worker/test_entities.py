@@ -86,12 +86,14 @@ def _gate():
         pass
 
 
-def a_batch(entity: str, *operations: str, text: str | None = None) -> EntityRequest:
+def a_batch(
+    entity: str, *operations: str, text: str | None = None, nonce: int = 7
+) -> EntityRequest:
     asked = tuple(
         EntityOperationSignaled(request_id=f"r{number}", operation=operation, input=text)
         for number, operation in enumerate(operations)
     )
-    return EntityRequest(f"@{entity}@a", "", None, asked, CompletionToken("e", 7))
+    return EntityRequest(f"@{entity}@a", "", None, asked, CompletionToken("e", nonce))
 
 
 def a_pool(invocations: Invocations | None = None, timeout_s: float | None = None, **more: Any):
@@ -146,6 +148,20 @@ def test_a_function_of_two_arguments_gets_the_input():
 
 def test_a_name_is_found_whatever_its_case():
     assert outcomes(run(a_batch("COUNTER", "add"))) == ['"entity-1"']
+
+
+def test_an_entity_is_looked_at_once():
+    async def scenario() -> list[EntityBatchResult]:
+        desk, pool = Desk(), a_pool()
+        pool.start(desk, asyncio.get_running_loop())
+        pool.submit(a_batch("late", "add", nonce=1))
+        pool.submit(a_batch("late", "add", nonce=2))
+        await settled(pool)
+        assert len(pool._definitions) == 1
+        pool.stop()
+        return [desk.next_result(), desk.next_result()]
+
+    assert [each.entity_state for each in asyncio.run(scenario())] == ["1", "1"]
 
 
 def test_an_entity_that_nobody_has_fails_every_operation():
