@@ -65,6 +65,15 @@ def test_the_worker_accepts_every_handle():
     def counter(context: Any) -> Any:
         return context
 
+    @app.entity_trigger("ctx")
+    def stock(ctx: df.EntityContext, pieces: dict[str, int] | None) -> Any:
+        return ctx, pieces
+
+    @app.entity_trigger("context")
+    class Basket(df.DurableEntity):
+        async def add(self, line: str) -> None:
+            self.set_state(line)
+
     meta.load_binding_registry()
     worker = registry.Registry()
     infos = [worker.add_indexed_function(each, PROTOS) for each in app.get_functions()]
@@ -76,6 +85,8 @@ def test_the_worker_accepts_every_handle():
         ("start", True, False),
         ("tick", False, False),
         ("counter", False, False),
+        ("stock", False, False),
+        ("Basket", False, False),
     ]
 
 
