@@ -11,8 +11,8 @@ from typing import Any
 import msgspec
 
 from durable_app.errors import LeaseLostError, StoreUnavailableError
-from durable_app.ports import Mark, Recovery, Store
-from durable_app.taskhub.instance import ActivityTask, Decision, RowChange
+from durable_app.ports import EntityPage, EntityQuery, Mark, Recovery, Store
+from durable_app.taskhub.instance import ActivityTask, Decision, Instance, RowChange
 from tests.simulation.invariants import Checker
 
 
@@ -190,6 +190,13 @@ class FaultyStore:
 
     def query(self, query: Any) -> Any:
         return self.inner.query(query)
+
+    def entities(self, after: str, limit: int) -> list[Instance]:
+        self._read()
+        return self.inner.entities(after, limit)
+
+    def query_entities(self, query: EntityQuery) -> EntityPage:
+        return self.inner.query_entities(query)
 
     def select_purgeable(self, which: Any, limit: int) -> list[str]:
         self._read()
