@@ -7,41 +7,31 @@ clean-up code of an orchestrator that is thrown out of memory ends without a tra
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
 from uuid import NAMESPACE_OID, NAMESPACE_URL, UUID, uuid5
 
-from durable_app.errors import UnsupportedOnHostError, missing
+from durable_app.errors import missing
 from durable_app.payload import encode_input, from_text, to_text
 from durable_app.protocol import (
     EPOCH,
-    CreateSubOrchestration,
     CreateTimer,
     ExecutionStarted,
     HistoryEvent,
-    RetryPolicy,
-    ScheduleTask,
 )
 from durable_app.replay.addressing import Addressing
-from durable_app.replay.environment import TAGS, ReplayEnv
+from durable_app.replay.calling import Calling
+from durable_app.replay.gathering import Gathering
 from durable_app.replay.ledger import CLOSED, Ledger
-from durable_app.replay.references import exact_text, name_and_type
-from durable_app.replay.retry import protocol_policy
-from durable_app.replay.retrying import Attempts, Retries
-from durable_app.replay.tasks import (
-    ActivityTask,
-    ExternalEventTask,
-    SubOrchestrationTask,
-    Task,
-    TimerTask,
-    WhenAllTask,
-    WhenAnyTask,
-    checked_children,
-)
+from durable_app.replay.references import exact_text
+from durable_app.replay.tasks import ExternalEventTask, TimerTask
 
 if TYPE_CHECKING:
-    from durable_app.replay import retry
+    from durable_app.replay.environment import ReplayEnv
+    from durable_app.replay.retrying import Retries
+
+T = TypeVar("T")
 
 # Instances in flight depend on this number: the same one as in other Durable Functions libraries.
 _UUID_NAMESPACE: Final = uuid5(NAMESPACE_OID, "9e952958-5e33-4daf-827f-2fa12937b875")
@@ -53,8 +43,8 @@ class FunctionContext:
     __slots__ = ()
 
 
-class OrchestrationContext(Addressing):
-    """Given to an orchestrator as its one argument.
+class OrchestrationContext(Calling, Gathering, Addressing):
+    """Given to an orchestrator, as its first argument.
 
     Attributes:
         is_replaying: the code that runs now has run before; do not log.
@@ -152,170 +142,6 @@ class OrchestrationContext(Addressing):
 
     # -- tasks -------------------------------------------------------------------------------
 
-    def call_activity(
-        self,
-        name: str | Callable[..., Any],
-        input_: Any = None,
-        expected_type: Any = None,
-        *,
-        tags: Mapping[str, str] | None = None,
-    ) -> Task[Any]:
-        """Call an activity.
-
-        Args:
-            name: the activity, by name or by the function.
-            input_: anything with a JSON form; None for no input.
-            expected_type: what to decode the result as; None for the return annotation of the
-                function, if a function was given, else plain JSON structure.
-            tags: kept beside the call in the history.
-
-        Raises:
-            PayloadError: the input has no JSON form.
-        """
-        return self._activity("call_activity", name, input_, expected_type, tags, None)
-
-    def call_activity_with_retry(
-        self,
-        name: str | Callable[..., Any],
-        retry_options: retry.RetryOptions | retry.RetryPolicy,
-        input_: Any = None,
-        expected_type: Any = None,
-        *,
-        tags: Mapping[str, str] | None = None,
-    ) -> Task[Any]:
-        """Call an activity, again and again while it fails, as the options say.
-
-        It is one task: completed by the first success, failed by the last failure.
-
-        Args:
-            name: as in ``call_activity``, like what follows the options.
-            retry_options: how often, and how long to wait in between.
-            input_: anything with a JSON form; None for no input.
-            expected_type: what to decode the result as.
-            tags: kept beside the call in the history.
-
-        Raises:
-            PayloadError: the input has no JSON form.
-            TypeError: the options are neither RetryOptions nor a RetryPolicy.
-        """
-        api = "call_activity_with_retry"
-        policy = protocol_policy(retry_options, api)
-        return self._activity(api, name, input_, expected_type, tags, policy)
-
-    def _activity(
-        self,
-        api: str,
-        name: Any,
-        input_: Any,
-        expected_type: Any,
-        tags: Mapping[str, str] | None,
-        policy: RetryPolicy | None,
-    ) -> ActivityTask[Any]:
-        if expected_type is None or type(name) is not str or not name or not name.isascii():
-            name, expected_type = name_and_type(name, expected_type, api)
-        ledger = self._ledger
-        task: ActivityTask[Any] = ActivityTask(self, expected_type)
-        task.action = ScheduleTask(
-            ledger.next_id,
-            name,
-            None,
-            None if input_ is None else encode_input(input_),
-            None if tags is None else self._tags(tags),
-            None,
-            None if policy is None else self._retries.on_action(policy),
-        )
-        if policy is not None:
-            task.attempts = Attempts(policy, self.current_utc_datetime, renamed=False)
-        ledger.schedule(task)
-        return task
-
-    def call_sub_orchestrator(
-        self,
-        name: str | Callable[..., Any],
-        input_: Any = None,
-        instance_id: str | None = None,
-        version: str | None = None,
-        expected_type: Any = None,
-        *,
-        tags: Mapping[str, str] | None = None,
-    ) -> Task[Any]:
-        """Run another orchestrator as an instance of its own.
-
-        Args:
-            name: the orchestrator, by name or by the function.
-            input_: anything with a JSON form; None for no input.
-            instance_id: id of the child; None for one that is unique.
-            version: version of the child, None for the default.
-            expected_type: as in ``call_activity``.
-            tags: kept on the child.
-
-        Raises:
-            PayloadError: the input has no JSON form.
-            OrchestratorError: within a critical section.
-        """
-        return self._child(
-            "call_sub_orchestrator", name, input_, (instance_id, version), expected_type, tags, None
-        )
-
-    def call_sub_orchestrator_with_retry(
-        self,
-        name: str | Callable[..., Any],
-        retry_options: retry.RetryOptions | retry.RetryPolicy,
-        input_: Any = None,
-        instance_id: str | None = None,
-        version: str | None = None,
-        expected_type: Any = None,
-        *,
-        tags: Mapping[str, str] | None = None,
-    ) -> Task[Any]:
-        """Run another orchestrator, again and again while it fails, as the options say.
-
-        A child without an ``instance_id`` of its own gets a new id for every attempt. Other
-        arguments and errors are those of ``call_sub_orchestrator``.
-
-        Args:
-            retry_options: how often, and how long to wait in between.
-        """
-        api = "call_sub_orchestrator_with_retry"
-        policy = protocol_policy(retry_options, api)
-        target = (instance_id, version)
-        return self._child(api, name, input_, target, expected_type, tags, policy)
-
-    def _child(
-        self,
-        api: str,
-        name: Any,
-        input_: Any,
-        target: tuple[str | None, str | None],
-        expected_type: Any,
-        tags: Mapping[str, str] | None,
-        policy: RetryPolicy | None,
-    ) -> SubOrchestrationTask[Any]:
-        name, expected_type = name_and_type(name, expected_type, api)
-        ledger = self._ledger
-        if ledger.section is not None:
-            ledger.section.check_child(api)
-        instance_id, version = (
-            None if text is None else exact_text(text, f"{api}: {what}")
-            for text, what in zip(target, ("instance_id", "version"), strict=True)
-        )
-        task: SubOrchestrationTask[Any] = SubOrchestrationTask(self, expected_type)
-        task.action = CreateSubOrchestration(
-            ledger.next_id,
-            ledger.default_child_id() if instance_id is None else instance_id,
-            name,
-            self._default_version if version is None else version,
-            encode_input(input_),
-            None,
-            None if tags is None else self._tags(tags),
-            None if policy is None else self._retries.on_action(policy),
-        )
-        if policy is not None:
-            renamed = instance_id is None
-            task.attempts = Attempts(policy, self.current_utc_datetime, renamed=renamed)
-        ledger.schedule(task)
-        return task
-
     def create_timer(self, fire_at: datetime | timedelta) -> TimerTask:
         """Wait until a moment, however far away.
 
@@ -346,8 +172,23 @@ class OrchestrationContext(Addressing):
             ) from None
         raise TypeError(f"{api} takes a datetime or a timedelta, not {type(moment).__name__}.")
 
+    @overload
     def wait_for_external_event(
-        self, name: str, expected_type: Any = None
+        self, name: str, expected_type: None = None, *, data_type: None = None
+    ) -> ExternalEventTask[Any]: ...
+
+    @overload
+    def wait_for_external_event(
+        self, name: str, expected_type: type[T] = ..., *, data_type: type[T] = ...
+    ) -> ExternalEventTask[T]: ...
+
+    @overload
+    def wait_for_external_event(
+        self, name: str, expected_type: Any = None, *, data_type: Any = None
+    ) -> ExternalEventTask[Any]: ...
+
+    def wait_for_external_event(
+        self, name: str, expected_type: Any = None, *, data_type: Any = None
     ) -> ExternalEventTask[Any]:
         """Wait for an event that a client raises.
 
@@ -358,37 +199,17 @@ class OrchestrationContext(Addressing):
             name: of the event, in any case.
             expected_type: what to decode the payload as; a payload that does not fit raises
                 PayloadError at the yield.
+            data_type: another name of ``expected_type``.
 
         Raises:
             DefinitionError: the name is no text, or empty.
         """
         name = exact_text(name, "wait_for_external_event: the name")
-        wanted = Any if expected_type is None else expected_type
+        wanted = data_type if expected_type is None else expected_type
+        wanted = Any if wanted is None else wanted
         task: ExternalEventTask[Any] = ExternalEventTask(self, name, wanted)
         self._ledger.wait(task)
         return task
-
-    def task_all(self, tasks: Iterable[Task[Any]]) -> Task[list[Any]]:
-        """Wait for all tasks; the result is the list of their results, in the same order.
-
-        The first failure fails the whole at once; the other tasks run on and are ignored.
-
-        Raises:
-            TypeError: an item is no task.
-        """
-        return WhenAllTask(self, checked_children(self, tasks, "task_all"))
-
-    def task_any(self, tasks: Iterable[Task[Any]]) -> Task[Task[Any]]:
-        """Wait for the first task that is completed; the result is that task, failed or not.
-
-        Raises:
-            TypeError: an item is no task.
-            ValueError: there are no tasks: none could ever be the first.
-        """
-        children = checked_children(self, tasks, "task_any")
-        if not children:
-            raise ValueError("task_any needs at least one task: of none, none comes first.")
-        return WhenAnyTask(self, children)
 
     # -- the rest ----------------------------------------------------------------------------
 
@@ -428,14 +249,6 @@ class OrchestrationContext(Addressing):
         self._names = number + 1
         return number
 
-    def _tags(self, tags: Mapping[str, str]) -> dict[str, str]:
-        if TAGS not in self._capabilities:
-            raise UnsupportedOnHostError(
-                "This host keeps no tags on tasks. Leave `tags` out, or put the values into the"
-                " input."
-            )
-        return {exact_text(k, "A tag"): exact_text(v, f"Tag {k!r}") for k, v in tags.items()}
-
     # -- the engine's side -------------------------------------------------------------------
 
     def _start(self, event: ExecutionStarted) -> None:
@@ -443,3 +256,12 @@ class OrchestrationContext(Addressing):
 
     def _detach(self) -> None:
         self._ledger = CLOSED
+
+
+class DurableOrchestrationContext(OrchestrationContext):
+    """The context under the name that Durable Functions gives it; every context is of this class.
+
+    As an annotation it says that the orchestrator takes the context alone.
+    """
+
+    __slots__ = ()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import typing
 from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Iterator
 from types import FunctionType
-from typing import Any, Final
+from typing import Any, Final, Protocol, TypeVar
 from weakref import WeakKeyDictionary
 
 from durable_app.errors import DefinitionError
@@ -13,6 +13,20 @@ from durable_app.errors import DefinitionError
 _NAME_MARK: Final = "__durable_name__"
 _FUNCTION_MARK: Final = "__durable_function__"
 _STREAMS: Final = (Generator, Iterator, Iterable, AsyncGenerator)
+
+T_co = TypeVar("T_co", covariant=True)
+
+
+class Callee(Protocol[T_co]):
+    """What a decorator makes of an activity or an orchestrator, for type checkers alone.
+
+    Attributes:
+        __durable_result__: of the type that a call of it gives; no object has such an attribute.
+    """
+
+    @property
+    def __durable_result__(self) -> T_co: ...
+
 
 # Reading annotations costs some 10 us; a fan-out refers to one function thousands of times.
 _return_types: Final[WeakKeyDictionary[Callable[..., Any], Any]] = WeakKeyDictionary()

@@ -15,7 +15,7 @@ What must never happen: a settled task changes; settling one child costs more th
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
 from datetime import datetime
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any, Final, Generic, NoReturn, TypeVar
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from durable_app.replay.retrying import Attempts
 
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 WATCHER: Final = "_durable_watcher"
 """Key in the ``__dict__`` of a task's error: called with it when user code gets to see it."""
@@ -55,8 +56,8 @@ SUCCEEDED: Final = TaskState.SUCCEEDED
 FAILED: Final = TaskState.FAILED
 
 
-class Task(Generic[T]):
-    """Something that an orchestrator can wait for with ``yield``.
+class Task(Generic[T_co]):
+    """Something that an orchestrator can wait for: with ``yield``, in an ``async def`` ``await``.
 
     Attributes:
         id: id of its latest action; -1 while it has none, and for waits and composites.
@@ -97,14 +98,18 @@ class Task(Generic[T]):
         """The same as ``is_failed``."""
         return self.state is FAILED
 
+    def __await__(self) -> Generator[Any, Any, T_co]:
+        """Wait for it in an ``async def`` orchestrator."""
+        return (yield self)  # type: ignore[no-any-return]  # the engine sends what it is
+
     @property
-    def result(self) -> T | Any:
+    def result(self) -> T_co | Any:
         """None until it is completed, then its value; of a failed task the exception itself."""
         if self.state is FAILED:
             reveal(self.outcome)
         return self.outcome
 
-    def get_result(self) -> T:
+    def get_result(self) -> T_co:
         """Return the value.
 
         Raises:
@@ -439,11 +444,13 @@ def fresh(error: BaseException) -> BaseException:
     return error.with_traceback(None)
 
 
-def checked_children(context: OrchestrationContext, tasks: Iterable[Any], api: str) -> list[Any]:
+def checked_children(
+    context: OrchestrationContext | None, tasks: Iterable[Any], api: str
+) -> list[Any]:
     """Return the tasks of a composite as a list.
 
     Args:
-        context: the one that the composite belongs to.
+        context: the one that the composite belongs to; None for that of any task.
         tasks: any iterable of tasks.
         api: name of the method that was called, for messages.
 
@@ -454,7 +461,7 @@ def checked_children(context: OrchestrationContext, tasks: Iterable[Any], api: s
     if isinstance(tasks, Task) or not isinstance(tasks, Iterable):
         raise TypeError(
             f"{api} takes a list of tasks, not {type(tasks).__name__}:"
-            f" write context.{api}([first, second])."
+            f" write {api}([first, second])."
         )
     children = list(tasks)
     for index, child in enumerate(children):
@@ -463,7 +470,7 @@ def checked_children(context: OrchestrationContext, tasks: Iterable[Any], api: s
                 f"{api}: item {index} is no task but {type(child).__name__}. Items are what"
                 " context.call_activity and its like return, not yielded results."
             )
-        if child.context is not context and child.state is RUNNING:
+        if context is not None and child.context is not context and child.state is RUNNING:
             raise foreign(child)
     return children
 

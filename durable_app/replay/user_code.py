@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from durable_app.payload import encode_input
 from durable_app.protocol import FailureDetails, OrchestrationStatus
 from durable_app.replay.chronicle import Chronicle
-from durable_app.replay.context import OrchestrationContext
+from durable_app.replay.context import DurableOrchestrationContext, OrchestrationContext
 from durable_app.replay.environment import Emit, ReplayEnv, ScheduleAt
 from durable_app.replay.failures import failure_of
 from durable_app.replay.ledger import Ledger
@@ -93,7 +93,7 @@ class UserCode:
         self._ledger = Ledger(env)
         self._retries = RETRIES[env.retry](self._ledger)
         self._chronicle = Chronicle()
-        self._context = OrchestrationContext(
+        self._context = DurableOrchestrationContext(
             self._ledger, self._retries, env, input_type, self._chronicle.events
         )
         self._generator: Generator[Any, Any, Any] | None = None
