@@ -33,7 +33,9 @@ class System:
             shutil.copytree(APP, self._folder)
         options = HostOptions(self._folder, port=self._port, hub="embedded")
         host = run_host(options, environ={}, stream=io.StringIO())
+        stdout = sys.stdout
         self._host = await self._stack.enter_async_context(host)
+        sys.stdout = stdout  # the host shows what an app prints; figures go where they went before
 
     async def close(self) -> None:
         """Stop it."""

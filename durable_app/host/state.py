@@ -50,6 +50,7 @@ class HostState:
                 check_same_thread=False,
                 timeout=_BUSY_TIMEOUT_S,
             )
+        with self._translated(), self._closed_on_error():
             self._rows.execute(
                 "CREATE TABLE IF NOT EXISTS facts (kind TEXT NOT NULL, name TEXT NOT NULL,"
                 " value TEXT NOT NULL, PRIMARY KEY (kind, name)) WITHOUT ROWID"
@@ -88,6 +89,19 @@ class HostState:
         """Release the file. Idempotent."""
         with self._lock:
             self._rows.close()
+
+    def __del__(self) -> None:
+        # Whoever drops it without a close leaves no open file behind.
+        with contextlib.suppress(AttributeError):  # it was never opened
+            self._rows.close()
+
+    @contextlib.contextmanager
+    def _closed_on_error(self) -> Iterator[None]:
+        try:
+            yield
+        except BaseException:
+            self._rows.close()
+            raise
 
     @contextlib.contextmanager
     def _translated(self) -> Iterator[None]:

@@ -75,8 +75,7 @@ def _script(folder: Path, environ: Mapping[str, str]) -> Path:
             " '-', ending in '.py'."
         )
     path = folder / name
-    taken = sys.modules.get(path.stem)
-    if taken is not None and not _is_of(taken, folder):
+    if path.stem in sys.stdlib_module_names or _is_installed(path.stem):
         raise DefinitionError(
             f"PYTHON_SCRIPT_FILE_NAME '{name}': '{path.stem}' is the name of a module of Python or"
             " of a package that is in use. Give the file another name, such as function_app.py."
@@ -91,9 +90,10 @@ def _script(folder: Path, environ: Mapping[str, str]) -> Path:
     return path
 
 
-def _is_of(module: ModuleType, folder: Path) -> bool:
-    file = getattr(module, "__file__", None)
-    return file is not None and Path(file).resolve().is_relative_to(folder.resolve())
+def _is_installed(name: str) -> bool:
+    """Whether a module of that name was imported from an installed package."""
+    file = getattr(sys.modules.get(name), "__file__", None) or ""
+    return "site-packages" in Path(file).parts
 
 
 def _import(path: Path) -> ModuleType:

@@ -132,7 +132,8 @@ def test_nothing_that_an_error_does_breaks_it():
             return super().__getattribute__(name)
 
     assert "HostileError" in user_traceback(caught(lambda: (_ for _ in ()).throw(HostileError())))
-    assert user_traceback(MoreHostileError()) == "MoreHostileError"
+    # From Python 3.12 on the traceback itself says what it could not read.
+    assert "MoreHostileError" in user_traceback(MoreHostileError())
 
 
 @pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt()])
