@@ -150,7 +150,7 @@ class Commits:
             state.watchers.committed(instance)
         for message in decision.messages:
             if message.visible_at > state.now:
-                state.wakeups.note(message.visible_at)
+                self._announce(message)
             elif message.instance_id != hot.instance_id:
                 self._arriving.append(message)
             else:
@@ -196,6 +196,14 @@ class Commits:
         elif fresh.visible:
             # It has ended, but a rewind still waits; nobody else would look at it again.
             state.wakeups.alarm(instance_id, state.now + activity.back_off(1))
+
+    def _announce(self, message: Message) -> None:
+        """A committed message whose time has not come. Who is in memory has to know of it."""
+        state = self._state
+        state.wakeups.note(message.visible_at)
+        hot = state.cache.get(message.instance_id)
+        if hot is not None:
+            hot.add(message, state.now)
 
     def _deliver(self, message: Message) -> None:
         """A committed message for another instance."""

@@ -16,6 +16,7 @@ from durable_app.protocol import (
     EntityMetadata,
     EntityOperationCalled,
     EntityOperationCompleted,
+    EntityOperationSignaled,
     EntityRequest,
     EntityUnlockSent,
     FailureDetails,
@@ -164,6 +165,19 @@ def test_a_delayed_signal_waits_for_its_time():
     assert batches(hands) == []
     rig.wait(61)
     assert operations(take(hands)) == ["add"]
+
+
+def test_a_delayed_signal_of_an_orchestration_reaches_an_entity_in_memory():
+    rig = EntityRig()
+    hands = rig.hands()
+    rig.signal()
+    rig.run(take(hands), "1", None)
+    due = MIDNIGHT + timedelta(seconds=60)
+    event = EntityOperationSignaled(1, MIDNIGHT, "r1", "late", due, None, A)
+    start(rig, hands, SendEntityMessage(1, event))
+    assert batches(hands) == []
+    rig.wait(61)
+    assert operations(take(hands)) == ["late"]
 
 
 def test_a_worker_has_slots_for_entities():
