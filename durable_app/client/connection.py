@@ -28,6 +28,7 @@ class Connection(NamedTuple):
         known_entities: gives the names, in lower case, that may be signalled, likewise.
         default_version: version of an instance that is started without one.
         replaceable: see :class:`durable_app.ports.StartRequest`.
+        shows_task_inputs: histories show the inputs of tasks.
         trust_forwarded: let the forwarding headers of a request say under which address it came.
     """
 
@@ -41,6 +42,7 @@ class Connection(NamedTuple):
     default_version: str | None = None
     replaceable: frozenset[OrchestrationStatus] | None = None
     trust_forwarded: bool = False
+    shows_task_inputs: bool = True
 
 
 def resolve(context: str | Connection) -> Connection:

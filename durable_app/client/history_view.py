@@ -59,23 +59,32 @@ class _Json(NamedTuple):
     text: str
 
 
-def project(
-    events: Iterable[HistoryEvent], *, show_input: bool = False, show_output: bool = False
-) -> list[dict[str, Any]]:
-    """Events as JSON-ready dicts, in the order of history.
+class Shown(NamedTuple):
+    """Which payloads of a history are shown.
 
-    Args:
-        show_input: include the inputs of the instance and of its tasks, as JSON text.
-        show_output: include results, decoded.
+    Attributes:
+        input: the inputs of the instance and of its tasks, as JSON text.
+        output: results, decoded.
+        task_input: False leaves out the inputs of tasks and sub-orchestrations all the same, as a
+            host does that does not keep them in histories.
     """
-    return _entries(events, _View(from_text, show_input=show_input, show_output=show_output))
+
+    input: bool = False
+    output: bool = False
+    task_input: bool = True
 
 
-def project_text(
-    events: Iterable[HistoryEvent], *, show_input: bool = False, show_output: bool = False
-) -> str:
+_NOTHING: Final = Shown()
+
+
+def project(events: Iterable[HistoryEvent], shown: Shown = _NOTHING) -> list[dict[str, Any]]:
+    """Events as JSON-ready dicts, in the order of history."""
+    return _entries(events, _View(from_text, shown))
+
+
+def project_text(events: Iterable[HistoryEvent], shown: Shown = _NOTHING) -> str:
     """As :func:`project`, but JSON text: results that no reader here would take show too."""
-    view = _View(lambda text: _Json(text or "null"), show_input=show_input, show_output=show_output)
+    view = _View(lambda text: _Json(text or "null"), shown)
     entries = (
         ",".join(f'"{key}":{_json(value)}' for key, value in entry.items())
         for entry in _entries(events, view)
@@ -120,16 +129,9 @@ def _schedules(history: Sequence[HistoryEvent]) -> dict[int, tuple[int, _Schedul
 class _View:
     """Which payloads are shown, and the fields of each kind of event."""
 
-    def __init__(
-        self,
-        decode: Callable[[str | None], Any],
-        *,
-        show_input: bool,
-        show_output: bool,
-    ) -> None:
+    def __init__(self, decode: Callable[[str | None], Any], shown: Shown) -> None:
         self._decode = decode
-        self._show_input = show_input
-        self._show_output = show_output
+        self._shown = shown
         self._fields: Mapping[type[Event], Callable[[Any], _Fields]] = {
             ExecutionStarted: self._started,
             ExecutionCompleted: self._completed,
@@ -160,11 +162,14 @@ class _View:
         return {
             "ScheduledTime": _time(event),
             "FunctionName": event.name,
-            **self._input(event.input),
+            **self._task_input(event.input),
         }
 
     def _input(self, text: str | None) -> _Fields:
-        return {"Input": text} if self._show_input else {}
+        return {"Input": text} if self._shown.input else {}
+
+    def _task_input(self, text: str | None) -> _Fields:
+        return self._input(text) if self._shown.task_input else {}
 
     def _with_input(self, event: ExecutionTerminated | ContinueAsNew) -> _Fields:
         return {"Input": event.input}
@@ -185,16 +190,16 @@ class _View:
         return fields | self._output(event.result)
 
     def _output(self, text: str | None) -> _Fields:
-        return {"Result": self._decode(text)} if self._show_output else {}
+        return {"Result": self._decode(text)} if self._shown.output else {}
 
     def _task_scheduled(self, event: TaskScheduled) -> _Fields:
-        return {"Name": event.name, **self._input(event.input)}
+        return {"Name": event.name, **self._task_input(event.input)}
 
     def _child_created(self, event: SubOrchestrationInstanceCreated) -> _Fields:
         return {
             "Name": event.name,
             "InstanceId": event.instance_id,
-            **self._input(event.input),
+            **self._task_input(event.input),
         }
 
     def _result(self, event: TaskCompleted | SubOrchestrationInstanceCompleted) -> _Fields:

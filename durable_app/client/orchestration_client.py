@@ -25,7 +25,7 @@ from durable_app.client.arguments import (
 )
 from durable_app.client.connection import Connection, resolve
 from durable_app.client.entities import EntityStateResponse
-from durable_app.client.history_view import project
+from durable_app.client.history_view import Shown, project
 from durable_app.client.http_responses import HttpResponses, json_response
 from durable_app.client.status import DurableOrchestrationStatus, PurgeHistoryResult
 from durable_app.errors import DefinitionError, WrongStatusError, missing
@@ -161,7 +161,8 @@ class DurableOrchestrationClient(HttpResponses):
         history = None
         if show_history:
             events = await self._orchestrations.history(instance_id)
-            history = project(events or (), show_input=show_input, show_output=show_history_output)
+            shown = Shown(show_input, show_history_output, self._connection.shows_task_inputs)
+            history = project(events or (), shown)
         return DurableOrchestrationStatus.from_state(state, show_input=show_input, history=history)
 
     async def get_status_all(self) -> list[DurableOrchestrationStatus]:

@@ -172,7 +172,10 @@ class _Host:
         self._store = _store(plan.choice)
         self.hub = TaskHub(
             self._store,
-            HubOptions(name=plan.choice.name),
+            HubOptions(
+                name=plan.choice.name,
+                max_batch=plan.settings.extensions.durable_task.max_entity_operation_batch_size,
+            ),
             clock,
             on_fatal=self.shutdown.fail,
         )
@@ -326,6 +329,7 @@ class _Host:
             default_version=durable.default_version,
             replaceable=REPLACEABLE[durable.overridable_existing_instance_states],
             trust_forwarded=durable.http_settings.use_forwarded_host,
+            shows_task_inputs=durable.store_inputs_in_orchestration_history is not False,
         )
 
     def _orchestrators(self) -> Collection[str]:

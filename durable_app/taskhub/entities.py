@@ -48,6 +48,7 @@ from durable_app.taskhub.instance import (
     MessageId,
     RowChange,
 )
+from durable_app.taskhub.instance_id import check_instance_id
 from durable_app.taskhub.orchestration import start_message
 
 if TYPE_CHECKING:
@@ -184,7 +185,7 @@ def complete_batch(
         if type(action) is SendSignal:
             births.append(new_entity(action.instance_id, now))
             messages.append(_signal(action, now, ids))
-        elif type(action) is StartNewOrchestration:
+        elif type(action) is StartNewOrchestration and _is_startable(action.instance_id):
             begun = _begun(action, now, ids)
             births.append(begun)
             messages.append(start_message(begun, now, ids))
@@ -256,6 +257,15 @@ def _signal(action: SendSignal, now: datetime, ids: Ids) -> Message:
     return signal_message(
         action.instance_id, action.name, action.input, now, ids, action.scheduled_time
     )
+
+
+def _is_startable(instance_id: str) -> bool:
+    # The operation has succeeded already, and nobody waits for an answer who could be told.
+    try:
+        check_instance_id(instance_id)
+    except ValueError:
+        return False
+    return True
 
 
 def _begun(action: StartNewOrchestration, now: datetime, ids: Ids) -> Instance:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from durable_app.client.forwarded import public_origin
-from durable_app.client.history_view import project_text
+from durable_app.client.history_view import Shown, project_text
 from durable_app.client.orchestration_client import DurableOrchestrationClient
 from durable_app.errors import (
     DurableError,
@@ -81,6 +81,7 @@ class ManagementApi:
         self._client = DurableOrchestrationClient(connection)
         self._connection = connection
         self._orchestrations = connection.orchestrations
+        self._shows_task_inputs = connection.shows_task_inputs
         self._clock = clock
         # (method, first segment, number of segments) -> route
         self._routes: Mapping[tuple[str, str, int], _Route] = {
@@ -161,10 +162,10 @@ class ManagementApi:
         show_input = flag(request, "showinput", default=True)
         history = "null"
         if flag(request, "showhistory", default=False):
+            show_output = flag(request, "showhistoryoutput", default=False)
             history = project_text(
                 await self._orchestrations.history(state.instance_id) or (),
-                show_input=show_input,
-                show_output=flag(request, "showhistoryoutput", default=False),
+                Shown(show_input, show_output, self._shows_task_inputs),
             )
         body = status_text(state, show_input=show_input, history=history)
         if not state.status.is_terminal:

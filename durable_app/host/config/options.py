@@ -133,7 +133,7 @@ class DurableTaskOptions(Options):
     overridable_existing_instance_states: Literal["NonRunningStates", "AnyState"] = (
         "NonRunningStates"
     )
-    store_inputs_in_orchestration_history: bool = False
+    store_inputs_in_orchestration_history: bool | None = None
     throw_status_exceptions_on_raise_event: bool = True
     default_version: str | None = None
     version_match_strategy: Literal["None", "Strict", "CurrentOrOlder"] = "CurrentOrOlder"

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from durable_app.client.history_view import project, project_text
+from durable_app.client.history_view import Shown, project, project_text
 from durable_app.protocol import (
     ContinueAsNew,
     EventRaised,
@@ -81,7 +81,7 @@ def test_a_resolution_knows_what_was_scheduled():
 
 
 def test_payloads_show_only_when_asked_for():
-    shown = project(HISTORY, show_input=True, show_output=True)
+    shown = project(HISTORY, Shown(True, True))
     assert shown[0]["Input"] == "1"
     assert shown[1] | {"Timestamp": ""} == {
         "EventType": "TaskScheduled",
@@ -96,14 +96,14 @@ def test_payloads_show_only_when_asked_for():
 
 def test_the_text_is_the_same():
     for shown in (True, False):
-        text = project_text(HISTORY, show_input=shown, show_output=shown)
-        assert json.loads(text) == project(HISTORY, show_input=shown, show_output=shown)
+        text = project_text(HISTORY, Shown(shown, shown))
+        assert json.loads(text) == project(HISTORY, Shown(shown, shown))
     assert project_text([]) == "[]"
 
 
 def test_the_text_shows_results_that_are_too_deep_to_be_read():
     deep = "[" * 5_000 + "]" * 5_000
-    text = project_text([TaskCompleted(timestamp=T0, result=deep)], show_output=True)
+    text = project_text([TaskCompleted(timestamp=T0, result=deep)], Shown(output=True))
     assert text.endswith(f'"Result":{deep}}}]')
 
 
@@ -115,7 +115,7 @@ def test_attempts_that_share_an_id_are_told_apart():
         TaskCompleted(timestamp=at(3), task_scheduled_id=1),
         TaskScheduled(1, at(4), name="a", input="3"),
     ]
-    entries = project(history, show_input=True)
+    entries = project(history, Shown(input=True))
     assert [(e["EventType"], e["Input"]) for e in entries] == [
         ("TaskFailed", "1"),
         ("TaskCompleted", "2"),
@@ -187,4 +187,13 @@ def test_other_events_keep_what_matters():
 )
 def test_each_kind_of_event_has_its_fields(event, fields):
     head = {"EventType": type(event).__name__, "Timestamp": "2026-01-02T03:04:05.000000Z"}
-    assert project([event], show_input=True, show_output=True) == [{**head, **fields}]
+    assert project([event], Shown(True, True)) == [{**head, **fields}]
+
+
+def test_inputs_of_tasks_can_be_left_out_alone():
+    entries = project(HISTORY, Shown(input=True, task_input=False))
+    with_input = [entry["EventType"] for entry in entries if "Input" in entry]
+    assert "ExecutionStarted" in with_input
+    assert not {"TaskScheduled", "TaskCompleted", "SubOrchestrationInstanceCompleted"} & set(
+        with_input
+    )
