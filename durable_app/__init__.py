@@ -43,17 +43,21 @@ if TYPE_CHECKING:
         InstanceExistsError,
         InstanceNotFoundError,
         NonDeterminismError,
+        NonRetriableError,
         OrchestrationFailedError,
         OrchestratorError,
         PayloadError,
         SchedulerUnavailableError,
         TaskCancelledError,
         TaskFailedError,
+        TaskTimeoutError,
         UnsupportedOnHostError,
         WrongStatusError,
     )
+    from durable_app.exception_types import register_exception
     from durable_app.functions.app import DFApp
     from durable_app.functions.blueprint import Blueprint
+    from durable_app.protocol import FailureDetails
     from durable_app.replay.context import OrchestrationContext as DurableOrchestrationContext
     from durable_app.replay.entity_context import (
         DurableEntity,
@@ -84,10 +88,12 @@ __all__ = [
     "EntityMetadata",
     "EntityQuery",
     "EntityStateResponse",
+    "FailureDetails",
     "HttpManagementPayload",
     "InstanceExistsError",
     "InstanceNotFoundError",
     "NonDeterminismError",
+    "NonRetriableError",
     "OrchestrationFailedError",
     "OrchestrationQuery",
     "OrchestrationRuntimeStatus",
@@ -106,8 +112,10 @@ __all__ = [
     "TaskCancelledError",
     "TaskFailedError",
     "TaskState",
+    "TaskTimeoutError",
     "UnsupportedOnHostError",
     "WrongStatusError",
+    "register_exception",
 ]
 
 _HOME = {
@@ -126,6 +134,7 @@ _HOME = {
     "EntityMetadata": "client.entities",
     "EntityQuery": "client.entities",
     "EntityStateResponse": "client.entities",
+    "FailureDetails": "protocol",
     "HttpManagementPayload": "client.management",
     "OrchestrationQuery": "client.state",
     "OrchestrationRuntimeStatus": "client.status",
@@ -139,6 +148,7 @@ _HOME = {
     "SyncDurableFunctionsClient": "client.sync_client",
     "SyncDurableOrchestrationClient": "client.sync_client",
     "TaskState": "replay.tasks",
+    "register_exception": "exception_types",
 }
 _OTHER_NAME = {
     "DurableOrchestrationContext": "OrchestrationContext",

@@ -8,8 +8,10 @@
     |-- WrongStatusError         the instance's status does not allow the request
     |-- NonDeterminismError      the orchestrator asks for something else than its history holds
     |-- OrchestratorError        the orchestrator broke a rule of the programming model
-    |-- TaskFailedError          an activity or a sub-orchestration failed
+    |-- TaskFailedError          an activity, a sub-orchestration or an entity's operation failed
+    |-- NonRetriableError        raised by user code: another attempt would fail, too
     |-- TaskCancelledError       the result of a cancelled task was read
+    |-- TaskTimeoutError         what was waited for did not come in time
     |-- OrchestrationFailedError   a client asked for the outcome of an instance that failed
     |-- UnsupportedOnHostError   this host cannot express the feature
     |-- LeaseLostError           somebody else owns the work item now
@@ -24,9 +26,11 @@ A message says what happened and what to do next. ``code`` is stable and meant f
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 if TYPE_CHECKING:
+    from typing import Self
+
     from durable_app.protocol import FailureDetails, OrchestrationStatus
 
 __all__ = [
@@ -37,6 +41,7 @@ __all__ = [
     "InstanceNotFoundError",
     "LeaseLostError",
     "NonDeterminismError",
+    "NonRetriableError",
     "OrchestrationFailedError",
     "OrchestratorError",
     "PayloadError",
@@ -45,6 +50,7 @@ __all__ = [
     "StoreUnavailableError",
     "TaskCancelledError",
     "TaskFailedError",
+    "TaskTimeoutError",
     "UnsupportedOnHostError",
     "WrongStatusError",
 ]
@@ -137,8 +143,15 @@ class OrchestratorError(DurableError, TypeError):
     code = "orchestrator"
 
 
+_HEAP_TYPE: Final = 1 << 9
+"""Flag of classes that a ``class`` statement made; those of the interpreter lack it."""
+
+
 class TaskFailedError(DurableError):
     """A task of an orchestration failed: an activity, a sub-orchestration, an entity call.
+
+    Where the type that was reported is a built-in exception, or was given to
+    ``register_exception``, the error is of that type, too: ``except ValueError`` catches it.
 
     Attributes:
         details: what the worker that ran it reported.
@@ -146,18 +159,48 @@ class TaskFailedError(DurableError):
     """
 
     code = "task_failed"
+    details: FailureDetails
+    task_id: int
+
+    # One that is of a user's type, too, is no object of that user's making: constructors and
+    # __str__ of other classes are passed by.
+
+    def __new__(cls, message: str, details: FailureDetails, task_id: int = -1) -> Self:  # noqa: ARG004  those of __init__
+        """Make room as the interpreter's own class among the bases wants it."""
+        native: Any = cls
+        while native.__flags__ & _HEAP_TYPE:
+            native = native.__base__
+        made: Self = native.__new__(cls, message)
+        return made
 
     def __init__(self, message: str, details: FailureDetails, task_id: int = -1) -> None:
         """Args: text for people, the reported failure, the id of the schedule."""
-        super().__init__(message)
-        self.details = details
-        self.task_id = task_id
+        Exception.__init__(self, message)
+        vars(self).update(details=details, task_id=task_id)
+
+    def __str__(self) -> str:
+        return Exception.__str__(self)
+
+
+class NonRetriableError(DurableError):
+    """Raise it, or a subclass, where another attempt would fail, too: retries end at once.
+
+    An exception of another class has the same effect if its attribute ``is_non_retriable`` is True.
+    """
+
+    code = "non_retriable"
 
 
 class TaskCancelledError(DurableError):
     """The result of a cancelled timer or event wait was read."""
 
     code = "task_cancelled"
+
+
+class TaskTimeoutError(DurableError, TimeoutError):
+    """What an orchestrator waited for did not come within the time that it gave."""
+
+    code = "task_timeout"
 
 
 class OrchestrationFailedError(DurableError):

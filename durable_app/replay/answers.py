@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from durable_app.errors import OrchestratorError
 from durable_app.payload import from_text
 from durable_app.protocol import (
     CreateSubOrchestration,
@@ -120,7 +121,14 @@ class Answers(UserCode):
         attempts = task.attempts
         failure = event.failure or UNKNOWN_FAILURE
         now = self._context.current_utc_datetime
-        if attempts is not None and self._retries.again(task, attempts, failure, now):
+        try:
+            if attempts is not None and self._retries.again(task, attempts, failure, now):
+                return
+        except OrchestratorError:
+            raise  # too many actions: of the whole turn, not of this task
+        except Exception as second:  # noqa: BLE001  the policy asks a function of the user's
+            settle(task, FAILED, second)
+            self._resume()
             return
         error = error_of(_name_of(task), failure, number)
         if self._inquest is not None:

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from durable_app.errors import UnsupportedOnHostError
 from durable_app.payload import encode_input
-from durable_app.protocol import CreateSubOrchestration, RetryPolicy, ScheduleTask
+from durable_app.protocol import CreateSubOrchestration, ScheduleTask
 from durable_app.replay.environment import TAGS
 from durable_app.replay.references import Callee, exact_text, name_and_type
-from durable_app.replay.retry import protocol_policy
+from durable_app.replay.retry import Plan, retry_plan
 from durable_app.replay.retrying import Attempts
 from durable_app.replay.tasks import ActivityTask, SubOrchestrationTask, Task
 
@@ -125,7 +125,7 @@ class Calling:
             TypeError: the policy is neither RetryOptions nor a RetryPolicy.
         """
         api = "call_activity"
-        policy = None if retry_policy is None else protocol_policy(retry_policy, api)
+        policy = None if retry_policy is None else retry_plan(retry_policy, api)
         if input_ is None:
             input_ = input
         wanted = return_type if expected_type is None else expected_type
@@ -200,7 +200,7 @@ class Calling:
             TypeError: the options are neither RetryOptions nor a RetryPolicy.
         """
         api = "call_activity_with_retry"
-        policy = protocol_policy(retry_options, api)
+        policy = retry_plan(retry_options, api)
         return self._activity(api, name, input_, expected_type, tags, policy)
 
     def _activity(
@@ -210,7 +210,7 @@ class Calling:
         input_: Any,
         expected_type: Any,
         tags: Mapping[str, str] | None,
-        policy: RetryPolicy | None,
+        policy: Plan | None,
     ) -> ActivityTask[Any]:
         if expected_type is None or type(name) is not str or not name or not name.isascii():
             name, expected_type = name_and_type(name, expected_type, api)
@@ -326,7 +326,7 @@ class Calling:
             TypeError: the policy is neither RetryOptions nor a RetryPolicy.
         """
         api = "call_sub_orchestrator"
-        policy = None if retry_policy is None else protocol_policy(retry_policy, api)
+        policy = None if retry_policy is None else retry_plan(retry_policy, api)
         if input_ is None:
             input_ = input
         wanted = return_type if expected_type is None else expected_type
@@ -404,7 +404,7 @@ class Calling:
             retry_options: how often, and how long to wait in between.
         """
         api = "call_sub_orchestrator_with_retry"
-        policy = protocol_policy(retry_options, api)
+        policy = retry_plan(retry_options, api)
         target = (instance_id, version)
         return self._child(api, name, input_, target, expected_type, tags, policy)
 
@@ -416,7 +416,7 @@ class Calling:
         target: tuple[str | None, str | None],
         expected_type: Any,
         tags: Mapping[str, str] | None,
-        policy: RetryPolicy | None,
+        policy: Plan | None,
     ) -> SubOrchestrationTask[Any]:
         name, expected_type = name_and_type(name, expected_type, api)
         ledger = self._ledger

@@ -8,10 +8,14 @@ the orchestration's own time, so that a replay finds the same ones.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from durable_app import protocol
+from durable_app.replay.conditions import Conditions, Rule, conditions_of
+
+Rules = Rule | Iterable[Rule] | None
 
 MAX_DELAY: Final = timedelta(days=36_500)
 """Longest pause, where the policy names no shorter one; it keeps exponents within a datetime."""
@@ -19,12 +23,25 @@ MAX_DELAY: Final = timedelta(days=36_500)
 _MS: Final = timedelta(milliseconds=1)
 
 
+class Plan(NamedTuple):
+    """A policy as the engine follows it.
+
+    Attributes:
+        policy: the part that task hubs know.
+        conditions: the part that the engine alone can follow; None for none.
+    """
+
+    policy: protocol.RetryPolicy
+    conditions: Conditions | None = None
+
+
 class _Retries:
     """What both ways to write a policy have in common: the protocol's form of it."""
 
-    __slots__ = ("_policy",)
+    __slots__ = ("_conditions", "_policy")
 
     _policy: protocol.RetryPolicy
+    _conditions: Conditions | None
 
     @property
     def max_number_of_attempts(self) -> int:
@@ -36,15 +53,37 @@ class _Retries:
         """Factor from one pause to the next."""
         return self._policy.backoff_coefficient
 
+    @property
+    def jitter(self) -> float:
+        """Largest part of a pause that is left out."""
+        return 0.0 if self._conditions is None else self._conditions.jitter
+
+    @property
+    def retry_on(self) -> tuple[Rule, ...] | None:
+        """Failures that are worth another attempt, or None for all."""
+        return None if self._conditions is None else self._conditions.retry_on
+
+    @property
+    def give_up_on(self) -> tuple[Rule, ...]:
+        """Failures that are not worth another attempt."""
+        return () if self._conditions is None else self._conditions.give_up_on
+
     def to_protocol(self) -> protocol.RetryPolicy:
         """Return the policy as the task hub knows it."""
         return self._policy
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, type(self)) and other._policy == self._policy
+        return (
+            isinstance(other, type(self))
+            and other._policy == self._policy
+            and other._conditions == self._conditions
+        )
 
     def __hash__(self) -> int:
-        return hash(self._policy)
+        return hash((self._policy, self._conditions))
+
+    def _text(self, fields: str) -> str:
+        return f"{type(self).__name__}({fields}{self._conditions or ''})"
 
 
 class RetryPolicy(_Retries):
@@ -57,6 +96,14 @@ class RetryPolicy(_Retries):
         max_retry_interval: longest pause, > 0; None for no limit.
         retry_timeout: no further attempt begins when this much of the orchestration's time has
             passed since the first one was scheduled, > 0; None for no limit.
+        jitter: 0 to 1: up to this part of every pause is left out, another one for every task and
+            attempt, so that tasks that failed together do not come back together. It follows from
+            ids, and is the same in every replay.
+        retry_on: try again after these failures only: classes of exceptions, names of classes, or
+            functions that take the FailureDetails and return a bool; one, or a list of them. None
+            for all failures. A class stands for its subclasses too, as far as they are built in
+            or were given to ``register_exception``.
+        give_up_on: never try again after these failures, given in the same way.
 
     Raises:
         TypeError: a value of another type.
@@ -73,6 +120,9 @@ class RetryPolicy(_Retries):
         backoff_coefficient: float = 1.0,
         max_retry_interval: timedelta | None = None,
         retry_timeout: timedelta | None = None,
+        jitter: float = 0.0,
+        retry_on: Rules = None,
+        give_up_on: Rules = None,
     ) -> None:
         self._policy = protocol.RetryPolicy(
             _interval("first_retry_interval", first_retry_interval),
@@ -81,6 +131,7 @@ class RetryPolicy(_Retries):
             _limit("max_retry_interval", max_retry_interval),
             _limit("retry_timeout", retry_timeout),
         )
+        self._conditions = conditions_of(jitter, retry_on, give_up_on)
 
     @property
     def first_retry_interval(self) -> timedelta:
@@ -98,12 +149,12 @@ class RetryPolicy(_Retries):
         return self._policy.retry_timeout
 
     def __repr__(self) -> str:
-        return (
-            f"RetryPolicy(first_retry_interval={self.first_retry_interval!r},"
+        return self._text(
+            f"first_retry_interval={self.first_retry_interval!r},"
             f" max_number_of_attempts={self.max_number_of_attempts},"
             f" backoff_coefficient={self.backoff_coefficient},"
             f" max_retry_interval={self.max_retry_interval!r},"
-            f" retry_timeout={self.retry_timeout!r})"
+            f" retry_timeout={self.retry_timeout!r}"
         )
 
 
@@ -117,6 +168,9 @@ class RetryOptions(_Retries):
         max_retry_interval_in_milliseconds: longest pause, > 0; None for no limit.
         retry_timeout_in_milliseconds: no further attempt begins when this much of the
             orchestration's time has passed since the first one was scheduled; None for no limit.
+        jitter: as in RetryPolicy.
+        retry_on: likewise.
+        give_up_on: likewise.
 
     Raises:
         TypeError: a value of another type.
@@ -133,6 +187,9 @@ class RetryOptions(_Retries):
         backoff_coefficient: float = 1.0,
         max_retry_interval_in_milliseconds: int | None = None,
         retry_timeout_in_milliseconds: int | None = None,
+        jitter: float = 0.0,
+        retry_on: Rules = None,
+        give_up_on: Rules = None,
     ) -> None:
         self._policy = protocol.RetryPolicy(
             _milliseconds(
@@ -145,6 +202,7 @@ class RetryOptions(_Retries):
             ),
             _milliseconds_or_none("retry_timeout_in_milliseconds", retry_timeout_in_milliseconds),
         )
+        self._conditions = conditions_of(jitter, retry_on, give_up_on)
 
     @property
     def first_retry_interval_in_milliseconds(self) -> int:
@@ -162,7 +220,10 @@ class RetryOptions(_Retries):
         return _in_milliseconds(self._policy.retry_timeout)
 
     def to_json(self) -> dict[str, int | float]:
-        """Return the options as the classic host reads them; only what differs from the default."""
+        """Return the options as the classic host reads them; only what differs from the default.
+
+        That host knows neither jitter nor conditions: they are left out.
+        """
         plain: dict[str, int | float] = {
             "firstRetryIntervalInMilliseconds": self.first_retry_interval_in_milliseconds,
             "maxNumberOfAttempts": self.max_number_of_attempts,
@@ -176,24 +237,24 @@ class RetryOptions(_Retries):
         return plain
 
     def __repr__(self) -> str:
-        return (
-            f"RetryOptions({self.first_retry_interval_in_milliseconds},"
+        return self._text(
+            f"{self.first_retry_interval_in_milliseconds},"
             f" {self.max_number_of_attempts}, backoff_coefficient={self.backoff_coefficient},"
             f" max_retry_interval_in_milliseconds={self.max_retry_interval_in_milliseconds},"
-            f" retry_timeout_in_milliseconds={self.retry_timeout_in_milliseconds})"
+            f" retry_timeout_in_milliseconds={self.retry_timeout_in_milliseconds}"
         )
 
 
-def protocol_policy(policy: Any, api: str) -> protocol.RetryPolicy:
-    """Return the protocol's form of what a user gave.
+def retry_plan(policy: Any, api: str) -> Plan:
+    """Return what the engine follows of what a user gave.
 
     Raises:
         TypeError: it is neither RetryOptions nor RetryPolicy.
     """
     if isinstance(policy, (RetryOptions, RetryPolicy)):
-        return policy.to_protocol()
+        return Plan(policy.to_protocol(), policy._conditions)  # noqa: SLF001  of this module
     if isinstance(policy, protocol.RetryPolicy):
-        return policy
+        return Plan(policy)
     raise TypeError(
         f"{api}: retry_options must be RetryOptions or RetryPolicy, not {type(policy).__name__}."
     )

@@ -3,7 +3,8 @@
 For the user's code a retried task stays one task. ``ClientRetries`` makes actions of the pauses and
 attempts: a timer, then a schedule with a new id. ``HostRetries`` leaves them to the host and only
 follows its history: after every failed attempt, also after the last one, the host writes a timer,
-and each timer and attempt takes an id.
+and each timer and attempt takes an id. What hosts do not know, jitter and conditions, the engine
+follows everywhere.
 
 Source of the host's order: DurableTask's retry loop computes the pause first, ends without a timer
 if there is none (timeout), waits, and only then looks at the number of attempts.
@@ -23,7 +24,7 @@ from durable_app.protocol import (
     RetryPolicy,
 )
 from durable_app.replay.environment import RetryMode
-from durable_app.replay.retry import next_delay
+from durable_app.replay.retry import Plan, next_delay
 from durable_app.replay.tasks import CompletableTask, RetryTimer
 
 if TYPE_CHECKING:
@@ -41,12 +42,14 @@ class Attempts:
         renamed: each attempt of a sub-orchestration gets a new instance id, because the user
             gave none.
         failure: what the last attempt reported.
+        policy: what hosts know of how it is tried again.
+        conditions: what they do not; None for nothing.
     """
 
-    __slots__ = ("count", "failure", "first_started", "policy", "renamed")
+    __slots__ = ("conditions", "count", "failure", "first_started", "policy", "renamed")
 
-    def __init__(self, policy: RetryPolicy, first_started: datetime, *, renamed: bool) -> None:
-        self.policy = policy
+    def __init__(self, plan: Plan, first_started: datetime, *, renamed: bool) -> None:
+        self.policy, self.conditions = plan
         self.first_started = first_started
         self.renamed = renamed
         self.count = 1
@@ -61,7 +64,7 @@ class ClientRetries:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
 
-    def on_action(self, _policy: RetryPolicy) -> RetryPolicy | None:
+    def on_action(self, _plan: Plan) -> RetryPolicy | None:
         """Return what the host is told about the policy: nothing."""
         return None
 
@@ -74,6 +77,11 @@ class ClientRetries:
         delay = next_delay(attempts.policy, attempts.count, attempts.first_started, now)
         if delay is None:
             return False
+        conditions = attempts.conditions
+        if conditions is not None:
+            if not conditions.allow(failure):
+                return False
+            delay = conditions.spread(delay, self._ledger.execution, task.id, attempts.count)
         self._ledger.place(_pause(task, self._ledger.next_id, now, delay))
         return True
 
@@ -91,21 +99,24 @@ class ClientRetries:
 
 
 class HostRetries:
-    """The host repeats."""
+    """The host repeats, unless the policy has conditions."""
 
-    __slots__ = ("_ledger",)
+    __slots__ = ("_engine", "_ledger")
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
+        self._engine = ClientRetries(ledger)
 
-    def on_action(self, policy: RetryPolicy) -> RetryPolicy | None:
-        """Return what the host is told about the policy: all of it."""
-        return policy
+    def on_action(self, plan: Plan) -> RetryPolicy | None:
+        """Return what the host is told about the policy: all of it, or nothing."""
+        return plan.policy if plan.conditions is None else None
 
     def again(
         self, task: CompletableTask[Any], attempts: Attempts, failure: FailureDetails, now: datetime
     ) -> bool:
         """Expect the host's timer; False if the host makes none."""
+        if attempts.conditions is not None:
+            return self._engine.again(task, attempts, failure, now)
         if failure.is_non_retriable:
             return False
         delay = next_delay(attempts.policy, attempts.count, attempts.first_started, now)
@@ -117,6 +128,8 @@ class HostRetries:
 
     def fired(self, task: CompletableTask[Any], attempts: Attempts) -> bool:
         """Expect the host's next attempt; False if there is none left."""
+        if attempts.conditions is not None:
+            return self._engine.fired(task, attempts)
         if attempts.count >= attempts.policy.max_number_of_attempts:
             return False
         attempts.count += 1

@@ -7,10 +7,11 @@ import pytest
 from durable_app import protocol
 from durable_app.replay.retry import (
     MAX_DELAY,
+    Plan,
     RetryOptions,
     RetryPolicy,
     next_delay,
-    protocol_policy,
+    retry_plan,
 )
 from tests.unit.replay.world import NOON
 
@@ -133,9 +134,9 @@ def test_intervals_are_timedeltas_within_bounds() -> None:
 def test_any_form_of_policy_is_taken() -> None:
     native = protocol.RetryPolicy(SECOND, 3)
     forms = (RetryOptions(1000, 3), policy(), native)
-    assert {protocol_policy(form, "call") for form in forms} == {native}
+    assert {retry_plan(form, "call") for form in forms} == {Plan(native)}
     with pytest.raises(TypeError, match="call: retry_options must be"):
-        protocol_policy(3, "call")
+        retry_plan(3, "call")
 
 
 def test_pauses_grow_to_the_longest() -> None:
