@@ -27,6 +27,7 @@ from durable_app.scheduler.inputs import (
     WaitFor,
     Watch,
 )
+from tests.simulation.entity_clients import EntityClients
 from tests.simulation.invariants import ViolationError
 from tests.simulation.programs import EVENTS, Spec, random_spec
 from tests.simulation.promises import Promises
@@ -87,6 +88,7 @@ class Clients:
         self.specs: dict[str, Spec] = {}
         self.promises = Promises(world.checker)
         self._programs = Random(rng.getrandbits(32))
+        self.entities = EntityClients(world, Random(rng.getrandbits(32)), self._reply)
 
     # -- requests ----------------------------------------------------------------------------
 
@@ -104,6 +106,9 @@ class Clients:
             (0.4, self._purge_by),
             (2, self._get),
             (2, self._watch),
+            (8, self.entities.signal),
+            (2, self.entities.read),
+            (2, self.entities.clean),
         )
         weights, functions = zip(*actions, strict=True)
         self._rng.choices(functions, weights)[0]()

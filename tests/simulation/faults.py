@@ -137,7 +137,7 @@ class FaultyStore:
         return outcomes
 
     def _touch_by_rival(self, victim: Decision | None) -> None:
-        row = self._checker.rows.get(victim.instance_id) if victim is not None else None
+        row = self._checker.row(victim.instance_id) if victim is not None else None
         if row is None:
             return
         touched = msgspec.structs.replace(row, revision=row.revision + 1)

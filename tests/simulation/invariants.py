@@ -15,6 +15,13 @@ from durable_app.ports import Store
 from durable_app.protocol import (
     EPOCH,
     ActivityRequest,
+    EntityLockGranted,
+    EntityLockRequested,
+    EntityOperationCalled,
+    EntityOperationCompleted,
+    EntityOperationFailed,
+    EntityRequest,
+    EntityUnlockSent,
     EventRaised,
     ExecutionCompleted,
     HistoryEvent,
@@ -28,12 +35,12 @@ from durable_app.protocol import (
     TimerCreated,
     TimerFired,
 )
+from durable_app.scheduler.hot import Hot
 from durable_app.scheduler.hub import Hub
-from durable_app.taskhub.instance import ActivityTask, Decision, Instance
+from durable_app.taskhub.instance import ActivityTask, Decision, Instance, LockHolder
+from tests.simulation.entity_invariants import EntityChecker, ViolationError
 
-
-class ViolationError(AssertionError):
-    """An invariant does not hold."""
+__all__ = ["Checker", "ViolationError"]
 
 
 class _History:
@@ -42,7 +49,8 @@ class _History:
     def __init__(self, execution_id: str) -> None:
         self.execution_id = execution_id
         self.events: list[HistoryEvent] = []
-        self._open: set[tuple[str, int]] = set()
+        self.sections: dict[str, list[str]] = {}
+        self._open: set[tuple[str, int | str]] = set()
         self._raised: set[str] = set()
 
     def append(self, instance_id: str, events: Iterable[HistoryEvent]) -> None:
@@ -71,14 +79,32 @@ class _History:
                     raise ViolationError(f"{instance_id}: event {event.input} delivered twice")
                 self._raised.add(event.input or "")
             case _:
+                self._follow_entities(instance_id, event)
+
+    def _follow_entities(self, instance_id: str, event: HistoryEvent) -> None:
+        match event:
+            case EntityOperationCalled():
+                self._open_up(instance_id, ("call", event.request_id))
+            case EntityOperationCompleted() | EntityOperationFailed():
+                self._resolve(instance_id, ("call", event.request_id))
+            case EntityLockRequested():
+                self.sections[event.critical_section_id] = list(event.lock_set)
+                self._open_up(instance_id, ("lock", event.critical_section_id))
+            case EntityLockGranted():
+                self._resolve(instance_id, ("lock", event.critical_section_id))
+            case EntityUnlockSent():
+                self.sections[event.critical_section_id].remove(event.target_instance_id or "")
+            case ExecutionCompleted():
+                self.sections.clear()
+            case _:
                 pass
 
-    def _open_up(self, instance_id: str, schedule: tuple[str, int]) -> None:
+    def _open_up(self, instance_id: str, schedule: tuple[str, int | str]) -> None:
         if schedule in self._open:
             raise ViolationError(f"{instance_id}: {schedule} scheduled while it is open")
         self._open.add(schedule)
 
-    def _resolve(self, instance_id: str, schedule: tuple[str, int]) -> None:
+    def _resolve(self, instance_id: str, schedule: tuple[str, int | str]) -> None:
         if schedule not in self._open:
             raise ViolationError(f"{instance_id}: {schedule} resolved twice, or never scheduled")
         self._open.remove(schedule)
@@ -88,7 +114,9 @@ class Checker:
     """The model of what is committed; see the module's text."""
 
     def __init__(self) -> None:
+        #: Of orchestrations; those of entities are elsewhere.
         self.rows: dict[str, Instance] = {}
+        self.entities = EntityChecker(self._holds)
         self.ever: set[str] = set()
         self.tasks: dict[int, ActivityTask] = {}
         self.messages: dict[int, str] = {}
@@ -112,10 +140,14 @@ class Checker:
     def _apply(self, decision: Decision) -> None:
         instance = decision.instance
         if instance is not None:
+            self._fence(decision, instance)
+        if instance is not None and instance.entity is None:
             self._row(decision, instance)
         for birth in decision.births:
-            self.rows.setdefault(birth.instance_id, birth)
+            rows = self.rows if birth.entity is None else self.entities.rows
+            rows.setdefault(birth.instance_id, birth)
             self.ever.add(birth.instance_id)
+        self.entities.follow(decision)
         self._messages(decision)
         if instance is not None and instance.is_terminal:
             self._check_timers(instance.execution_id)
@@ -131,6 +163,7 @@ class Checker:
         for message in decision.messages:
             self.messages[message.id] = message.instance_id
             self.seen_messages.add(message.id)
+            self.entities.post(message)
             if isinstance(message.event, TimerFired):
                 self._timers[message.execution_id or ""].add(message.id)
             self._note_payload(message.instance_id, message.event, delivered=False)
@@ -144,11 +177,23 @@ class Checker:
         if left:
             raise ViolationError(f"timers of {execution_id} outlive it: {left}")
 
+    def row(self, instance_id: str) -> Instance | None:
+        """Of an orchestration or an entity."""
+        return self.rows.get(instance_id) or self.entities.rows.get(instance_id)
+
+    def _holds(self, lock: LockHolder) -> bool:
+        """Whether the holder runs, and has not let go."""
+        history = self._histories.get(lock.instance_id)
+        return history is not None and bool(history.sections.get(lock.section_id))
+
+    def _fence(self, decision: Decision, instance: Instance) -> None:
+        old = self.row(instance.instance_id)
+        if old is not None and old.revision != decision.expected_revision:
+            raise ViolationError(f"{instance.instance_id}: a step on an outdated row was committed")
+
     def _row(self, decision: Decision, instance: Instance) -> None:
         instance_id = instance.instance_id
         old = self.rows.get(instance_id)
-        if old is not None and old.revision != decision.expected_revision:
-            raise ViolationError(f"{instance_id}: a step on an outdated row was committed")
         ended = old is not None and old.is_terminal and not decision.replaces_history
         if ended and not instance.is_terminal:
             raise ViolationError(f"{instance_id}: lives on after its end")
@@ -157,6 +202,12 @@ class Checker:
             history = self._histories[instance_id] = _History(instance.execution_id)
         if history.execution_id != instance.execution_id:
             raise ViolationError(f"{instance_id}: history of another execution goes on")
+        if decision.replaces_history and decision.history:
+            self.entities.rewound.add(f"{instance_id}#{instance.execution_id[:8]}")
+        for event in decision.history:
+            if isinstance(event, EntityLockGranted) and not decision.replaces_history:
+                lock_set = history.sections.get(event.critical_section_id, [])
+                self.entities.granted(instance_id, event, lock_set)
         history.append(instance_id, decision.history)
         if len(history.events) != instance.history_count:
             raise ViolationError(f"{instance_id}: history_count is wrong")
@@ -170,7 +221,7 @@ class Checker:
                 self.delivered[instance_id].add(event.input)
 
     def _compare(self, instance_id: str, store: Store) -> None:
-        row = self.rows.get(instance_id)
+        row = self.row(instance_id)
         if row is None:
             return
         stored = store.load(instance_id)
@@ -187,6 +238,7 @@ class Checker:
     def purged(self, instance_ids: Iterable[str]) -> None:
         """These were removed."""
         for instance_id in instance_ids:
+            self.entities.drop(instance_id)
             row = self.rows.pop(instance_id, None)
             if row is not None and not row.is_terminal:
                 raise ViolationError(f"{instance_id}: purged while it runs")
@@ -198,7 +250,7 @@ class Checker:
         """These messages were deleted since their instance does not exist."""
         for message_id in message_ids:
             owner = self.messages.pop(message_id, None)
-            if owner in self.rows:
+            if owner is not None and self.row(owner) is not None:
                 raise ViolationError(f"a message of {owner}, which exists, was deleted")
 
     def history(self, instance_id: str) -> list[HistoryEvent]:
@@ -222,8 +274,12 @@ class Checker:
         elif isinstance(item, OrchestratorRequest):
             self._turn_dispatched(item, hub)
             self._in_time(item, hub.state.now)
+        elif isinstance(item, EntityRequest):
+            self._latest = max(hub.state.now, self._latest)
+            hot = self._turn_dispatched(item, hub)
+            self.entities.dispatched(item, hot, self._latest)
 
-    def _turn_dispatched(self, item: OrchestratorRequest, hub: Hub) -> None:
+    def _turn_dispatched(self, item: OrchestratorRequest | EntityRequest, hub: Hub) -> Hot:
         hot = hub.state.cache._entries.get(item.instance_id)
         if hot is None or hot.turn is None or hot.token != item.token:
             raise ViolationError(f"{item.instance_id}: a turn that the hub does not know of")
@@ -233,6 +289,7 @@ class Checker:
         for message_id in hot.turn.messages:
             if message_id not in self.seen_messages and message_id not in own:
                 raise ViolationError(f"{item.instance_id}: a message was seen before its commit")
+        return hot
 
     def _in_time(self, item: OrchestratorRequest, now: datetime) -> None:
         # The clock may have gone back since.
@@ -254,13 +311,14 @@ class Checker:
         for stream in streams._streams.values():
             held = [h for h in streams._held.values() if h.stream is stream]
             counted = (
-                sum(h.task is None for h in held),
+                sum(h.task is None and not h.is_batch for h in held),
                 sum(h.task is not None for h in held),
+                sum(h.is_batch for h in held),
             )
-            if (stream.orchestrations, stream.activities) != counted:
+            found = stream.orchestrations, stream.activities, stream.entities
+            if found != counted:
                 raise ViolationError(
-                    f"slots of stream {stream.id}: {stream.orchestrations} turns and"
-                    f" {stream.activities} tasks are counted, {counted} are held"
+                    f"slots of stream {stream.id}: {found} are counted, {counted} are held"
                 )
         for instance_id in turns:
             hot = hub.state.cache._entries.get(instance_id)
@@ -276,3 +334,4 @@ class Checker:
         left = store.due(*far)
         if left:
             raise ViolationError(f"messages are left: {left}")
+        self.entities.at_rest(store)

@@ -12,7 +12,7 @@ round again (continue-as-new, ``rounds`` times) or completes with ``acc`` as its
     ["gate", v]        fails (and kills) until it is open  ["leave", s]     work nobody waits for
     ["poison", v]      activity that is always abandoned   ["send", id, v]  event to another one
     ["child", id, p]   sub-orchestration of program p      ["die", v]       fail for good
-    ["hedge", v]       a slow activity beside a gate
+    ["hedge", v]       a slow activity beside a gate      (entities: see entity_steps)
 """
 
 from __future__ import annotations
@@ -31,6 +31,9 @@ from durable_app.protocol import (
     CompleteOrchestration,
     CreateSubOrchestration,
     CreateTimer,
+    EntityLockGranted,
+    EntityOperationCompleted,
+    EntityOperationFailed,
     EventRaised,
     ExecutionCompleted,
     ExecutionRewound,
@@ -50,6 +53,7 @@ from durable_app.protocol import (
     TaskFailed,
     TimerFired,
 )
+from tests.simulation import entity_steps
 
 Spec = dict[str, Any]
 Wait = Generator[Callable[[], bool], None, Any]
@@ -77,12 +81,20 @@ class Execution:
         self.killer: HistoryEvent | None = None
         self.is_over = False
         self.fed = 0
-        self._now = EPOCH
+        self.now = EPOCH
+        self.instance = OrchestrationInstance("")
+        self.asks = False
+        self.answers: dict[str, HistoryEvent] = {}
         self._last_id = 0
         self._results: dict[int, HistoryEvent] = {}
         self._events: dict[str, deque[EventRaised]] = defaultdict(deque)
         self._code: Wait | None = None
         self._wait: Callable[[], bool] = lambda: True
+
+    @property
+    def sender(self) -> str:
+        """What entities know it as."""
+        return f"{self.instance.instance_id}#{(self.instance.execution_id or '')[:8]}"
 
     def feed(self, events: Iterable[HistoryEvent]) -> list[OrchestratorAction]:
         """Follow these events; return what the program wants because of them."""
@@ -106,8 +118,9 @@ class Execution:
     def _take(self, event: HistoryEvent) -> None:
         match event:
             case OrchestratorStarted():
-                self._now = event.timestamp
+                self.now = event.timestamp
             case ExecutionStarted():
+                self.instance = event.instance or self.instance
                 self._code = self._run(json.loads(event.input or "{}"))
             case EventRaised():
                 self._events[event.name].append(event)
@@ -117,6 +130,10 @@ class Execution:
                 self._results[event.task_scheduled_id] = event
             case TimerFired():
                 self._results[event.timer_id] = event
+            case EntityOperationCompleted() | EntityOperationFailed():
+                self.answers[event.request_id] = event
+            case EntityLockGranted():
+                self.answers[event.critical_section_id] = event
             case _:
                 pass
 
@@ -134,7 +151,7 @@ class Execution:
         self.acc = list(spec["acc"])
         try:
             for step in spec["steps"]:
-                outcome = yield from _OPS[step[0]](self, *step[1:])
+                outcome = yield from self.step(step)
                 self.acc.append([step[0], outcome])
         except ProgramFailedError as error:
             self.killer = error.killer
@@ -148,6 +165,10 @@ class Execution:
         again = {**spec, "rounds": spec["rounds"] - 1, "acc": self.acc}
         status = OrchestrationStatus.CONTINUED_AS_NEW
         self._do(CompleteOrchestration(self._id(), status, json.dumps(again)))
+
+    def step(self, step: list[Any]) -> Wait:
+        """Carry out one step; its outcome."""
+        return _OPS[step[0]](self, *step[1:])
 
     def _id(self) -> int:
         self._last_id += 1
@@ -164,7 +185,7 @@ class Execution:
 
     def _timer(self, seconds: float) -> int:
         action_id = self._id()
-        self._do(CreateTimer(action_id, self._now + timedelta(seconds=seconds)))
+        self._do(CreateTimer(action_id, self.now + timedelta(seconds=seconds)))
         return action_id
 
     def _result(self, action_id: int) -> Generator[Callable[[], bool], None, HistoryEvent]:
@@ -279,7 +300,7 @@ _OPS: dict[str, Callable[..., Wait]] = {
         "die",
         "hedge",
     )
-}
+} | entity_steps.OPS
 
 
 def _failure_type(event: HistoryEvent) -> str:
@@ -310,6 +331,7 @@ def random_spec(rng: Random, depth: int, targets: list[str]) -> Spec:
     """A program; ``targets`` are ids that it may send events to or take for its children."""
     count = rng.randint(1, 5 if depth == 0 else 3)
     steps = [_random_step(rng, depth, targets) for _ in range(count)]
+    steps += entity_steps.last_steps(rng, may_fail=depth == 0)
     if depth == 0 and rng.random() < 0.06:
         steps.append(["die", "end"])
     rounds = rng.choice((0, 0, 0, 1, 2)) if depth == 0 else 0
@@ -318,7 +340,7 @@ def random_spec(rng: Random, depth: int, targets: list[str]) -> Spec:
 
 def _random_step(rng: Random, depth: int, targets: list[str]) -> list[Any]:
     value = rng.randint(0, 999)
-    makers: list[tuple[int, Callable[[], list[Any]]]] = [
+    makers: list[tuple[float, Callable[[], list[Any]]]] = [
         (6, lambda: ["call", value]),
         (2, lambda: ["fails", value]),
         (3, lambda: ["retry", rng.randint(1, 2), value]),
@@ -332,6 +354,7 @@ def _random_step(rng: Random, depth: int, targets: list[str]) -> list[Any]:
         (2, lambda: ["status", f'"s{value}"']),
         (2, lambda: ["leave", rng.choice((1, 60, 3_000))]),
         (1, lambda: ["send", rng.choice(targets), f"n{value}"]),
+        *entity_steps.makers(rng),
     ]
     if depth < 2:
         given = rng.choice((None, None, f"shared-{rng.randint(0, 1)}"))
@@ -379,7 +402,7 @@ def _fits(step: list[Any], got: Any, *, interfered: bool) -> bool:  # noqa: C901
                 return given is not None
             return got[1] == "OrchestrationTerminated" and interfered
         case _:
-            return got is None
+            return entity_steps.fits(step, got)
 
 
 def events_of(acc: list[Any], name: str, spec: Spec) -> list[str]:

@@ -14,19 +14,22 @@ from durable_app.protocol import (
     ActivityResponse,
     CompleteOrchestration,
     CompletionToken,
+    EntityBatchResult,
+    EntityRequest,
     FailureDetails,
     HistoryEvent,
     OrchestratorRequest,
     OrchestratorResponse,
 )
 from durable_app.scheduler.inputs import Abandon, Connect, Disconnect, Results
+from tests.simulation.accounts import run_batch
 from tests.simulation.invariants import ViolationError
 from tests.simulation.programs import Execution, is_rewind, rewind
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
 
-Response = OrchestratorResponse | ActivityResponse
+Response = OrchestratorResponse | ActivityResponse | EntityBatchResult
 
 
 class SimWorker:
@@ -36,7 +39,7 @@ class SimWorker:
         self.world = world
         self.name = name
         self._rng = rng
-        self._capacity = Capacity(rng.randint(1, 3), rng.randint(1, 4))
+        self._capacity = Capacity(rng.randint(1, 3), rng.randint(1, 4), rng.randint(1, 3))
         self._warm: dict[str, tuple[str, Execution]] = {}
         self.stream_id: int | None = None
         self._busy: dict[CompletionToken, Any] = {}
@@ -112,10 +115,12 @@ class SimWorker:
         self._busy.pop(item.token, None)
         if isinstance(item, ActivityRequest):
             response: Response | None = self._run_activity(item)
+        elif isinstance(item, EntityRequest):
+            response = self._run_batch(item)
         else:
             response = self._run_turn(item, is_connected=stream_id == self.stream_id)
         if response is None:
-            self._abandon(item.token, "its history cannot be read")
+            self._abandon(item.token, "it cannot be carried out")
             return
         self.world.post(Results([response]))
         if self.world.faults.happens("answer sent twice", 0.03):
@@ -136,6 +141,20 @@ class SimWorker:
         result = None if failure else item.input
         instance_id = item.instance.instance_id
         return ActivityResponse(instance_id, item.task_id, item.token, result, failure)
+
+    def _run_batch(self, item: EntityRequest) -> EntityBatchResult | None:
+        most = len(item.operations)
+        if self._rng.random() < 0.2:
+            most = self._rng.randint(1, most)
+        result = run_batch(item, most, self.world.clock.now())
+        if result is not None and len(result.results) < len(item.operations):
+            self.world.counts["step part of a batch"] += 1
+        if len(item.operations) > 1:
+            self.world.counts["step batch of several"] += 1
+        if self.world.may_abandon(item) and self.world.faults.happens("failed batch", 0.02):
+            failure = FailureDetails("Broken", "the whole batch")
+            return EntityBatchResult(item.token, (), failure=failure)
+        return result
 
     # -- orchestrators -----------------------------------------------------------------------
 

@@ -22,9 +22,11 @@ import msgspec
 from durable_app.protocol import (
     EPOCH,
     CompletionToken,
+    EntityRequest,
     OrchestrationStatus,
     OrchestratorRequest,
 )
+from durable_app.scheduler.entity_requests import EntityRequests
 from durable_app.scheduler.hub import Hub
 from durable_app.scheduler.inputs import Input
 from durable_app.scheduler.requests import Requests
@@ -32,6 +34,7 @@ from durable_app.scheduler.state import HubOptions
 from durable_app.storage.memory import MemoryStore
 from durable_app.storage.sqlite import SqliteStore
 from tests.simulation.clients import Clients, SimReply
+from tests.simulation.entity_steps import LATE
 from tests.simulation.faults import CrashError, Faults, FaultyStore, VirtualClock
 from tests.simulation.invariants import Checker, ViolationError
 from tests.simulation.mishaps import Mishaps
@@ -83,7 +86,11 @@ class World:
         self._abandons: Counter[str] = Counter()
         self._streams = 0
         tiny = rng.random() < 0.5
-        self._options = HubOptions(hot_bytes=1 if tiny else 2**20, max_attempts=_MAX_ATTEMPTS)
+        self._options = HubOptions(
+            hot_bytes=1 if tiny else 2**20,
+            max_attempts=_MAX_ATTEMPTS,
+            max_batch=rng.choice((1, 3, 5_000)),
+        )
         if tiny:
             self.counts["fault tiny budget"] += 1
         self.clients = Clients(self, Random(rng.getrandbits(32)))
@@ -119,7 +126,7 @@ class World:
 
     def may_abandon(self, item: Any) -> bool:
         """Not so often that the item is taken for poison."""
-        if isinstance(item, OrchestratorRequest):
+        if isinstance(item, (OrchestratorRequest, EntityRequest)):
             target = item.instance_id
         else:
             target = f"{item.instance}/{item.task_id}"
@@ -138,6 +145,7 @@ class World:
         self.store = FaultyStore(inner, self.faults, self.checker)
         self.hub = Hub(self.store, self.clock, self._options)
         Requests(self.hub).continue_with(self.post)
+        EntityRequests(self.hub).continue_with(self.post)
         self.hub.state.open()
         if self._path is not None:
             # A crash here is one of the process, not of the machine.
@@ -248,15 +256,17 @@ class World:
             waiting = [i for i, row in self.checker.rows.items() if not row.is_terminal]
             if not waiting:
                 return
-            for instance_id in waiting:
-                self._push_on(instance_id)
+            pushed = [self._push_on(instance_id) for instance_id in waiting]
+            if not any(pushed):
+                raise ViolationError(f"stuck: {[self.checker.rows[i] for i in waiting]}")
         raise ViolationError("instances go on for ever")
 
-    def _push_on(self, instance_id: str) -> None:
+    def _push_on(self, instance_id: str) -> bool:
+        """False where it waits for others."""
         row = self.checker.rows[instance_id]
         if row.status is OrchestrationStatus.SUSPENDED:
             self.clients.resume(instance_id)
-            return
+            return True
         execution = Execution()
         execution.feed(self.checker.history(instance_id))
         if execution.waits_for is None:
@@ -267,15 +277,17 @@ class World:
                 and r.parent.instance.instance_id == instance_id
                 and not r.is_terminal
             ]
-            if not children:
+            if not children and not execution.asks:
                 raise ViolationError(f"{instance_id}: {row.status.name} and stuck: {row}")
-            return
+            return False
         self.clients.promises.check_undelivered(instance_id, execution.acc)
         self.clients.raise_to(instance_id, execution.waits_for)
+        return True
 
     def check_end(self) -> None:
         """All has ended: was it right, and is nothing left?"""
         self.clients.promises.check_starts()
+        self.clients.entities.check()
         for row in self.checker.rows.values():
             self._check_outcome(row)
         everything = ((EPOCH, 0), _FAR, 10)
@@ -289,6 +301,12 @@ class World:
         if self.checker.rows:
             raise ViolationError(f"not purged: {list(self.checker.rows)}")
         self.checker.at_rest(self.hub, self.store.inner, everything)
+        self.clients.entities.drop_all()
+        self.play()
+        self.clients.entities.remove_all()
+        self.play()
+        if self.checker.entities.rows:
+            raise ViolationError(f"not removed: {list(self.checker.entities.rows)}")
 
     def _check_outcome(self, row: Any) -> None:
         instance_id = row.instance_id
@@ -308,6 +326,8 @@ class World:
         wrong = mismatch(spec, acc, interfered=interfered)
         if wrong is not None:
             raise ViolationError(f"{instance_id}: {wrong}")
+        if f'"{LATE}"' in row.output and self.checker.entities.in_order:
+            raise ViolationError(f"{instance_id}: {acc}: its own signal came too late")
         for entry in acc:
             self.counts[f"step {entry[0]}"] += 1
         if spec["rounds"]:
