@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from durable_app.entity_id import EntityId
 from durable_app.errors import UnsupportedOnHostError
@@ -34,8 +34,8 @@ from durable_app.replay.tasks import (
 if TYPE_CHECKING:
     from durable_app.protocol import ExecutionStarted
     from durable_app.replay.ledger import Ledger
-    from durable_app.replay.locks import EntityLock
 
+T = TypeVar("T")
 _Argument = TypeVar("_Argument")
 
 
@@ -52,6 +52,48 @@ class Addressing:
         is_replaying: bool
 
         def _moment(self, moment: Any, api: str) -> datetime: ...
+
+    @overload
+    def call_entity(
+        self,
+        entityId: EntityId | None = None,  # noqa: N803  its name in Durable Functions 1.x
+        operationName: str | None = None,  # noqa: N803  likewise
+        operationInput: Any = None,  # noqa: N803  likewise
+        expected_type: None = None,
+        *,
+        entity: EntityId | None = None,
+        operation: str | None = None,
+        input: Any = None,
+        return_type: None = None,
+    ) -> Task[Any]: ...
+
+    @overload
+    def call_entity(
+        self,
+        entityId: EntityId | None = None,  # noqa: N803  its name in Durable Functions 1.x
+        operationName: str | None = None,  # noqa: N803  likewise
+        operationInput: Any = None,  # noqa: N803  likewise
+        expected_type: type[T] = ...,
+        *,
+        entity: EntityId | None = None,
+        operation: str | None = None,
+        input: Any = None,
+        return_type: type[T] = ...,
+    ) -> Task[T]: ...
+
+    @overload
+    def call_entity(
+        self,
+        entityId: EntityId | None = None,  # noqa: N803  its name in Durable Functions 1.x
+        operationName: str | None = None,  # noqa: N803  likewise
+        operationInput: Any = None,  # noqa: N803  likewise
+        expected_type: Any = None,
+        *,
+        entity: EntityId | None = None,
+        operation: str | None = None,
+        input: Any = None,
+        return_type: Any = None,
+    ) -> Task[Any]: ...
 
     def call_entity(
         self,
@@ -168,9 +210,10 @@ class Addressing:
         ledger.place(task)
         return task
 
-    def lock_entities(self, entities: Iterable[EntityId]) -> Task[EntityLock]:
+    def lock_entities(self, entities: Iterable[EntityId]) -> EntityLockTask:
         """Keep entities for this orchestration alone: ``with (yield context.lock_entities(...)):``.
 
+        In an ``async def`` it is ``async with context.lock_entities(...):``.
         Within the block other orchestrations' messages to these entities wait. The orchestration
         can call these entities only, each with one call at a time, can signal all others, and can
         neither call sub-orchestrations nor lock anything else. The order in which the entities are

@@ -1,13 +1,13 @@
-"""The replay engine: an orchestrator's generator as a fold over its history.
+"""The replay engine: an orchestrator's code as a fold over its history.
 
 Theory of operation. An ``Execution`` takes events one at a time. An event may settle a task; if it
-settles what the generator waits for, the generator is resumed, and runs until it yields a task that
+settles what the code waits for, the code is resumed, and runs until it yields or awaits a task that
 is still running. All that it asks for on the way goes to the ledger, which compares it with what
 history holds (see there). The execution may be kept between turns and given only what is new, or
 be made again from the whole history: both give the same actions.
 
-Layers: ``user_code`` drives the generator, ``answers`` settles tasks, ``fold`` looks at events,
-this module makes turns of it. ``advance`` raises only for a misuse by the caller.
+Layers: ``user_code`` drives the code, be it a generator or a coroutine, ``answers`` settles tasks,
+``fold`` looks at events, this module makes turns of it. ``advance`` raises only for a misuse by the caller.
 
 What must never happen: two replays of one history differ; a closed execution asks for anything.
 """
@@ -60,7 +60,8 @@ class Execution(Fold):
     """One execution of one orchestrator, suspended between turns.
 
     Args:
-        fn: a generator function of the context, or a plain function that returns a value.
+        fn: a function of the context: a generator function, an ``async def``, or a plain function
+            that returns a value.
         env: the rules of the host.
         input_type: what ``get_input`` decodes as by default.
     """
@@ -124,7 +125,7 @@ class Execution(Fold):
         )
 
     def close(self) -> None:
-        """Throw the generator away; its clean-up code can ask for nothing any more."""
+        """Throw the code's state away; its clean-up code can ask for nothing any more."""
         self._closed = True
         self._stop()
 

@@ -33,7 +33,7 @@ from durable_app.protocol import (
 
 if TYPE_CHECKING:
     from durable_app.replay.context import OrchestrationContext
-    from durable_app.replay.locks import CriticalSection
+    from durable_app.replay.locks import CriticalSection, EntityLock
     from durable_app.replay.retrying import Attempts
 
 T = TypeVar("T")
@@ -226,8 +226,11 @@ class EntityMessageTask(ActionTask[None]):
         self.action = SendEntityMessage(-1, message)
 
 
-class EntityLockTask(ActionTask[Any]):
-    """A request for a lock on entities; its result is an EntityLock."""
+class EntityLockTask(ActionTask["EntityLock"]):
+    """A request for a lock on entities; its result is an EntityLock.
+
+    ``async with context.lock_entities([...]):`` waits for it, and releases it at the block's end.
+    """
 
     __slots__ = ()
 
@@ -237,11 +240,19 @@ class EntityLockTask(ActionTask[Any]):
 
     def __enter__(self) -> NoReturn:
         raise OrchestratorError(
-            "The lock is not held yet: write `with (yield context.lock_entities([...])):`."
+            "The lock is not held yet: write `with (yield context.lock_entities([...])):`; in an"
+            " `async def`, `async with context.lock_entities([...]):`."
         )
 
     def __exit__(self, *_: object) -> None:
         """Python looks for it before it enters."""
+
+    async def __aenter__(self) -> EntityLock:
+        lock = await self
+        return lock.__enter__()
+
+    async def __aexit__(self, *_: object) -> None:
+        self.get_result().release()
 
 
 class TimerTask(ActionTask[None]):

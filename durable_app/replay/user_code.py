@@ -18,7 +18,15 @@ from durable_app.replay.failures import failure_of
 from durable_app.replay.ledger import Ledger
 from durable_app.replay.retrying import RETRIES
 from durable_app.replay.tasks import RUNNING, SUCCEEDED, Task, foreign, fresh
-from durable_app.replay.whereabouts import line_of, start_of, wrong_result, wrong_yield
+from durable_app.replay.whereabouts import (
+    UserFrames,
+    line_of,
+    start_of,
+    without_loop,
+    wrong_await,
+    wrong_result,
+    wrong_yield,
+)
 
 if TYPE_CHECKING:
     from durable_app.errors import NonDeterminismError, OrchestratorError
@@ -58,7 +66,7 @@ def _started() -> Task[Any]:
     return task
 
 
-#: What a generator that has not run yet waits for.
+#: What a generator or coroutine that has not run yet waits for.
 _START: Final = _started()
 
 
@@ -66,7 +74,8 @@ class UserCode:
     """An orchestrator that runs, waits, or has ended.
 
     Args:
-        fn: a generator function of the context, or a plain function that returns a value.
+        fn: a function of the context: a generator function, an ``async def``, or a plain function
+            that returns a value.
         env: the rules of the host.
         input_type: what ``get_input`` decodes as by default.
     """
@@ -96,7 +105,7 @@ class UserCode:
         self._context = DurableOrchestrationContext(
             self._ledger, self._retries, env, input_type, self._chronicle.events
         )
-        self._generator: Generator[Any, Any, Any] | None = None
+        self._generator: UserFrames | None = None
         self._awaited: Task[Any] | None = None
         self._outcome: Outcome | None = None
         self._fatal: BaseException | None = None
@@ -127,16 +136,17 @@ class UserCode:
         except BaseException as error:  # noqa: BLE001  user code may raise anything, SystemExit included
             self._fail(error)
             return
-        if isinstance(value, Generator):
+        # A coroutine is sent values and thrown errors just as a generator is.
+        if isinstance(value, (Generator, Coroutine)):
             self._generator = value
             self._resume()
-        elif isinstance(value, (Coroutine, AsyncGenerator)):
+        elif isinstance(value, AsyncGenerator):
             self._fail(wrong_result(self._fn, value))
         else:
             self._return(value)
 
     def _resume(self) -> None:
-        """Run the generator if what it waits for is settled, until it waits again."""
+        """Run the code if what it waits for is settled, until it waits again."""
         task = self._awaited
         generator = self._generator
         if task is None or generator is None or task.state is RUNNING:
@@ -150,21 +160,24 @@ class UserCode:
         except BaseException as error:  # noqa: BLE001  user code may raise anything, SystemExit included
             self._fail(error)
 
-    def _run(self, generator: Generator[Any, Any, Any], task: Task[Any]) -> Task[Any]:
-        """Resume the generator with a settled task; return the running one that it waits for next.
+    def _run(self, generator: UserFrames, task: Task[Any]) -> Task[Any]:
+        """Resume the code with a settled task; return the running one that it waits for next.
 
         Raises:
-            StopIteration: it returned, or it yielded after continue_as_new.
+            StopIteration: it returned, or it waits after continue_as_new.
         """
         while True:
+            given: Any
             if task.state is SUCCEEDED:
-                task = generator.send(task.outcome)
+                given = generator.send(task.outcome)
             else:
-                task = generator.throw(fresh(task.outcome))
+                given = generator.throw(fresh(task.outcome))
             if self._ledger.restart is not None:
                 raise StopIteration
-            if not isinstance(task, Task):
-                raise wrong_yield(task, self._where())
+            if not isinstance(given, Task):
+                wrong = wrong_await if isinstance(generator, Coroutine) else wrong_yield
+                raise wrong(given, self._where())
+            task = given
             if self._observes_yields:
                 self._ledger.reach(task)
             if task.state is RUNNING:
@@ -176,7 +189,7 @@ class UserCode:
         restart = self._ledger.restart
         if restart is not None:
             self._finish(Outcome(_Status.CONTINUED_AS_NEW, restart[0]))
-        elif isinstance(value, Task):
+        elif isinstance(value, (Task, Coroutine)):
             self._fail(wrong_result(self._fn, value))
         else:
             try:
@@ -188,6 +201,7 @@ class UserCode:
         self._stop()
 
     def _fail(self, error: BaseException) -> None:
+        error = without_loop(error) or error
         self._fatal = error
         self._finish(Outcome(_Status.FAILED, failure=failure_of(error)))
         self._stop()
@@ -201,7 +215,7 @@ class UserCode:
         self._outcome = outcome
 
     def _stop(self) -> None:
-        """Detach the context first, so that clean-up code cannot act, then close the generator."""
+        """Detach the context first, so that clean-up code cannot act, then close it."""
         self._context._detach()  # noqa: SLF001  engine and context are one
         generator, self._generator = self._generator, None
         if generator is None:

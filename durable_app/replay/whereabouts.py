@@ -3,23 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
-from typing import Any
+from types import FrameType
+from typing import Any, Final
 
 from durable_app.errors import OrchestratorError
 from durable_app.replay.tasks import Task
 
+UserFrames = Generator[Any, Any, Any] | Coroutine[Any, Any, Any]
 
-def line_of(generator: Generator[Any, Any, Any] | None) -> str | None:
-    """Return ``file:line`` of the innermost ``yield`` or, while it runs, of the running line."""
+# What asyncio says where no event loop runs; an orchestrator never has one.
+_WITHOUT_LOOP: Final = ("no running event loop", "There is no current event loop")
+_NOT_OF_USER: Final = ("asyncio", "durable_app")
+_INSTEAD: Final = (
+    "An `async def` orchestrator awaits only what the methods of its context return. Write"
+    " `await context.create_timer(timedelta(seconds=5))` in place of asyncio.sleep, `await"
+    " context.task_all([...])` in place of asyncio.gather, context.task_any with a timer in place"
+    " of a timeout, and call an activity for everything else, such as I/O."
+)
+
+
+def line_of(code: UserFrames | None) -> str | None:
+    """Return ``file:line`` of the innermost ``yield`` or ``await`` or, while it runs, its line."""
     found: str | None = None
-    inner: Any = generator
+    inner: Any = code
     while inner is not None:
-        frame = getattr(inner, "gi_frame", None)
+        frame = getattr(inner, "gi_frame", None) or getattr(inner, "cr_frame", None)
         if frame is None:
             break
-        found = f"{frame.f_code.co_filename}:{frame.f_lineno}"
-        inner = getattr(inner, "gi_yieldfrom", None)
+        if _is_of_user(frame):
+            found = f"{frame.f_code.co_filename}:{frame.f_lineno}"
+        inner = getattr(inner, "gi_yieldfrom", None) or getattr(inner, "cr_await", None)
     return found
+
+
+def _is_of_user(frame: FrameType) -> bool:
+    return str(frame.f_globals.get("__name__")).partition(".")[0] not in _NOT_OF_USER
 
 
 def start_of(fn: Callable[..., Any]) -> str:
@@ -41,18 +59,47 @@ def wrong_yield(value: Any, where: str) -> OrchestratorError:
     )
 
 
+def wrong_await(value: Any, where: str) -> OrchestratorError:
+    """Return the error for an await of something that is no task."""
+    what = "something" if value is None else f"something ({type(value).__name__})"
+    return OrchestratorError(
+        f"The orchestrator awaited {what} at {where} that is no task of its context. {_INSTEAD}"
+    )
+
+
+def without_loop(error: BaseException) -> OrchestratorError | None:
+    """Return what to say in place of asyncio's error that no event loop runs, None of others."""
+    if type(error) is not RuntimeError or not str(error).startswith(_WITHOUT_LOOP):
+        return None
+    where = ""
+    step = error.__traceback__
+    while step is not None:
+        frame = step.tb_frame
+        if _is_of_user(frame):
+            where = f" at {frame.f_code.co_filename}:{step.tb_lineno}"
+        step = step.tb_next
+    refusal = OrchestratorError(
+        f"The orchestrator used asyncio{where}, but no event loop runs it. {_INSTEAD}"
+    )
+    refusal.__cause__ = error
+    return refusal
+
+
 def wrong_result(fn: Callable[..., Any], value: Any) -> OrchestratorError:
-    """Return the error for a function whose call did not give a generator or a value."""
+    """Return the error for a function that gave neither a generator, a coroutine nor a value."""
     if isinstance(value, Task):
         return OrchestratorError(
             f"The orchestrator returned {value!r} at {start_of(fn)}; a result is a value. Write"
-            " `result = yield task` and return the result."
+            " `result = yield task` (in an `async def`, `await task`) and return the result."
         )
     if isinstance(value, Coroutine):
         value.close()  # or Python warns that it was never awaited
+        return OrchestratorError(
+            f"The orchestrator returned a coroutine at {start_of(fn)}: write `return await ...`."
+        )
     return OrchestratorError(
-        f"The orchestrator at {start_of(fn)} is an `async def`. Orchestrators are generators:"
-        " write `def`, and `yield` where you wrote `await`."
+        f"The orchestrator at {start_of(fn)} has both `async` and `yield`. Write `await` in place"
+        " of each `yield`, or `def` in place of `async def`."
     )
 
 

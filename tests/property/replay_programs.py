@@ -1,6 +1,7 @@
 """Random orchestrators, and a tiny hub that runs them and records history.
 
-A program is a tuple of steps; ``orchestrator_of`` makes a generator function of it. What a task
+A program is a tuple of steps; ``orchestrator_of`` makes a generator function or an
+``async def`` of it. What a task
 does is in its name (``ok``, or ``fails 2``: the first two attempts), so that the hub needs no code.
 """
 
@@ -10,6 +11,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import count
 from typing import Any
 
@@ -94,14 +96,16 @@ STEPS = st.recursive(
     max_leaves=6,
 )
 PROGRAMS = st.tuples(
-    st.lists(STEPS, max_size=5).map(tuple), st.sampled_from(["return", "again", "raise"])
+    st.lists(STEPS, max_size=5).map(tuple),
+    st.sampled_from(["return", "again", "raise"]),
+    st.sampled_from(["yields", "awaits"]),
 )
 
 
 def orchestrator_of(program: Program) -> Callable[[Any], Any]:
-    steps, ending = program
+    steps, ending, form = program
 
-    def orchestrator(context: Any) -> Any:
+    def generator_function(context: Any) -> Any:
         log: list[Any] = []
         serial = count()
         yield from _run(context, steps, log, serial)
@@ -111,6 +115,27 @@ def orchestrator_of(program: Program) -> Callable[[Any], Any]:
         if ending == "raise":
             raise LookupError(len(log))
         return log
+
+    return generator_function if form == "yields" else awaiting(generator_function)
+
+
+def awaiting(generator_function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Make an ``async def`` that does what the generator function does."""
+
+    async def orchestrator(context: Any) -> Any:
+        generator = generator_function(context)
+        resume: Callable[[], Any] = partial(generator.send, None)
+        try:
+            while True:
+                task = resume()
+                try:
+                    resume = partial(generator.send, await task)
+                except Exception as error:  # noqa: BLE001  the program gets whatever it is
+                    resume = partial(generator.throw, error)
+        except StopIteration as stop:
+            return stop.value
+        finally:
+            generator.close()
 
     return orchestrator
 
