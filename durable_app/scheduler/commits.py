@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from durable_app.taskhub import activity
+from durable_app.taskhub.entity_rows import is_due
 from durable_app.taskhub.instance import Decision, Message
 from durable_app.taskhub.merge import merge
 
@@ -149,7 +150,7 @@ class Commits:
             hot.saved = instance
             state.watchers.committed(instance)
         for message in decision.messages:
-            if message.visible_at > state.now:
+            if not is_due(message, state.now):
                 self._announce(message)
             elif message.instance_id != hot.instance_id:
                 self._arriving.append(message)

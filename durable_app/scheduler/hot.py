@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import TYPE_CHECKING
 
+from durable_app.taskhub.entity_rows import is_due
 from durable_app.taskhub.instance import (
     ActivityTask,
     Decision,
@@ -133,7 +134,7 @@ class Hot:
 
     def add(self, message: Message, now: datetime) -> None:
         """A message has arrived; one that is known already stays single."""
-        if message.visible_at > now:
+        if not is_due(message, now):
             self.later[message.id] = message
         else:
             self.visible[message.id] = message

@@ -11,6 +11,7 @@ from durable_app.scheduler.hot import Hot, HotCache
 from durable_app.scheduler.streams import Streams
 from durable_app.scheduler.wakeups import Wakeups
 from durable_app.scheduler.watchers import Watchers
+from durable_app.taskhub.entity_rows import in_order
 from durable_app.taskhub.instance import OpenWork
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ class HubState:
             work = OpenWork.of(self.store.read_history(instance_id, instance.execution_id))
         hot = Hot(instance_id, instance, work)
         hot.saved = instance
-        for message in stored.messages:
+        for message in stored.messages if instance.entity is None else in_order(stored.messages):
             hot.add(message, self.now)
             if message.visible_at > self.now:
                 # Where the clock went backwards it had been found already, and left unused.

@@ -68,6 +68,8 @@ class Steps:
     ) -> None:
         """Follow a step in memory; it is committed in this drain, or rides with a turn."""
         self._part(hot, decision, ack, task)
+        # At once: where this drain comes to no step, the hub's end must not forget the part.
+        self.riding.setdefault(hot.instance_id, hot)
         self._state.touch(hot)
 
     def workers_changed(self) -> None:

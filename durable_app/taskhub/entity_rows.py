@@ -4,12 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from durable_app.protocol import EntityUnlockSent, OrchestrationStatus
+from durable_app.protocol import (
+    EPOCH,
+    EntityLockRequested,
+    EntityOperationCalled,
+    EntityOperationSignaled,
+    EntityUnlockSent,
+    OrchestrationStatus,
+)
 from durable_app.taskhub.instance import EntityRow, Ids, Instance, Message, MessageId, OpenWork
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import datetime
 
+_AT_ONCE: Final = frozenset(
+    {EntityOperationSignaled, EntityOperationCalled, EntityLockRequested, EntityUnlockSent}
+)
 #: An id of this form is an entity's.
 ENTITY_MARK: Final = "@"
 
@@ -25,6 +36,25 @@ def new_entity(instance_id: str, now: datetime) -> Instance:
     return Instance(
         instance_id, "", name, OrchestrationStatus.RUNNING, now, now, entity=EntityRow()
     )
+
+
+def is_due(message: Message, now: datetime) -> bool:
+    """Whether it may be delivered.
+
+    What an entity is sent without a time waits for none, not even where the clock went back after
+    it was sent: a release, or a call under a lock, must not be overtaken by what came later.
+    """
+    return message.visible_at <= now or not _is_delayed(message)
+
+
+def in_order(messages: Iterable[Message]) -> list[Message]:
+    """An entity's messages in the order in which they were sent; the delayed ones come last."""
+    return sorted(messages, key=lambda m: (m.visible_at if _is_delayed(m) else EPOCH, m.id))
+
+
+def _is_delayed(message: Message) -> bool:
+    event = message.event
+    return type(event) not in _AT_ONCE or getattr(event, "scheduled_time", None) is not None
 
 
 def releases(work: OpenWork, holder: str, now: datetime, ids: Ids) -> list[Message]:

@@ -36,16 +36,10 @@ class ViolationError(AssertionError):
 
 
 class EntityChecker:
-    """A model of what is committed of the entities.
-
-    Attributes:
-        in_order: False once the clock went back; inboxes are ordered by it.
-        begun: which operation starts which orchestration.
-    """
+    """A model of what is committed of the entities."""
 
     def __init__(self, holds: Callable[[LockHolder], bool]) -> None:
         self.rows: dict[str, Instance] = {}
-        self.in_order = True
         self.posted: Counter[str] = Counter()
         self.applied: Counter[str] = Counter()
         self.entries: dict[str, Entry] = {}
@@ -143,7 +137,7 @@ class EntityChecker:
             raise ViolationError(f"{entity_id}: {tag} was done {self.applied[tag]} times")
         if change != wanted:
             raise ViolationError(f"{entity_id}: {tag} changed {change} instead of {wanted}")
-        if tag.endswith("d") or not self.in_order or self.posted[tag] > 1:
+        if tag.endswith("d") or self.posted[tag] > 1:
             return
         last = self._last[entity_id, sender_of(tag)]
         if tag < last:
@@ -178,7 +172,7 @@ class EntityChecker:
             assert isinstance(event, EntityOperationSignaled)
             own = tag_of(event).startswith(f"{lock.instance_id}#")
             delayed = event.scheduled_time is not None
-            if self.in_order and own and not delayed and requests and message.id < min(requests):
+            if own and not delayed and requests and message.id < min(requests):
                 raise ViolationError(f"{entity_id}: locked before {event} of the same sender")
 
     def _waiting(self, entity_id: str, kind: type[HistoryEvent]) -> list[Message]:

@@ -34,8 +34,6 @@ class Mishaps:
         seconds = self._rng.choice((-400, -30, -1, 1, 30, 400))
         self._world.faults.count("clock forwards" if seconds > 0 else "clock backwards")
         self._world.clock.offset += seconds
-        if seconds < 0:
-            self._world.checker.entities.in_order = False
 
     def _soon_crash(self) -> None:
         if self._world.faults.is_on:

@@ -19,6 +19,7 @@ from durable_app.protocol import (
     EntityOperationSignaled,
     EntityRequest,
     EntityUnlockSent,
+    ExecutionTerminated,
     FailureDetails,
     OperationSuccess,
     OrchestrationStatus,
@@ -40,6 +41,7 @@ from durable_app.scheduler.inputs import (
     Signal,
     Start,
 )
+from tests.unit.scheduler.builders import FullDisk
 from tests.unit.scheduler.rig import MIDNIGHT, Answer, Hands, Rig
 
 A, B = "@counter@a", "@counter@b"
@@ -180,6 +182,47 @@ def test_a_delayed_signal_of_an_orchestration_reaches_an_entity_in_memory():
     assert operations(take(hands)) == ["late"]
 
 
+def test_a_delayed_message_is_not_taken_for_one_that_was_sent_before_it():
+    rig = EntityRig(hot_bytes=0)
+    rig.signal(operation="late", signal_time=MIDNIGHT + timedelta(seconds=5))
+    rig.wait(10)
+    rig.signal(operation="soon")
+    assert operations(take(rig.hands())) == ["soon", "late"]
+
+
+def test_a_clock_that_went_back_delays_no_message_and_changes_no_order():
+    rig = EntityRig(hot_bytes=0)
+    rig.signal(operation="first")
+    rig.time.offset = -400
+    rig.signal(operation="second")
+    assert operations(take(rig.hands())) == ["first", "second"]
+
+
+def test_a_request_that_a_release_takes_back_is_found_although_the_clock_went_back():
+    rig = EntityRig(hot_bytes=0)
+    hands = rig.hands()
+    start(rig, hands, lock(1, "s1", A))
+    start(rig, hands, lock(1, "s2", A, caller="order-2"), instance_id="order-2")
+    rig.time.offset = -400
+    terminated = ExecutionTerminated(-1, MIDNIGHT, None)
+    rig.ask(lambda reply: Ask("order-2", terminated, "end", reply))
+    rig.turn(hands, unlock(2, "s1", A))
+    rig.wait(500)
+    rig.signal()
+    assert operations(take(hands)) == ["add"]
+
+
+def test_everybody_is_answered_although_the_hub_ends_while_the_disk_is_gone():
+    store = FullDisk()
+    rig = EntityRig(store=store)
+    rig.signal(A)
+    store.refuses_reads = True
+    answers = [Answer(), Answer()]
+    rig.send(*(Signal(e, "add", "1", None, r) for e, r in zip((A, B), answers, strict=True)))
+    rig.hub.finish()
+    assert [len(each.got) for each in answers] == [1, 1]
+
+
 def test_a_worker_has_slots_for_entities():
     rig = EntityRig()
     hands = rig.hands(entities=1)
@@ -280,8 +323,6 @@ def test_a_request_that_still_waits_ends_with_its_execution():
     hands = rig.hands()
     start(rig, hands, lock(1, "s1", A))
     start(rig, hands, lock(1, "s2", A, caller="order-2"), instance_id="order-2")
-    from durable_app.protocol import ExecutionTerminated
-
     terminated = ExecutionTerminated(-1, MIDNIGHT, None)
     rig.ask(lambda reply: Ask("order-2", terminated, "end", reply))
     rig.turn(hands, unlock(2, "s1", A))
