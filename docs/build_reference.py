@@ -148,18 +148,21 @@ PAGES: Final = (
             "InstanceExistsError",
             "InstanceNotFoundError",
             "NonDeterminismError",
+            "NonRetriableError",
             "OrchestrationFailedError",
             "OrchestratorError",
             "PayloadError",
             "SchedulerUnavailableError",
             "TaskCancelledError",
             "TaskFailedError",
+            "TaskTimeoutError",
             "UnsupportedOnHostError",
             "WrongStatusError",
+            "FailureDetails",
+            "register_exception",
         ),
         (
             ("durable_app.errors", "StoreUnavailableError"),
-            ("durable_app.protocol", "FailureDetails"),
         ),
     ),
 )
@@ -211,7 +214,8 @@ def _page(page: Page) -> str:
     links = " · ".join(f"[`{entry.name}`](#{entry.name.lower()})" for entry in entries)
     parts = [f"{_HEADER}\n# {page.title}", page.intro, links]
     for entry in entries:
-        parts += _class_parts(entry)
+        found = getattr(importlib.import_module(entry.module), entry.source_name)
+        parts += _class_parts(entry) if isinstance(found, type) else _function_parts(entry)
     return "\n\n".join(parts) + "\n"
 
 
@@ -224,6 +228,16 @@ def _entry_of(name: str) -> Entry:
 def _module(name: str) -> ast.Module:
     source = inspect.getsourcefile(importlib.import_module(name))
     return ast.parse(Path(source or "").read_text("utf-8"))
+
+
+def _function_parts(entry: Entry) -> Iterator[str]:
+    node = next(
+        node
+        for node in _module(entry.module).body
+        if isinstance(node, ast.FunctionDef) and node.name == entry.source_name
+    )
+    yield f"## {entry.name}"
+    yield from list(_function(node))[1:]
 
 
 def _class_node(module: str, name: str) -> ast.ClassDef:

@@ -1,4 +1,4 @@
-"""The context's methods for entities: call, signal, lock.
+"""The context's methods for entities: call, signal, lock; and for events of other instances.
 
 A call waits for an answer, a signal does not; both consume an id at once. Every argument has the
 names that Durable Functions 1.x and the other Durable Task library for Python give it, in the same
@@ -12,19 +12,21 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from durable_app.entity_id import EntityId
-from durable_app.errors import UnsupportedOnHostError
+from durable_app.errors import DefinitionError, UnsupportedOnHostError
 from durable_app.payload import encode_input
 from durable_app.protocol import (
     EntityLockRequested,
     EntityOperationCalled,
     EntityOperationSignaled,
     OrchestrationInstance,
+    SendEvent,
 )
-from durable_app.replay.environment import CRITICAL_SECTIONS
+from durable_app.replay.environment import CRITICAL_SECTIONS, SEND_EVENT
 from durable_app.replay.locks import CriticalSection
 from durable_app.replay.references import exact_text
 from durable_app.replay.tasks import (
     SUCCEEDED,
+    ActionTask,
     EntityCallTask,
     EntityLockTask,
     EntityMessageTask,
@@ -36,6 +38,14 @@ if TYPE_CHECKING:
     from durable_app.replay.ledger import Ledger
 
 T = TypeVar("T")
+
+
+class SentEventTask(ActionTask[None]):
+    """An event for another instance, which nobody answers."""
+
+    __slots__ = ()
+
+
 _Argument = TypeVar("_Argument")
 
 
@@ -253,6 +263,47 @@ class Addressing:
         task = EntityLockTask(self._itself, message)
         ledger.schedule(task)
         ledger.section = CriticalSection(task, lock_set)
+        return task
+
+    def send_event(self, instance_id: str, event_name: str, data: Any = None) -> Task[None]:
+        """Raise an external event of another instance, without waiting for it.
+
+        What is sent to an instance that does not exist, or has ended, is dropped.
+
+        Args:
+            instance_id: of an orchestration.
+            event_name: in any case.
+            data: anything with a JSON form; None for none.
+
+        Returns:
+            A completed task: yielding it gives None at once, and need not be done.
+
+        Raises:
+            DefinitionError: a name is no text, or empty; the id is that of an entity.
+            PayloadError: the data has no JSON form.
+            UnsupportedOnHostError: the host cannot do it.
+        """
+        api = "send_event"
+        if SEND_EVENT not in self._capabilities:
+            raise UnsupportedOnHostError(
+                "This host raises no events for orchestrators. Call an activity that raises it"
+                " through a durable client."
+            )
+        target = exact_text(instance_id, f"{api}: the id of an instance")
+        if target.startswith("@"):
+            raise DefinitionError(
+                f"{api}: '{target}' is an entity; use context.signal_entity to tell it something."
+            )
+        name = exact_text(event_name, f"{api}: the name of an event")
+        ledger = self._ledger
+        task = SentEventTask(self._itself)
+        task.action = SendEvent(
+            ledger.next_id, OrchestrationInstance(target), name, encode_input(data)
+        )
+        task.state = SUCCEEDED
+        task.is_played = self.is_replaying
+        # At the call in every mode: nobody has to yield it.
+        ledger.place(task)
         return task
 
     @property

@@ -50,6 +50,7 @@ from durable_app.replay.tasks import (
     settle,
 )
 from durable_app.replay.user_code import UserCode
+from durable_app.replay.waits import EventDeadline
 
 if TYPE_CHECKING:
     from durable_app.errors import TaskFailedError
@@ -151,7 +152,10 @@ class Answers(UserCode):
         if type(task) is RetryTimer:
             self._try_again(task.task)
         elif task.state is RUNNING:
-            settle(task, SUCCEEDED, None)
+            if type(task) is EventDeadline:
+                task.expire()
+            else:
+                settle(task, SUCCEEDED, None)
             self._resume()
 
     def _try_again(self, task: CompletableTask[Any]) -> None:

@@ -212,6 +212,20 @@ class Calling:
         tags: Mapping[str, str] | None,
         policy: Plan | None,
     ) -> ActivityTask[Any]:
+        task = self._prepared(api, name, input_, expected_type, tags, policy)
+        self._ledger.schedule(task)
+        return task
+
+    def _prepared(
+        self,
+        api: str,
+        name: Any,
+        input_: Any,
+        expected_type: Any,
+        tags: Mapping[str, str] | None,
+        policy: Plan | None,
+    ) -> ActivityTask[Any]:
+        """Return a call that is not scheduled yet."""
         if expected_type is None or type(name) is not str or not name or not name.isascii():
             name, expected_type = name_and_type(name, expected_type, api)
         ledger = self._ledger
@@ -228,7 +242,6 @@ class Calling:
         )
         if policy is not None:
             task.attempts = Attempts(policy, self.current_utc_datetime, renamed=False)
-        ledger.schedule(task)
         return task
 
     # -- sub-orchestrations ------------------------------------------------------------------

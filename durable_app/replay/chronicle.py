@@ -22,6 +22,7 @@ from durable_app.protocol import (
     EventSent,
     HistoryEvent,
     OrchestratorAction,
+    OrchestratorStarted,
     RewindOrchestration,
     ScheduleTask,
     SendEntityMessage,
@@ -34,11 +35,16 @@ from durable_app.protocol import (
 
 
 class Chronicle:
-    """What has happened so far, in order."""
+    """What has happened so far, in order.
 
-    __slots__ = ("_cursor", "_parts")
+    Attributes:
+        turn_follows: behind the events that are being read comes a turn of its own.
+    """
+
+    __slots__ = ("_cursor", "_parts", "turn_follows")
 
     def __init__(self) -> None:
+        self.turn_follows = False
         self._parts: list[
             tuple[Sequence[HistoryEvent], None] | tuple[Sequence[OrchestratorAction], datetime]
         ] = []
@@ -54,6 +60,20 @@ class Chronicle:
         """Take the actions of a turn, which the hub will record after its events."""
         if actions:
             self._parts.append((actions, turn))
+
+    @property
+    def is_old(self) -> bool:
+        """True while the code comes by a place where it was in an earlier turn."""
+        unread = operator.length_hint(self._cursor)
+        if self.turn_follows or not unread:
+            return self.turn_follows
+        part, _ = self._parts[-1]
+        return any(type(event) is OrchestratorStarted for event in part[len(part) - unread :])
+
+    def everything(self) -> Iterator[HistoryEvent | OrchestratorAction]:
+        """Give all that was ever given to it, read or not: events, and this execution's actions."""
+        for part, _ in self._parts:
+            yield from part
 
     def events(self) -> list[HistoryEvent]:
         """Return all events seen so far."""

@@ -7,12 +7,11 @@ clean-up code of an orchestrator that is thrown out of memory ends without a tra
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
 from uuid import NAMESPACE_OID, NAMESPACE_URL, UUID, uuid5
 
-from durable_app.errors import missing
+from durable_app.errors import UnsupportedOnHostError, missing
 from durable_app.payload import encode_input, from_text, to_text
 from durable_app.protocol import (
     EPOCH,
@@ -21,13 +20,21 @@ from durable_app.protocol import (
     HistoryEvent,
 )
 from durable_app.replay.addressing import Addressing
+from durable_app.replay.bounded import FanningOut
 from durable_app.replay.calling import Calling
+from durable_app.replay.environment import NEW_VERSION, PATCHES
 from durable_app.replay.gathering import Gathering
-from durable_app.replay.ledger import CLOSED, Ledger
+from durable_app.replay.ledger import CLOSED, Ledger, Restart
+from durable_app.replay.logger import ReplaySafeLogger
+from durable_app.replay.patches import Patches
 from durable_app.replay.references import exact_text
-from durable_app.replay.tasks import ExternalEventTask, TimerTask
+from durable_app.replay.tasks import RUNNING, TimerTask
+from durable_app.replay.waits import EventDeadline, ExternalEventTask
 
 if TYPE_CHECKING:
+    from logging import Logger, LoggerAdapter
+
+    from durable_app.replay.chronicle import Chronicle
     from durable_app.replay.environment import ReplayEnv
     from durable_app.replay.retrying import Retries
 
@@ -43,7 +50,7 @@ class FunctionContext:
     __slots__ = ()
 
 
-class OrchestrationContext(Calling, Gathering, Addressing):
+class OrchestrationContext(Calling, FanningOut, Gathering, Addressing):
     """Given to an orchestrator, as its first argument.
 
     Attributes:
@@ -54,12 +61,13 @@ class OrchestrationContext(Calling, Gathering, Addressing):
 
     __slots__ = (
         "_capabilities",
+        "_chronicle",
         "_custom_status",
         "_default_version",
         "_input_type",
         "_ledger",
-        "_load_history",
         "_names",
+        "_patches",
         "_retries",
         "_started",
         "current_utc_datetime",
@@ -73,14 +81,15 @@ class OrchestrationContext(Calling, Gathering, Addressing):
         retries: Retries,
         env: ReplayEnv,
         input_type: Any,
-        load_history: Callable[[], list[HistoryEvent]],
+        chronicle: Chronicle,
     ) -> None:
         self._ledger = ledger
         self._retries = retries
         self._capabilities = env.capabilities
         self._default_version = env.default_version
         self._input_type = input_type
-        self._load_history = load_history
+        self._chronicle = chronicle
+        self._patches = Patches(chronicle)
         self._started = ExecutionStarted()
         self._names = 0
         self._custom_status: Any = None
@@ -115,7 +124,7 @@ class OrchestrationContext(Calling, Gathering, Addressing):
     @property
     def histories(self) -> list[HistoryEvent]:
         """The events of this execution so far; a new list on every access."""
-        return self._load_history()
+        return self._chronicle.events()
 
     @property
     def will_continue_as_new(self) -> bool:
@@ -174,21 +183,41 @@ class OrchestrationContext(Calling, Gathering, Addressing):
 
     @overload
     def wait_for_external_event(
-        self, name: str, expected_type: None = None, *, data_type: None = None
+        self,
+        name: str,
+        expected_type: None = None,
+        *,
+        data_type: None = None,
+        timeout: datetime | timedelta | None = None,
     ) -> ExternalEventTask[Any]: ...
 
     @overload
     def wait_for_external_event(
-        self, name: str, expected_type: type[T] = ..., *, data_type: type[T] = ...
+        self,
+        name: str,
+        expected_type: type[T] = ...,
+        *,
+        data_type: type[T] = ...,
+        timeout: datetime | timedelta | None = None,
     ) -> ExternalEventTask[T]: ...
 
     @overload
     def wait_for_external_event(
-        self, name: str, expected_type: Any = None, *, data_type: Any = None
+        self,
+        name: str,
+        expected_type: Any = None,
+        *,
+        data_type: Any = None,
+        timeout: datetime | timedelta | None = None,
     ) -> ExternalEventTask[Any]: ...
 
     def wait_for_external_event(
-        self, name: str, expected_type: Any = None, *, data_type: Any = None
+        self,
+        name: str,
+        expected_type: Any = None,
+        *,
+        data_type: Any = None,
+        timeout: datetime | timedelta | None = None,
     ) -> ExternalEventTask[Any]:
         """Wait for an event that a client raises.
 
@@ -200,20 +229,32 @@ class OrchestrationContext(Calling, Gathering, Addressing):
             expected_type: what to decode the payload as; a payload that does not fit raises
                 PayloadError at the yield.
             data_type: another name of ``expected_type``.
+            timeout: how long, or until when, to wait; the task then fails with a TaskTimeoutError,
+                which is a TimeoutError. None for ever.
 
         Raises:
             DefinitionError: the name is no text, or empty.
+            TypeError: the timeout is neither a datetime nor a timedelta.
+            ValueError: it ends beyond the year 9999.
         """
-        name = exact_text(name, "wait_for_external_event: the name")
+        api = "wait_for_external_event"
+        until = None if timeout is None else self._moment(timeout, f"{api}: timeout")
+        name = exact_text(name, f"{api}: the name")
         wanted = data_type if expected_type is None else expected_type
         wanted = Any if wanted is None else wanted
         task: ExternalEventTask[Any] = ExternalEventTask(self, name, wanted)
-        self._ledger.wait(task)
+        ledger = self._ledger
+        ledger.wait(task)
+        if until is not None and task.state is RUNNING:
+            task.deadline = EventDeadline(task, ledger.next_id, until)
+            ledger.schedule(task.deadline)
         return task
 
     # -- the rest ----------------------------------------------------------------------------
 
-    def continue_as_new(self, input_: Any, *, save_events: bool = True) -> None:
+    def continue_as_new(
+        self, input_: Any, *, save_events: bool = True, new_version: str | None = None
+    ) -> None:
         """Start over with a new input and an empty history.
 
         It takes effect when the orchestrator returns or yields next; what it asks for in between
@@ -222,8 +263,20 @@ class OrchestrationContext(Calling, Gathering, Addressing):
         Args:
             input_: anything with a JSON form; None for no input.
             save_events: external events that nobody took go to the new execution.
+            new_version: of the new execution; None for the present one.
+
+        Raises:
+            PayloadError: the input has no JSON form.
+            UnsupportedOnHostError: the host cannot change the version.
         """
-        self._ledger.continue_as_new(encode_input(input_), save_events=save_events)
+        if new_version is not None:
+            new_version = exact_text(new_version, "continue_as_new: new_version")
+            if NEW_VERSION not in self._capabilities:
+                raise UnsupportedOnHostError(
+                    "This host keeps the version of an instance. Start a new instance of the other"
+                    " version, and return."
+                )
+        self._ledger.continue_as_new(Restart(encode_input(input_), save_events, new_version))
 
     def set_custom_status(self, status: Any) -> None:
         """Show a value to clients that ask for the instance's status; 0, "", None are kept too.
@@ -233,6 +286,36 @@ class OrchestrationContext(Calling, Gathering, Addressing):
         """
         self._ledger.note_status(to_text(status), replaying=self.is_replaying)
         self._custom_status = status
+
+    def is_patched(self, patch_id: str) -> bool:
+        """Tell whether this execution runs changed code; the old code stays beside it.
+
+        ``if context.is_patched("ask twice"): ... else: ...`` lets executions that came by this
+        place before the change was deployed go on as they began. All others run the new code: the
+        answer is written into their history, and stays the same until they end. Remove the old code
+        when no execution needs it any more, and the question when none has asked it.
+
+        Args:
+            patch_id: name of the change, a text of your own; never use one again.
+
+        Raises:
+            DefinitionError: the name is no text, or empty.
+            UnsupportedOnHostError: the host cannot keep the answer.
+        """
+        patch_id = exact_text(patch_id, "is_patched: the name of a patch")
+        if PATCHES not in self._capabilities:
+            raise UnsupportedOnHostError(
+                "This host keeps no marks of patches. Give the changed code a new version."
+            )
+        return self._patches.ask(patch_id, self)
+
+    def create_replay_safe_logger(self, logger: Logger | LoggerAdapter[Any]) -> ReplaySafeLogger:
+        """Return a logger that is silent while the code runs over what it has done before.
+
+        Args:
+            logger: where it logs to.
+        """
+        return ReplaySafeLogger(logger, self)
 
     def new_uuid(self) -> str:
         """Return a UUID that is the same in every replay, as text."""

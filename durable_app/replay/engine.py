@@ -24,6 +24,7 @@ from durable_app.protocol import (
     HistoryEvent,
     OrchestrationStatus,
     OrchestratorAction,
+    OrchestratorStarted,
     RewindOrchestration,
 )
 from durable_app.replay.determinism import MATCHING
@@ -66,11 +67,12 @@ class Execution(Fold):
         input_type: what ``get_input`` decodes as by default.
     """
 
-    __slots__ = ("_closed", "_reported")
+    __slots__ = ("_closed", "_is_settled", "_reported")
 
     def __init__(self, fn: Orchestrator, env: ReplayEnv, input_type: Any = None) -> None:
         super().__init__(fn, env, input_type)
         self._closed = False
+        self._is_settled = False
         self._reported = False
 
     @property
@@ -104,8 +106,10 @@ class Execution(Fold):
         try:
             if past:
                 context.is_replaying = True
+                self._chronicle.turn_follows = self._is_settled or _begins_turn(new)
                 self._feed(past)
             context.is_replaying = False
+            self._chronicle.turn_follows = False
             self._feed(new)
         except (NonDeterminismError, OrchestratorError) as error:
             self._break_off(error)
@@ -152,14 +156,15 @@ class Execution(Fold):
         return self._result((completion,) if outcome.alone else (*asked, completion))
 
     def _completion(self, outcome: Outcome) -> CompleteOrchestration:
-        restart = self._ledger.restart
-        keeps = outcome.status is _Status.CONTINUED_AS_NEW and restart is not None and restart[1]
+        goes_on = outcome.status is _Status.CONTINUED_AS_NEW
+        restart = self._ledger.restart if goes_on else None
         return CompleteOrchestration(
             self._ledger.next_id if outcome.failure is None or not outcome.alone else -1,
             outcome.status,
             outcome.result,
             outcome.failure,
-            carryover_events=self._ledger.mailbox.undelivered() if keeps else (),
+            None if restart is None else restart.version,
+            self._ledger.mailbox.undelivered() if restart and restart.keeps_events else (),
         )
 
     def _result(self, actions: tuple[OrchestratorAction, ...]) -> ReplayResult:
@@ -191,6 +196,7 @@ class Execution(Fold):
         inquest = Inquest(self._asked)
         self._inquest = inquest
         self._context.is_replaying = True
+        self._chronicle.turn_follows = True
         try:
             self._feed(history)
         except (NonDeterminismError, OrchestratorError) as error:
@@ -210,6 +216,7 @@ class Execution(Fold):
         It does not if it went on because of a failure that it never looked at (``is_completed``).
         """
         execution = Execution(self._fn, self._env, self._input_type)
+        execution._is_settled = True
         execution.advance(history, ())
         execution.close()
         return not execution._broke_off
@@ -217,6 +224,10 @@ class Execution(Fold):
     @property
     def _broke_off(self) -> bool:
         return self._outcome is not None and self._outcome.alone
+
+
+def _begins_turn(events: Sequence[HistoryEvent]) -> bool:
+    return bool(events) and type(events[0]) is OrchestratorStarted
 
 
 def replay(

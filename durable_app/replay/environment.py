@@ -24,6 +24,16 @@ CRITICAL_SECTIONS: Final = "critical sections"
 """Capability: an orchestration can lock entities."""
 
 
+SEND_EVENT: Final = "events to other instances"
+"""Capability: an orchestration can raise events of other instances."""
+
+NEW_VERSION: Final = "new version"
+"""Capability: an execution that starts over can have another version."""
+
+PATCHES: Final = "patches"
+"""Capability: workers answer the markers of patches."""
+
+
 class ScheduleAt(Enum):
     """The moment at which a task becomes an action with an id."""
 
@@ -69,7 +79,9 @@ class ReplayEnv(msgspec.Struct, frozen=True, kw_only=True):
     retry: RetryMode = RetryMode.CLIENT
     emit: Emit = Emit.NEW
     strict_ids: bool = True
-    capabilities: frozenset[str] = frozenset({TAGS, CRITICAL_SECTIONS})
+    capabilities: frozenset[str] = frozenset(
+        {TAGS, CRITICAL_SECTIONS, SEND_EVENT, NEW_VERSION, PATCHES}
+    )
     max_actions: int = 100_000
     name_children: bool = True
     default_version: str | None = None

@@ -21,6 +21,7 @@ from durable_app.protocol import (
     EntityOperationSignaled,
     EntityUnlockSent,
     Event,
+    EventSent,
     ExecutionCompleted,
     ExecutionResumed,
     ExecutionRewound,
@@ -87,6 +88,11 @@ class Fold(Answers):
             return
         raise mismatch(event, self._ledger.awaited_action, self._where())
 
+    def _on_event_sent(self, event: EventSent) -> None:
+        self._on_recorded(event)
+        # Nothing will ever answer it.
+        self._ledger.open.pop(event.event_id, None)
+
     def _on_message_recorded(self, event: EntityMessage) -> None:
         # An execution that was terminated may have recorded what it never gave away.
         if self._ledger.confirm(event):
@@ -140,6 +146,7 @@ class Fold(Answers):
 
     _RECORDS: ClassVar[Handlers] = {
         **dict.fromkeys(MATCHING, _on_recorded),
+        EventSent: _on_event_sent,
         EntityOperationCalled: _on_message_recorded,
         EntityOperationSignaled: _on_message_recorded,
         EntityLockRequested: _on_message_recorded,

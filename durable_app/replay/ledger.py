@@ -18,7 +18,7 @@ after ``continue_as_new`` or ``close``.
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn
 from uuid import NAMESPACE_OID, uuid5
 
 import msgspec
@@ -33,17 +33,19 @@ from durable_app.protocol import (
     Event,
     OrchestratorAction,
     SendEntityMessage,
+    SendEvent,
 )
 from durable_app.replay.determinism import MATCHING, resembles
 from durable_app.replay.environment import Emit, ReplayEnv, ScheduleAt, YieldTrace
 from durable_app.replay.mailbox import Mailbox
 from durable_app.replay.tasks import (
+    RUNNING,
     ActionTask,
     CompositeTask,
-    ExternalEventTask,
     Task,
     TimerTask,
 )
+from durable_app.replay.waits import ExternalEventTask
 
 if TYPE_CHECKING:
     from durable_app.replay.locks import CriticalSection
@@ -58,6 +60,20 @@ _Renumbered = Any
 _REQUESTS: Final = uuid5(NAMESPACE_OID, "durable_app.entity_requests")
 
 
+class Restart(NamedTuple):
+    """How an execution starts over.
+
+    Attributes:
+        input: JSON text, None for none.
+        keeps_events: external events that nobody took go to the new execution.
+        version: of the new execution; None for the present one.
+    """
+
+    input: str | None
+    keeps_events: bool
+    version: str | None
+
+
 class Ledger:
     """The actions of one execution.
 
@@ -69,7 +85,7 @@ class Ledger:
         execution: id of the execution, from which those ids are made.
         mailbox: external events.
         custom_status: JSON text set in the present turn, None if none was.
-        restart: set by ``continue_as_new``: JSON text of the input, and whether events are kept.
+        restart: set by ``continue_as_new``.
         child_prefix: what default ids of sub-orchestrations begin with, None to give none.
     """
 
@@ -111,7 +127,7 @@ class Ledger:
         self.execution = ""
         self.mailbox = Mailbox()
         self.custom_status: str | None = None
-        self.restart: tuple[str | None, bool] | None = None
+        self.restart: Restart | None = None
         self.child_prefix: str | None = None
 
     # -- the code asks -----------------------------------------------------------------------
@@ -150,9 +166,16 @@ class Ledger:
         while waiting:
             reached = waiting.pop()
             if isinstance(reached, CompositeTask):
-                waiting.extend(reversed(reached.children))
-            elif isinstance(reached, ActionTask) and not reached.is_scheduled:
-                self._place_late(reached)
+                waiting.extend(reversed(reached.begun))
+            elif isinstance(reached, ActionTask):
+                if not reached.is_scheduled:
+                    self._place_late(reached)
+            elif (
+                isinstance(reached, ExternalEventTask)
+                and reached.deadline is not None
+                and reached.state is RUNNING
+            ):
+                waiting.append(reached.deadline)
 
     def _place_late(self, task: ActionTask[Any]) -> None:
         action = task.action
@@ -184,9 +207,9 @@ class Ledger:
             if timer.position >= 0:
                 self._log[timer.position] = action
 
-    def continue_as_new(self, text: str | None, *, save_events: bool) -> None:
-        """Take nothing more: the next yield or return starts over with this input."""
-        self.restart = (text, save_events)
+    def continue_as_new(self, restart: Restart) -> None:
+        """Take nothing more: the next yield or return starts over."""
+        self.restart = restart
         self._limit = -1
 
     def note_status(self, text: str, *, replaying: bool) -> None:
@@ -305,7 +328,7 @@ class Ledger:
             action = task.action
             if type(action) is SendEntityMessage:
                 self._await_answer(task, action.message)
-            else:
+            elif type(action) is not SendEvent:
                 self.open[action.id] = task
             new.append(action)
         self._queue.clear()

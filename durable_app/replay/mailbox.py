@@ -10,10 +10,11 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from durable_app.payload import from_text
-from durable_app.replay.tasks import FAILED, SUCCEEDED, ExternalEventTask, settle
+from durable_app.replay.tasks import FAILED, SUCCEEDED
 
 if TYPE_CHECKING:
     from durable_app.protocol import EventRaised
+    from durable_app.replay.waits import ExternalEventTask
 
 
 class Mailbox:
@@ -75,6 +76,6 @@ def _hand_over(task: ExternalEventTask[Any], event: EventRaised) -> None:
     try:
         value = from_text(event.input, task.expected_type)
     except Exception as error:  # noqa: BLE001  decoding runs the user's classes
-        settle(task, FAILED, error)
+        task.end(FAILED, error)
     else:
-        settle(task, SUCCEEDED, value)
+        task.end(SUCCEEDED, value)

@@ -300,36 +300,6 @@ class RetryTimer(TimerTask):
         self.task = task
 
 
-class ExternalEventTask(Task[T]):
-    """A wait for an external event.
-
-    Attributes:
-        name: as the orchestrator spelled it; events match it whatever their case.
-        expected_type: what the payload is decoded as.
-    """
-
-    __slots__ = ("expected_type", "is_cancelled", "name")
-
-    def __init__(self, context: OrchestrationContext, name: str, expected_type: Any) -> None:
-        super().__init__(context)
-        self.name = name
-        self.expected_type = expected_type
-        self.is_cancelled: bool = False
-
-    def cancel(self) -> bool:
-        """Stop waiting; the next event of that name goes to the next wait.
-
-        Returns:
-            True if it was pending; it is then completed with a TaskCancelledError.
-        """
-        if self.state is not RUNNING:
-            return False
-        self.context._ledger.forget_wait(self)  # noqa: SLF001  a task and its context are one
-        self.is_cancelled = True
-        settle(self, FAILED, TaskCancelledError(f"The wait for '{self.name}' was cancelled."))
-        return True
-
-
 class CompositeTask(Task[T]):
     """A task of tasks.
 
@@ -358,6 +328,11 @@ class CompositeTask(Task[T]):
     def get_tasks(self) -> list[Task[Any]]:
         """Return the children, in the order in which they were given."""
         return list(self.children)
+
+    @property
+    def begun(self) -> list[Task[Any]]:
+        """For the engine: the children that run as soon as this task is waited for: all of them."""
+        return self.children
 
     @property
     def pending_tasks(self) -> set[Task[Any]]:

@@ -103,7 +103,7 @@ class UserCode:
         self._retries = RETRIES[env.retry](self._ledger)
         self._chronicle = Chronicle()
         self._context = DurableOrchestrationContext(
-            self._ledger, self._retries, env, input_type, self._chronicle.events
+            self._ledger, self._retries, env, input_type, self._chronicle
         )
         self._generator: UserFrames | None = None
         self._awaited: Task[Any] | None = None
@@ -188,7 +188,7 @@ class UserCode:
     def _return(self, value: Any) -> None:
         restart = self._ledger.restart
         if restart is not None:
-            self._finish(Outcome(_Status.CONTINUED_AS_NEW, restart[0]))
+            self._finish(Outcome(_Status.CONTINUED_AS_NEW, restart.input))
         elif isinstance(value, (Task, Coroutine)):
             self._fail(wrong_result(self._fn, value))
         else:

@@ -6,11 +6,13 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from durable_app.functions.activity_context import ActivityContext
 from durable_app.functions.facts import DurableFunction
 from durable_app.functions.handles import call_activity_function, call_async_activity_function
 from durable_app.payload import from_text, to_text
 from durable_app.protocol import ActivityRequest, ActivityResponse, FailureDetails
 from durable_app.replay.failures import failure_of
+from durable_app.replay.patches import MARKER
 from durable_app.worker.jobs import Job, JobPool, is_being_ended
 
 if TYPE_CHECKING:
@@ -42,6 +44,9 @@ class ActivityPool(JobPool):
 
     def submit(self, request: ActivityRequest) -> None:
         """Run one activity. Called on the hub's thread: returns at once."""
+        if request.name.startswith(MARKER):
+            self.answer(_response(request))
+            return
         found = self._index.find("activity", request.name)
         facts = found.durable if found is not None else None
         if found is None or facts is None:
@@ -70,7 +75,7 @@ class _ActivityJob(Job[ActivityResponse]):
     def run(self) -> ActivityResponse:
         try:
             plain = from_text(self._request.input)
-            outcome = call_activity_function(self._facts, plain, self._extra())
+            outcome = call_activity_function(*self._call(plain))
             return _response(self._request, to_text(outcome))
         except BaseException as error:  # noqa: BLE001  user code may raise anything, SystemExit included
             return _response(self._request, failure=failure_of(error))
@@ -78,7 +83,7 @@ class _ActivityJob(Job[ActivityResponse]):
     async def run_async(self) -> ActivityResponse:
         try:
             plain = from_text(self._request.input)
-            outcome = await call_async_activity_function(self._facts, plain, self._extra())
+            outcome = await call_async_activity_function(*self._call(plain))
             return _response(self._request, to_text(outcome))
         except BaseException as error:  # user code may raise anything, KeyboardInterrupt included
             if is_being_ended(error):
@@ -96,8 +101,17 @@ class _ActivityJob(Job[ActivityResponse]):
     def failure_in(self, result: ActivityResponse) -> FailureDetails | None:
         return result.failure
 
-    def _extra(self) -> Mapping[str, Any]:
-        return {} if self._bind_extra is None else self._bind_extra(self._facts)
+    def _call(self, plain: Any) -> tuple[DurableFunction, Any, Mapping[str, Any], ActivityContext]:
+        request = self._request
+        context = ActivityContext(
+            request.instance.instance_id,
+            request.task_id,
+            self._facts.name,
+            attempt=request.attempt,
+            execution_id=request.instance.execution_id,
+        )
+        extra = {} if self._bind_extra is None else self._bind_extra(self._facts)
+        return self._facts, plain, extra, context
 
 
 def _response(

@@ -19,7 +19,7 @@ import msgspec
 from hypothesis import strategies as st
 
 from durable_app.entity_id import EntityId
-from durable_app.errors import OrchestratorError, TaskFailedError
+from durable_app.errors import OrchestratorError, TaskFailedError, TaskTimeoutError
 from durable_app.protocol import (
     CompleteOrchestration,
     CreateSubOrchestration,
@@ -38,9 +38,9 @@ from durable_app.protocol import (
     OrchestrationInstance,
     OrchestratorAction,
     OrchestratorStarted,
-    RetryPolicy,
     ScheduleTask,
     SendEntityMessage,
+    SendEvent,
     SubOrchestrationInstanceCompleted,
     SubOrchestrationInstanceFailed,
     TaskCompleted,
@@ -48,10 +48,13 @@ from durable_app.protocol import (
     TimerCreated,
     TimerFired,
 )
+from durable_app.protocol import RetryPolicy as HostPolicy
 from durable_app.replay.chronicle import recording
 from durable_app.replay.engine import Emit, Execution, ReplayEnv, ReplayResult, replay
-from durable_app.replay.retry import RetryOptions
-from durable_app.replay.tasks import ExternalEventTask, TimerTask
+from durable_app.replay.patches import MARKER
+from durable_app.replay.retry import RetryOptions, RetryPolicy
+from durable_app.replay.tasks import TimerTask
+from durable_app.replay.waits import ExternalEventTask
 from tests.unit.replay.world import NOON, recorded
 
 Program = tuple[Any, ...]
@@ -66,6 +69,11 @@ LEAVES = st.one_of(
     st.tuples(st.just("timer"), st.integers(0, 9)),
     st.tuples(st.just("event"), st.sampled_from(["go", "Go", "stop"])),
     st.tuples(st.just("entity"), NAMES, KEYS),
+    st.tuples(st.just("judged"), NAMES, st.sampled_from(["ValueError", "KeyError", "jitter"])),
+    st.tuples(st.just("timed event"), st.sampled_from(["go", "never"]), st.integers(0, 9)),
+    st.tuples(
+        st.just("map"), st.lists(NAMES, max_size=4).map(tuple), st.sampled_from([None, 1, 2])
+    ),
 )
 TASKS = st.recursive(
     LEAVES,
@@ -81,6 +89,8 @@ SIMPLE_STEPS = st.one_of(
     st.tuples(st.just("uuid")),
     st.tuples(st.just("forget"), LEAVES),
     st.tuples(st.just("signal"), KEYS),
+    st.tuples(st.just("send")),
+    st.tuples(st.just("patch"), KEYS),
     st.tuples(st.just("entity"), NAMES, KEYS),
 )
 STEPS = st.recursive(
@@ -140,7 +150,7 @@ def awaiting(generator_function: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return orchestrator
 
 
-def _run(
+def _run(  # noqa: C901  it is only a match over the kinds of steps
     context: Any, steps: Program, log: list[Any], serial: Iterator[int]
 ) -> Generator[Any, Any, None]:
     for step in steps:
@@ -154,8 +164,12 @@ def _run(
             case ("try", inner):
                 try:
                     yield from _run(context, inner, log, serial)
-                except TaskFailedError as error:
+                except (TaskFailedError, TaskTimeoutError) as error:
                     log.append(str(error))
+            case ("send",):
+                context.send_event("other", "go", next(serial))
+            case ("patch", key):
+                log.append(context.is_patched(key))
             case ("signal", key):
                 context.signal_entity(EntityId("e", key), "note", next(serial))
             case ("locked", keys, inner):
@@ -183,7 +197,7 @@ def _cancel(task: Any) -> None:
             child.cancel()
 
 
-def _task(  # noqa: PLR0911  it is only a match over the kinds of tasks
+def _task(  # noqa: C901, PLR0911, PLR0912  it is only a match over the kinds of tasks
     context: Any, leaf: Program, serial: Iterator[int]
 ) -> Any:
     match leaf:
@@ -200,6 +214,21 @@ def _task(  # noqa: PLR0911  it is only a match over the kinds of tasks
             return context.call_entity(EntityId("e", key), name, next(serial))
         case ("timer", seconds):
             return context.create_timer(timedelta(seconds=seconds))
+        case ("judged", name, "jitter"):
+            policy = RetryPolicy(
+                first_retry_interval=timedelta(seconds=8), max_number_of_attempts=3, jitter=0.5
+            )
+            return context.call_activity_with_retry(name, policy, next(serial))
+        case ("judged", name, kind):
+            options = RetryOptions(1000, 3, retry_on=[kind, lambda failure: False])
+            return context.call_sub_orchestrator_with_retry(name, options, next(serial))
+        case ("timed event", name, seconds):
+            limit = timedelta(seconds=seconds)
+            return context.wait_for_external_event(name, timeout=limit)
+        case ("map", names, most):
+            # One name for all, as ``map`` has it; what comes of each call is in its number.
+            items = [next(serial) for _ in names]
+            return context.map(names[0] if names else "ok", items, concurrency=most)
         case ("event", name):
             return context.wait_for_external_event(name)
         case ("all", inner):
@@ -310,6 +339,8 @@ class Hub:
                 self.coming.append(lambda: self._answer(action, number, child=True))
             case SendEntityMessage(message=message):
                 self._post(message)
+            case SendEvent():
+                pass
             case _:
                 raise AssertionError(action)
 
@@ -344,6 +375,8 @@ class Hub:
         self, action: ScheduleTask | CreateSubOrchestration, number: int, *, child: bool
     ) -> HistoryEvent:
         key = str(action.input)
+        if action.name.startswith(MARKER):
+            return TaskCompleted(-1, self.now, number)
         self.attempts[key] += 1
         failures = int(action.name.removeprefix("fails ")) if action.name != "ok" else 0
         if self.attempts[key] > failures:
@@ -359,7 +392,7 @@ class Hub:
         return TaskFailed(-1, self.now, number, failure)
 
     def _host_repeats(
-        self, action: ScheduleTask | CreateSubOrchestration, policy: RetryPolicy
+        self, action: ScheduleTask | CreateSubOrchestration, policy: HostPolicy
     ) -> None:
         """Do as the classic host: a timer after every attempt, then perhaps another attempt."""
         tried = self.attempts[str(action.input)]
@@ -374,7 +407,7 @@ class Hub:
     def _host_timer_fires(
         self,
         action: ScheduleTask | CreateSubOrchestration,
-        policy: RetryPolicy,
+        policy: HostPolicy,
         timer_id: int,
         fire_at: datetime,
     ) -> HistoryEvent:

@@ -76,7 +76,12 @@ def assert_sound(result: ReplayResult) -> None:
     last = result.actions[-1]
     assert isinstance(last, CompleteOrchestration)
     if last.failure is not None:
-        assert last.failure.error_type in {"TaskFailedError", "LookupError", "OrchestratorError"}
+        assert last.failure.error_type in {
+            "TaskFailedError",
+            "TaskTimeoutError",
+            "LookupError",
+            "OrchestratorError",
+        }
 
 
 @pytest.mark.parametrize("env", [MODES[name] for name in WARM_MODES], ids=WARM_MODES)
