@@ -9,6 +9,7 @@ how often, and in which order.
     put      balance, wanted: the change that this should be
     forward  add on another account  begin    starts an orchestration
     fail     fails                   poison   never comes to an end
+    slow     add, after a while
     drop     removes the state       flip     (scratch) removes or sets it, adds to an account
 """
 
@@ -95,7 +96,7 @@ class _Batch:
             return None
         balance, log = balance_of(self.state), log_of(self.state)
         after = balance
-        if name == "add":
+        if name in ("add", "slow"):
             after += data["amount"]
         elif name == "put":
             after = data["balance"]

@@ -62,6 +62,12 @@ class EntityChecker:
             return
         self._inbox[message.id] = message
 
+    def orphaned(self, message_id: int) -> None:
+        """It was deleted since its entity does not exist; only a release may be lost so."""
+        message = self._inbox.pop(message_id, None)
+        if message is not None and not isinstance(message.event, EntityUnlockSent):
+            raise ViolationError(f"{message} was deleted")
+
     def drop(self, instance_id: str) -> None:
         """The row was removed."""
         row = self.rows.pop(instance_id, None)

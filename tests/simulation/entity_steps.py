@@ -2,8 +2,9 @@
 
     ["signal", e, n, s]   add n to e, after s seconds (0: at once)
     ["ask", e, op]        call it, and wait          ["fire", e]        call it, and do not wait
-    ["wave", [e...]]      call all at once           ["move", [e...], n, step, own]   transfer of n
-    ["keep", [e...]]      lock, and never release
+    ["wave", [e...]]      call all at once           ["keep", [e...]]   lock, and never release
+    ["bet", e, v]         call it beside a gate
+    ["move", [e...], n, step, own, hasty]   transfer of n; hasty: lets go before the answers come
 
 A transfer locks two accounts, reads both, does one more step where there is one, and writes both:
 were it not alone, the changes would not be those that it wanted.
@@ -114,6 +115,13 @@ def fire(run: Execution, entity_id: str) -> Wait:
     _call(run, entity_id, "add", {"amount": 1})
 
 
+def bet(run: Execution, entity_id: str, value: str) -> Wait:
+    tag = _call(run, entity_id, "slow", {"amount": 1})
+    yield from run.step(["gate", value])
+    got = yield from _answer(run, tag)
+    return got if isinstance(got, str) else "ok"
+
+
 def wave(run: Execution, entities: list[str]) -> Wait:
     tags = [_call(run, entity_id, "add", {"amount": 2}) for entity_id in entities]
     for tag in tags:
@@ -122,7 +130,12 @@ def wave(run: Execution, entities: list[str]) -> Wait:
 
 
 def move(
-    run: Execution, entities: list[str], amount: int, step: Step | None, own: int | None
+    run: Execution,
+    entities: list[str],
+    amount: int,
+    step: Step | None,
+    own: int | None,
+    is_hasty: bool,
 ) -> Wait:
     source, target = entities
     before = _signal(run, source, "add", {"amount": own}) if own is not None else None
@@ -135,9 +148,12 @@ def move(
         _call(run, source, "put", {"balance": there["balance"] - amount, "wanted": -amount}),
         _call(run, target, "put", {"balance": here["balance"] + amount, "wanted": amount}),
     ]
+    if is_hasty:
+        release()
     for tag in tags:
         yield from _answer(run, tag)
-    release()
+    if not is_hasty:
+        release()
     return "moved" if before is None or before in there["tags"] else "its own signal came later"
 
 
@@ -151,6 +167,7 @@ OPS: dict[str, Callable[..., Wait]] = {
     "signal": signal,
     "ask": ask,
     "fire": fire,
+    "bet": bet,
     "wave": wave,
     "move": move,
     "keep": keep,
@@ -170,8 +187,9 @@ def makers(rng: Random) -> list[tuple[float, Callable[[], Step]]]:
         (3, lambda: ["ask", _one(rng), rng.choice(("add", "add", "forward", "fail", "poison"))]),
         (1, lambda: ["ask", SCRATCH, "flip"]),
         (2, lambda: ["fire", _one(rng)]),
+        (2, lambda: ["bet", _one(rng), f"g{rng.randint(0, 999)}"]),
         (1, lambda: ["wave", list(ACCOUNTS)]),
-        (6, lambda: ["move", _two(rng), rng.randint(1, 9), within(), rng.choice((None, 1))]),
+        (6, lambda: ["move", _two(rng), rng.randint(1, 9), within(), _own(rng), _hasty(rng)]),
     ]
 
 
@@ -198,7 +216,7 @@ def fits(step: Step, got: Any) -> bool:
             wanted = "Wanted"
         case ["ask", _, "poison"]:
             wanted = "PoisonedOperation"
-        case ["ask", *_]:
+        case ["ask", *_] | ["bet", *_]:
             wanted = "ok"
         case ["wave", entities]:
             wanted = len(entities)
@@ -213,6 +231,14 @@ def fits(step: Step, got: Any) -> bool:
 
 def _one(rng: Random) -> str:
     return rng.choice(ACCOUNTS)
+
+
+def _own(rng: Random) -> int | None:
+    return rng.choice((None, 1))
+
+
+def _hasty(rng: Random) -> bool:
+    return rng.random() < 0.3
 
 
 def _two(rng: Random) -> list[str]:

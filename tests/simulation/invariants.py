@@ -252,6 +252,7 @@ class Checker:
             owner = self.messages.pop(message_id, None)
             if owner is not None and self.row(owner) is not None:
                 raise ViolationError(f"a message of {owner}, which exists, was deleted")
+            self.entities.orphaned(message_id)
 
     def history(self, instance_id: str) -> list[HistoryEvent]:
         """What was committed of the present execution."""

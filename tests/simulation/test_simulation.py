@@ -25,6 +25,11 @@ OPERATIONS = (
     "purge_by",
     "get",
     "watch",
+    "signal",
+    "signal that starts",
+    "read entity",
+    "clean",
+    "entity removed",
 )
 STEPS = (
     "call",
@@ -44,6 +49,15 @@ STEPS = (
     "rewind",
     "warm turn",
     "hedge",
+    "signal",
+    "ask",
+    "fire",
+    "wave",
+    "bet",
+    "move",
+    "keep",
+    "part of a batch",
+    "batch of several",
 )
 FAULTS = (
     "abandon",
@@ -66,6 +80,7 @@ FAULTS = (
     "tiny budget",
     "write refused",
     "rival owner",
+    "failed batch",
 )
 ENDS = ("COMPLETED", "FAILED", "TERMINATED")
 

@@ -90,6 +90,8 @@ class SimWorker:
         delay = rng.choice((0.0, 0.0, 0.002, rng.uniform(0, 0.05)))
         if isinstance(item, ActivityRequest) and item.name == "slow":
             delay = rng.uniform(0.5, 4)
+        if isinstance(item, EntityRequest) and any(o.operation == "slow" for o in item.operations):
+            delay = rng.uniform(0.2, 2)
         self._busy[item.token] = item
         if isinstance(item, ActivityRequest) and item.name == "poison":
             self.world.later(delay, lambda: self._abandon(item.token, "poison"), "poison")
