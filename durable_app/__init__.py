@@ -55,21 +55,24 @@ if TYPE_CHECKING:
         WrongStatusError,
     )
     from durable_app.exception_types import register_exception
+    from durable_app.functions.activity_context import ActivityContext
     from durable_app.functions.app import DFApp
     from durable_app.functions.blueprint import Blueprint
     from durable_app.protocol import FailureDetails
-    from durable_app.replay.context import OrchestrationContext as DurableOrchestrationContext
+    from durable_app.replay.context import DurableOrchestrationContext, OrchestrationContext
     from durable_app.replay.entity_context import (
         DurableEntity,
         DurableEntityContext,
         EntityContext,
     )
+    from durable_app.replay.gathering import when_all, when_any
     from durable_app.replay.retry import RetryOptions, RetryPolicy
-    from durable_app.replay.tasks import TaskState
+    from durable_app.replay.tasks import Task, TaskState
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "ActivityContext",
     "Blueprint",
     "CleanEntityStorageResult",
     "ConfigError",
@@ -94,6 +97,7 @@ __all__ = [
     "InstanceNotFoundError",
     "NonDeterminismError",
     "NonRetriableError",
+    "OrchestrationContext",
     "OrchestrationFailedError",
     "OrchestrationQuery",
     "OrchestrationRuntimeStatus",
@@ -109,6 +113,7 @@ __all__ = [
     "SchedulerUnavailableError",
     "SyncDurableFunctionsClient",
     "SyncDurableOrchestrationClient",
+    "Task",
     "TaskCancelledError",
     "TaskFailedError",
     "TaskState",
@@ -116,9 +121,12 @@ __all__ = [
     "UnsupportedOnHostError",
     "WrongStatusError",
     "register_exception",
+    "when_all",
+    "when_any",
 ]
 
 _HOME = {
+    "ActivityContext": "functions.activity_context",
     "Blueprint": "functions.blueprint",
     "CleanEntityStorageResult": "client.entities",
     "DFApp": "functions.app",
@@ -136,6 +144,7 @@ _HOME = {
     "EntityStateResponse": "client.entities",
     "FailureDetails": "protocol",
     "HttpManagementPayload": "client.management",
+    "OrchestrationContext": "replay.context",
     "OrchestrationQuery": "client.state",
     "OrchestrationRuntimeStatus": "client.status",
     "OrchestrationState": "client.state",
@@ -147,11 +156,13 @@ _HOME = {
     "RetryPolicy": "replay.retry",
     "SyncDurableFunctionsClient": "client.sync_client",
     "SyncDurableOrchestrationClient": "client.sync_client",
+    "Task": "replay.tasks",
     "TaskState": "replay.tasks",
+    "when_all": "replay.gathering",
+    "when_any": "replay.gathering",
     "register_exception": "exception_types",
 }
 _OTHER_NAME = {
-    "DurableOrchestrationContext": "OrchestrationContext",
     "EntityInstanceId": "EntityId",
 }
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import inspect
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable, Coroutine, Generator
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, Protocol, TypeVar, cast, overload
 
 from azure.functions import AuthLevel
 from azure.functions.decorators.function_app import (
@@ -18,6 +18,7 @@ from azure.functions.decorators.function_app import (
 
 from durable_app.errors import DefinitionError
 from durable_app.functions import bindings, signatures
+from durable_app.functions.activity_context import check_context
 from durable_app.functions.builder import (
     DurableFunctionBuilder,
     function_name,
@@ -33,6 +34,7 @@ from durable_app.functions.names import (
     check_function_name,
     definition_error,
 )
+from durable_app.functions.orchestrator_form import of_context_alone, orchestrator_form
 from durable_app.functions.versions import joined
 
 if TYPE_CHECKING:
@@ -40,6 +42,52 @@ if TYPE_CHECKING:
 
 Decorated = Callable[..., Any] | FunctionBuilder
 Decorator = Callable[[Decorated], FunctionBuilder]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+T = TypeVar("T")
+
+
+class DurableDecorator(Protocol):
+    """What a decorator does that leaves the function's result as it is."""
+
+    @overload
+    def __call__(
+        self, decorated: DurableFunctionBuilder[P, R, T], /
+    ) -> DurableFunctionBuilder[P, R, T]: ...
+
+    @overload
+    def __call__(self, decorated: Callable[P, R], /) -> DurableFunctionBuilder[P, R, Any]: ...
+
+
+class ActivityDecorator(Protocol):
+    """Says what a call of the activity gives: of an ``async def`` that is what it returns."""
+
+    @overload
+    def __call__(
+        self, decorated: Callable[P, Coroutine[Any, Any, T]], /
+    ) -> DurableFunctionBuilder[P, Coroutine[Any, Any, T], T]: ...
+
+    @overload
+    def __call__(self, decorated: Callable[P, T], /) -> DurableFunctionBuilder[P, T, T]: ...
+
+
+class OrchestratorDecorator(Protocol):
+    """Says what a call of the orchestrator gives: what the generator or coroutine returns."""
+
+    @overload
+    def __call__(
+        self, decorated: Callable[P, Coroutine[Any, Any, T]], /
+    ) -> DurableFunctionBuilder[P, Coroutine[Any, Any, T], T]: ...
+
+    @overload
+    def __call__(
+        self, decorated: Callable[P, Generator[Any, Any, T]], /
+    ) -> DurableFunctionBuilder[P, Generator[Any, Any, T], T]: ...
+
+    @overload
+    def __call__(self, decorated: Callable[P, T], /) -> DurableFunctionBuilder[P, T, T]: ...
+
 
 _NAME_MARK: Final = "__durable_name__"
 
@@ -122,7 +170,7 @@ class Blueprint(TriggerApi, BindingApi, SettingsApi):
 
     def function_name(
         self, name: str, setting_extra_fields: dict[str, Any] | None = None
-    ) -> Decorator:
+    ) -> DurableDecorator:
         """Name the function; without it the name of the ``def`` counts.
 
         Args:
@@ -135,7 +183,7 @@ class Blueprint(TriggerApi, BindingApi, SettingsApi):
             check_function_name(name, _user_function(decorated))
             return rename(decorated)
 
-        return decorate
+        return cast("DurableDecorator", decorate)
 
     def orchestration_trigger(
         self,
@@ -144,13 +192,20 @@ class Blueprint(TriggerApi, BindingApi, SettingsApi):
         input_type: Any = None,
         *,
         version: str | None = None,
-    ) -> Decorator:
-        """Make a generator function an orchestrator.
+    ) -> OrchestratorDecorator:
+        """Make a function an orchestrator.
+
+        It is a generator function, which waits with ``yield``, or an ``async def``, which waits
+        with ``await``; one that does not wait may be a plain function. It takes the context alone,
+        or the context and the input, which is decoded by its annotation. A second parameter that
+        has a default takes the input only where the context is annotated as
+        ``OrchestrationContext``.
 
         Args:
-            context_name: name of its parameter, letters and digits only.
+            context_name: name of the parameter that takes the context, letters and digits only.
             orchestration: name of the orchestration; None for the function's.
-            input_type: what ``context.get_input()`` decodes to; None for plain JSON.
+            input_type: what the input is decoded to; None for the annotation of the parameter that
+                takes it, else plain JSON.
             version: run the instances of this version only. Several functions with the same
                 ``orchestration`` and different versions are one function of the app; the one
                 without a version runs all other instances. It belongs to durable_app alone.
@@ -161,15 +216,17 @@ class Blueprint(TriggerApi, BindingApi, SettingsApi):
 
         def check(function: Callable[..., Any]) -> None:
             check_durable_name(orchestration, "orchestration", function)
-            _check_orchestrator(function, version)
+            orchestrator_form(function, context_name)
+            _check_version(function, version)
 
         def complete(facts: DurableFunction) -> DurableFunction:
-            versions = {version: Orchestrator(facts.function, input_type)}
+            function = of_context_alone(facts.function, context_name)
+            versions = {version: Orchestrator(function, input_type)}
             return dataclasses.replace(
                 facts, input_type=input_type, version=version, versions=versions
             )
 
-        return self._durable_trigger(
+        decorator: OrchestratorDecorator = self._durable_trigger(
             "orchestration",
             context_name,
             orchestration,
@@ -177,9 +234,13 @@ class Blueprint(TriggerApi, BindingApi, SettingsApi):
             check,
             complete,
         )
+        return decorator
 
-    def activity_trigger(self, input_name: str, activity: str | None = None) -> Decorator:
+    def activity_trigger(self, input_name: str, activity: str | None = None) -> ActivityDecorator:
         """Make a function an activity; ``def`` and ``async def`` both work.
+
+        A parameter annotated as ``ActivityContext`` takes the activity's context. Without
+        annotation, the first of two parameters does, where the second one takes the input.
 
         Args:
             input_name: name of the parameter that takes the input, letters and digits only. Its
@@ -194,15 +255,16 @@ class Blueprint(TriggerApi, BindingApi, SettingsApi):
             check_durable_name(activity, "activity", function)
             _check_activity(function, input_name)
 
-        return self._durable_trigger(
+        decorator: ActivityDecorator = self._durable_trigger(
             "activity",
             input_name,
             activity,
             lambda name: bindings.ActivityTrigger(input_name, name),
             check,
         )
+        return decorator
 
-    def entity_trigger(self, context_name: str, entity_name: str | None = None) -> Decorator:
+    def entity_trigger(self, context_name: str, entity_name: str | None = None) -> DurableDecorator:
         """Make a function or a class an entity.
 
         Three forms: a function of a ``DurableEntityContext``; a function of an ``EntityContext``
@@ -228,7 +290,7 @@ class Blueprint(TriggerApi, BindingApi, SettingsApi):
         def complete(facts: DurableFunction) -> DurableFunction:
             return dataclasses.replace(facts, entity=entity_form(facts.function, context_name))
 
-        return self._durable_trigger(
+        decorator: DurableDecorator = self._durable_trigger(
             "entity",
             context_name,
             entity_name,
@@ -236,13 +298,14 @@ class Blueprint(TriggerApi, BindingApi, SettingsApi):
             check,
             complete,
         )
+        return decorator
 
     def durable_client_input(
         self,
         client_name: str,
         task_hub: str | None = None,
         connection_name: str | None = None,
-    ) -> Decorator:
+    ) -> DurableDecorator:
         """Give a function a client: an ``async def`` the awaitable one, a ``def`` the sync one.
 
         Args:
@@ -268,7 +331,7 @@ class Blueprint(TriggerApi, BindingApi, SettingsApi):
             _refer(builder, facts)
             return builder
 
-        return self._configure_function_builder(wrap)
+        return cast("DurableDecorator", self._configure_function_builder(wrap))
 
     def _durable_trigger(
         self,
@@ -278,7 +341,7 @@ class Blueprint(TriggerApi, BindingApi, SettingsApi):
         make_trigger: Callable[[str | None], Trigger],
         check: Callable[[Callable[..., Any]], None],
         complete: Callable[[DurableFunction], DurableFunction] = lambda facts: facts,
-    ) -> Decorator:
+    ) -> Any:
         _require_text(parameter, f"{kind}_trigger")
 
         def wrap(builder: FunctionBuilder) -> FunctionBuilder:
@@ -363,14 +426,7 @@ def _refuse_client(facts: DurableFunction) -> None:
         )
 
 
-def _check_orchestrator(function: Callable[..., Any], version: object) -> None:
-    name = signatures.plain_name(function)
-    if signatures.is_async(function) or signatures.is_async_generator(function):
-        raise definition_error(
-            function,
-            f"orchestrator {name} is async: write a generator, `def {name}(context)` with"
-            " `result = yield context.call_activity(...)` in place of await",
-        )
+def _check_version(function: Callable[..., Any], version: object) -> None:
     if version is not None and not (isinstance(version, str) and version):
         raise definition_error(function, f"version is a text such as '1.0.0', not {version!r}")
 
@@ -382,3 +438,4 @@ def _check_activity(function: Callable[..., Any], input_name: str) -> None:
             f"activity {signatures.plain_name(function)} is a generator: an activity returns its"
             f" result once, only orchestrators yield (input '{input_name}')",
         )
+    check_context(function, input_name)

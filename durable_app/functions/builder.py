@@ -7,7 +7,7 @@ azure-functions keeps a function in ``FunctionBuilder._function`` and the builde
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast
 
 from azure.functions import FunctionRegister, get_binding_registry
 from azure.functions.decorators.function_app import DecoratorApi, Function, FunctionBuilder
@@ -27,8 +27,16 @@ if TYPE_CHECKING:
     from azure.functions.decorators.core import AuthLevel
 
 
-class DurableFunctionBuilder(FunctionBuilder):
+P = ParamSpec("P")
+R_co = TypeVar("R_co", covariant=True)
+T_co = TypeVar("T_co", covariant=True)
+
+
+class DurableFunctionBuilder(FunctionBuilder, Generic[P, R_co, T_co]):
     """A FunctionBuilder that can be called like the user's function and names it.
+
+    To a type checker it is of the function's parameters, of what a call of the function gives, and
+    of what an orchestrator gets that calls it by its context.
 
     Attributes:
         __durable_name__: gives the final name of the orchestration, activity or entity.
@@ -40,11 +48,17 @@ class DurableFunctionBuilder(FunctionBuilder):
         super().__init__(_named_like(function), script_file)  # type: ignore[no-untyped-call]  # upstream
         set_function(self, function)
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    if TYPE_CHECKING:
+
+        @property
+        def __durable_result__(self) -> T_co: ...
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
         """Call the user's function as if it had no decorator: for its own tests."""
         function = function_of(self)
         handle = handle_of(function)
-        return (function if handle is None else handle.durable.function)(*args, **kwargs)
+        called: Any = function if handle is None else handle.durable.function
+        return called(*args, **kwargs)  # type: ignore[no-any-return]  # the decorator saw it
 
     def build(self, auth_level: AuthLevel | None = None) -> Function:
         """Check all names, settle the handle's signature, and hand over to azure-functions.

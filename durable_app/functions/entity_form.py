@@ -51,7 +51,7 @@ def entity_form(function: Callable[..., Any], parameter: str) -> EntityForm:
     own = signatures.parameters(function)
     others = [each for name, each in own.items() if name != parameter]
     required = [each for each in others if signatures.is_required(each)]
-    shape = _BY_CONTEXT.get(_annotated(function, parameter))
+    shape = _BY_CONTEXT.get(signatures.annotated_name(function, parameter))
     if len(required) > 1 or (required and shape == "context"):
         _refuse_parameters(function, required[-1].name)
     if shape == "context" or (shape is None and not required):
@@ -99,16 +99,6 @@ def _class_form(entity: type) -> EntityForm:
                 " without arguments; keep in the state what shall last",
             )
     return EntityForm("class")
-
-
-def _annotated(function: Callable[..., Any], parameter: str) -> str:
-    """Last name of the context's annotation; it may be one that cannot be resolved."""
-    hint = signatures.hints(function).get(parameter)
-    if hint is None:
-        found = signatures.parameters(function).get(parameter)
-        hint = None if found is None else found.annotation
-    text = hint if isinstance(hint, str) else getattr(hint, "__name__", "")
-    return str(text).strip("'\" ").rpartition(".")[2]
 
 
 def _refuse_parameters(function: Callable[..., Any], name: str) -> None:

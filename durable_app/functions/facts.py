@@ -9,14 +9,21 @@ from typing import Any, Literal, NamedTuple
 
 from durable_app.errors import DefinitionError
 from durable_app.functions import signatures
+from durable_app.functions.activity_context import context_parameter, is_annotated
 from durable_app.functions.entity_form import EntityForm, is_async_entity
 from durable_app.functions.names import quoted
+from durable_app.functions.orchestrator_form import WithInput
 
 Kind = Literal["orchestration", "activity", "entity", "client"]
 
 
 class Orchestrator(NamedTuple):
-    """One version of an orchestration: the user's function and the type of its input."""
+    """One version of an orchestration.
+
+    Attributes:
+        function: takes the context alone: the user's, or one that gives the user's its input, too.
+        input_type: what the input is decoded to; None for plain JSON.
+    """
 
     function: Callable[..., Any]
     input_type: Any = None
@@ -37,6 +44,7 @@ class DurableFunction:
         version: the orchestration's version that this function is; None for the unversioned one.
         entity: how an entity was written; None for other kinds.
         versions: every version of the orchestration, this one included; empty for other kinds.
+        bound: parameters of an activity that have a binding, as far as its decorators are known.
     """
 
     kind: Kind
@@ -48,6 +56,7 @@ class DurableFunction:
     version: str | None = None
     entity: EntityForm | None = None
     versions: Mapping[str | None, Orchestrator] = dataclasses.field(default_factory=dict)
+    bound: frozenset[str] = frozenset()
 
     @property
     def name(self) -> str:
@@ -68,6 +77,16 @@ class DurableFunction:
         parameter = self.entity.input_parameter if self.entity else self.parameter
         return signatures.hints(self.function).get(parameter or "")
 
+    @cached_property
+    def context_parameter(self) -> str | None:
+        """Name of the parameter that takes an activity's context, None where none does."""
+        if self.kind != "activity" or self.parameter is None:
+            return None
+        name = context_parameter(self.function, self.parameter)
+        if name in self.bound and not is_annotated(self.function, name):
+            return None
+        return name
+
     def for_version(self, version: str | None) -> Orchestrator:
         """What runs an instance of this version: exactly that one, else the unversioned one.
 
@@ -79,6 +98,9 @@ class DurableFunction:
         """
         found = self.versions.get(version or None) or self.versions.get(None)
         if found is not None:
+            function, input_type = found
+            if input_type is None and isinstance(function, WithInput):
+                return Orchestrator(function, function.input_annotation)
             return found
         wanted = f"no version '{version}'" if version else "no orchestrator without a version"
         known = quoted(known for known in self.versions if known is not None)

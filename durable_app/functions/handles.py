@@ -9,11 +9,13 @@ first use. Our own host reads ``handle.durable`` and calls through it, by the sa
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol, cast
 
 from durable_app.errors import DefinitionError, PayloadError, UnsupportedOnHostError
 from durable_app.functions import signatures
+from durable_app.functions.activity_context import ActivityContext
 from durable_app.functions.facts import DurableFunction
 from durable_app.functions.names import RETURN_BINDING, definition_error, did_you_mean
 from durable_app.payload import from_plain, to_plain
@@ -154,14 +156,16 @@ def fit(handle: Handle, bindings: Iterable[str]) -> None:
         DefinitionError: a binding has no parameter, or a parameter has neither a binding nor a
             default.
     """
-    facts = handle.durable
     bound = {name for name in bindings if name != RETURN_BINDING}
+    handle.durable = facts = dataclasses.replace(handle.durable, bound=frozenset(bound))
     given = bound | {_WORKER_CONTEXT} if _takes_more_bindings(facts) else bound
     own = _own_parameters(facts)
     for name in sorted(bound - set(own)):
         _check_parameter(name, facts.function, own)
     for name, parameter in own.items():
-        if name not in given and signatures.is_required(parameter):
+        if name == facts.context_parameter:
+            given.discard(name)
+        elif name not in given and signatures.is_required(parameter):
             raise definition_error(
                 facts.function,
                 f"parameter '{name}' of {signatures.plain_name(facts.function)} has no binding:"
@@ -174,21 +178,20 @@ def fit(handle: Handle, bindings: Iterable[str]) -> None:
 def _own_parameters(facts: DurableFunction) -> signatures.Parameters:
     """Parameters of the user's function, as far as they are of interest to the worker.
 
-    Of an entity that is the context: the input of an operation is no binding, and a class takes
+    Of orchestrators and entities that is the context: their input is no binding, and a class takes
     nothing at all.
     """
-    if facts.kind == "entity" and facts.parameter is not None:
+    if facts.kind in ("orchestration", "entity") and facts.parameter is not None:
         context = inspect.Parameter(facts.parameter, inspect.Parameter.POSITIONAL_OR_KEYWORD)
         return {facts.parameter: context}
     return signatures.parameters(facts.function)
 
 
 def _advice(facts: DurableFunction) -> str:
-    if not _takes_more_bindings(facts):
-        return "an orchestrator takes the context alone"
     if facts.kind == "activity":
         return (
-            "an activity takes one input (a list, a dict or a dataclass for several values);"
+            "an activity takes one input (a list, a dict or a dataclass for several values) and,"
+            " in front of it, an ActivityContext;"
             " give the parameter a default or a binding decorator"
         )
     return "give the parameter a default or a binding decorator"
@@ -300,17 +303,19 @@ def _async_client_handle(facts: DurableFunction) -> Callable[..., Any]:
     return handle
 
 
-def _activity_handle(facts: DurableFunction) -> Callable[..., Any]:
+def _activity_handle(_facts: DurableFunction) -> Callable[..., Any]:
     def handle(*args: Any, **bound: Any) -> Any:
-        return call_activity_function(facts, *_activity_call(cast("Handle", handle), args, bound))
+        this = cast("Handle", handle)
+        return call_activity_function(this.durable, *_activity_call(this, args, bound))
 
     return handle
 
 
-def _async_activity_handle(facts: DurableFunction) -> Callable[..., Any]:
+def _async_activity_handle(_facts: DurableFunction) -> Callable[..., Any]:
     async def handle(*args: Any, **bound: Any) -> Any:
-        call = _activity_call(cast("Handle", handle), args, bound)
-        return await call_async_activity_function(facts, *call)
+        this = cast("Handle", handle)
+        call = _activity_call(this, args, bound)
+        return await call_async_activity_function(this.durable, *call)
 
     return handle
 
@@ -344,42 +349,55 @@ def _with_clients(facts: DurableFunction, bound: dict[str, Any]) -> dict[str, An
 
 
 def call_activity_function(
-    facts: DurableFunction, plain_input: Any, extra: Mapping[str, Any]
+    facts: DurableFunction,
+    plain_input: Any,
+    extra: Mapping[str, Any],
+    context: ActivityContext | None = None,
 ) -> Any:
     """Run a sync activity on a decoded JSON value and return a value that JSON can hold.
 
     Args:
         plain_input: what ``json.loads`` made of the input.
         extra: values of the other bindings, by name; clients as objects.
+        context: for a function that takes one; None where the host tells nothing.
 
     Raises:
         PayloadError: the input does not fit the parameter's annotation, or the result cannot be
             encoded. Whatever the user's function raises passes through.
     """
-    return _plain_result(facts, facts.function(**_arguments(facts, plain_input, extra)))
+    return _plain_result(facts, facts.function(**_arguments(facts, plain_input, extra, context)))
 
 
 async def call_async_activity_function(
-    facts: DurableFunction, plain_input: Any, extra: Mapping[str, Any]
+    facts: DurableFunction,
+    plain_input: Any,
+    extra: Mapping[str, Any],
+    context: ActivityContext | None = None,
 ) -> Any:
     """The same for an ``async def`` activity."""
-    running: Awaitable[Any] = facts.function(**_arguments(facts, plain_input, extra))
+    running: Awaitable[Any] = facts.function(**_arguments(facts, plain_input, extra, context))
     return _plain_result(facts, await running)
 
 
 def _arguments(
-    facts: DurableFunction, plain_input: Any, extra: Mapping[str, Any]
+    facts: DurableFunction,
+    plain_input: Any,
+    extra: Mapping[str, Any],
+    context: ActivityContext | None,
 ) -> dict[str, Any]:
     if facts.kind != "activity" or facts.parameter is None:
         raise DefinitionError(f"'{facts.name}' is no activity")
     try:
         value = from_plain(plain_input, facts.input_annotation)
     except PayloadError as error:
-        raise PayloadError(
-            f"{error.reason} (input of activity '{facts.name}', parameter '{facts.parameter}')",
-            _joined(facts.parameter, error.path),
-        ) from error
-    return {facts.parameter: value, **extra}
+        what = f"input of activity '{facts.name}'"
+        raise signatures.named(error, facts.parameter, what) from error
+    given = {facts.parameter: value, **extra}
+    if facts.context_parameter is not None:
+        given.setdefault(
+            facts.context_parameter, context or ActivityContext(function_name=facts.name)
+        )
+    return given
 
 
 def _plain_result(facts: DurableFunction, result: Any) -> Any:
@@ -389,7 +407,3 @@ def _plain_result(facts: DurableFunction, result: Any) -> Any:
         raise PayloadError(
             f"{error.reason} (result of activity '{facts.name}')", error.path
         ) from error
-
-
-def _joined(parameter: str, path: str) -> str:
-    return parameter + path if path.startswith("[") or not path else f"{parameter}.{path}"

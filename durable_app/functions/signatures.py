@@ -15,6 +15,8 @@ from typing import Any
 
 from azure.functions import Out
 
+from durable_app.errors import PayloadError
+
 Parameters = Mapping[str, inspect.Parameter]
 
 _NO_DEFAULT = inspect.Parameter.empty
@@ -121,6 +123,28 @@ def _hints_one_by_one(function: Callable[..., Any]) -> dict[str, Any]:
         except Exception:  # noqa: BLE001, S112  as above; the others are still of use
             continue
     return resolved
+
+
+def annotated_name(function: Callable[..., Any], parameter: str) -> str:
+    """Last name of a parameter's annotation, "" for none; it may be one that has no meaning."""
+    hint = hints(function).get(parameter)
+    if hint is None:
+        found = parameters(function).get(parameter)
+        hint = "" if found is None or found.annotation is found.empty else found.annotation
+    text = hint if isinstance(hint, str) else getattr(hint, "__name__", repr(hint))
+    return str(text).strip("'\" ").rpartition(".")[2]
+
+
+def named(error: PayloadError, parameter: str, what: str) -> PayloadError:
+    """The same error, told of a function's input.
+
+    Args:
+        parameter: that takes the input; the path begins with it.
+        what: "input of activity 'pay'".
+    """
+    inside = error.path
+    path = parameter + inside if inside.startswith("[") or not inside else f"{parameter}.{inside}"
+    return PayloadError(f"{error.reason} ({what}, parameter '{parameter}')", path)
 
 
 def bare_type(hint: Any) -> type | None:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from azure.functions.decorators.function_app import FunctionBuilder
 
 from durable_app.functions.builder import function_name, function_of
-from durable_app.functions.facts import Orchestrator
 from durable_app.functions.handles import Handle, handle_of
 from durable_app.functions.names import definition_error
 from durable_app.functions.signatures import location
@@ -62,8 +61,7 @@ def _join(group: list[_Declared]) -> set[int]:
     first.durable = dataclasses.replace(
         first.durable,
         versions={
-            version: Orchestrator(handle.durable.function, handle.durable.input_type)
-            for version, (_, handle) in by_version.items()
+            version: handle.durable.versions[version] for version, (_, handle) in by_version.items()
         },
     )
     return {id(builder) for builder, _ in by_version.values()} - {id(group[0][0])}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
 from types import FrameType
 from typing import Any, Final
@@ -43,7 +44,7 @@ def _is_of_user(frame: FrameType) -> bool:
 def start_of(fn: Callable[..., Any]) -> str:
     """Return ``file:line (name)`` of a function; only its name where the source is unknown."""
     name = getattr(fn, "__qualname__", None) or type(fn).__name__
-    code = getattr(fn, "__code__", None)
+    code = getattr(inspect.unwrap(fn), "__code__", None)
     if code is None:
         return name
     return f"{code.co_filename}:{code.co_firstlineno} (the end of {name})"

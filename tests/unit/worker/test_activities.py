@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
 import threading
 
@@ -96,6 +97,31 @@ def with_client(x: int, client: df.DurableOrchestrationClient) -> str:
     return f"{x} {client}"
 
 
+@dataclasses.dataclass
+class Line:
+    amounts: list[int]
+
+
+@app.activity_trigger(input_name="line")
+def adds(line: Line) -> int:
+    return sum(line.amounts)
+
+
+@app.activity_trigger(input_name="line")
+async def aadds(line: Line) -> int:
+    return sum(line.amounts)
+
+
+@app.activity_trigger(input_name="x")
+def tells(ctx, x) -> list[object]:
+    return [ctx.instance_id, ctx.task_id, ctx.attempt, ctx.idempotency_key, ctx.function_name, x]
+
+
+@app.activity_trigger(input_name="x")
+async def atells(x, call: df.ActivityContext) -> list[object]:
+    return tells(call, x)
+
+
 @pytest.fixture(autouse=True)
 def _gate():
     gate.clear()
@@ -151,6 +177,22 @@ def test_whatever_user_code_raises_is_a_failure(name, error_type):
 def test_input_that_is_no_json_is_a_failure():
     desk, _ = asyncio.run(run("double", "{"))
     assert desk.next_result().failure is not None
+
+
+@pytest.mark.parametrize("name", ["adds", "aadds"])
+def test_an_input_that_does_not_fit_is_a_failure_that_names_the_field(name):
+    desk, _ = asyncio.run(run(name, '{"amounts": [1, "two"]}'))
+    failure = desk.next_result().failure
+    assert failure.error_type == "PayloadError"
+    assert "line.amounts[1]" in failure.error_message
+    assert f"input of activity '{name}'" in failure.error_message
+
+
+@pytest.mark.parametrize("name", ["tells", "atells"])
+def test_an_activity_is_told_of_its_call(name):
+    desk, _ = asyncio.run(run(name))
+    told = json.loads(desk.next_result().result)
+    assert told == ["order-1", 7, 1, f"{'e' * 32}:7", name, 21]
 
 
 def test_further_bindings_are_filled():
