@@ -45,6 +45,7 @@ from durable_app.taskhub.delivery import Turn, is_ready, make_turn, sort_inbox
 from durable_app.taskhub.instance import Decision, Known, MessageId, OpenWork, RowChange, TaskKey
 from durable_app.taskhub.orchestration import complete
 from tests.contract.backends import snapshot
+from tests.property.entity_rules import ENTITIES, EntityRules, entity_messages
 from tests.unit.taskhub.builders import NOW, CountingIds
 
 #: Shrinking a failure takes longer than a test may.
@@ -89,12 +90,14 @@ def actions(draw) -> list[OrchestratorAction]:
     for action_id in draw(
         st.lists(st.integers(min_value=1, max_value=4), min_size=1, max_size=3, unique=True)
     ):
-        kind = draw(st.sampled_from(["task", "timer", "child", "event"]))
+        kind = draw(st.sampled_from(["task", "timer", "child", "event", "entity"]))
         if kind == "task":
             some.append(ScheduleTask(action_id, "work", None, draw(PAYLOADS)))
         elif kind == "timer":
             seconds = draw(st.integers(min_value=-1, max_value=5))
             some.append(CreateTimer(action_id, NOW + timedelta(seconds=seconds)))
+        elif kind == "entity":
+            some.append(draw(entity_messages(action_id, draw(INSTANCES))))
         elif kind == "child":
             some.append(CreateSubOrchestration(action_id, draw(INSTANCES), "flow", None, "1"))
         else:
@@ -104,7 +107,7 @@ def actions(draw) -> list[OrchestratorAction]:
     return some if end is None else [*some, end]
 
 
-class StoreMachine(RuleBasedStateMachine):
+class StoreMachine(EntityRules, RuleBasedStateMachine):
     """Decides from what the memory store holds, and commits to both."""
 
     @initialize()
@@ -254,7 +257,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     @rule()
     def sweep(self):
-        known = set(NAMES)
+        known = {*NAMES, *ENTITIES}
         due = self.memory.due((NOW, 0), self.now, 100)
         strays = [i for _, i, name in due if name in known and self.memory.load(name) is None]
         for store in self.both:
@@ -278,7 +281,8 @@ class StoreMachine(RuleBasedStateMachine):
     @invariant()
     def both_hold_the_same(self):
         if hasattr(self, "memory"):
-            assert snapshot(self.memory, NAMES) == snapshot(self.sqlite, NAMES)
+            names = [*NAMES, *ENTITIES]
+            assert snapshot(self.memory, names) == snapshot(self.sqlite, names)
 
     @invariant()
     def both_find_the_same(self):
