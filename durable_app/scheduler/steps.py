@@ -176,9 +176,9 @@ class Steps:
 
     def _next_of_entity(self, hot: Hot) -> Decision | entities.EntityBatch | None:
         state = self._state
-        return entities.next_step(
-            hot.instance, hot.visible.values(), state.now, state.ids, state.options.max_batch
-        )
+        # After a batch that was lost one at a time: only the guilty operation may be given up.
+        most = 1 if hot.instance.attempts else state.options.max_batch
+        return entities.next_step(hot.instance, hot.visible.values(), state.now, state.ids, most)
 
     def _step_entity(self, hot: Hot) -> None:
         while hot.turn is None and hot.visible:

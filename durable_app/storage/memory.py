@@ -22,6 +22,7 @@ from durable_app.ports import (
 from durable_app.protocol import TERMINAL, HistoryEvent
 from durable_app.storage import records
 from durable_app.storage.sqlite_query import make_token, parse_token
+from durable_app.taskhub.entity_rows import is_unused_entity
 from durable_app.taskhub.instance import (
     ActivityTask,
     Decision,
@@ -91,7 +92,7 @@ class MemoryStore:
         if instance is not None:
             existing = self._instances.get(decision.instance_id)
             if decision.change is RowChange.INSERT:
-                if existing is not None:
+                if existing is not None and not is_unused_entity(existing):
                     return InstanceExistsError(existing.instance_id, existing.status)
             elif existing is None or existing.revision != decision.expected_revision:
                 return LeaseLostError("The instance was changed by somebody else meanwhile.")

@@ -409,6 +409,9 @@ class _Batch:
         ]
         if whole:
             rows = [records.instance_row(hub, instance) for instance in whole]
+            # A sender's commit may have borne the same entity first; nothing is in its row yet.
+            unused = [(hub, i.instance_id, 0) for i in whole if i.entity is not None]
+            writer.executemany(sql.DELETE_INSTANCE_REVISION, unused)
             writer.executemany(sql.INSERT_INSTANCE, rows)
         whole += self._bear(writer)
         payloads = [

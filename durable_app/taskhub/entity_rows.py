@@ -38,6 +38,11 @@ def new_entity(instance_id: str, now: datetime) -> Instance:
     )
 
 
+def is_unused_entity(instance: Instance) -> bool:
+    """Whether it is an entity's row in which nothing was ever kept, as a sender bears it."""
+    return instance.entity is not None and instance.revision == 0
+
+
 def is_due(message: Message, now: datetime) -> bool:
     """Whether it may be delivered.
 

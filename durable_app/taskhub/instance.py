@@ -235,7 +235,8 @@ class Decision(msgspec.Struct, frozen=True):
     Attributes:
         instance_id: the one instance that the step is about.
         instance: the row as it shall be; None where only messages or tasks change.
-        expected_revision: the row's revision must be this (INSERT: there must be no row).
+        expected_revision: the row's revision must be this (INSERT: there must be no row, or
+            that of an entity at revision 0, which it replaces).
         history: events to append, after ``replaces_history`` has removed the older ones.
         births: rows of instances that a message of this decision starts; inserted where absent.
         messages: to any instance, this one included.

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from durable_app.errors import LeaseLostError
+from durable_app.errors import InstanceExistsError, LeaseLostError
 from durable_app.ports import EntityQuery, InstanceQuery, PurgeFilter
 from durable_app.protocol import EntityOperationSignaled
 from durable_app.taskhub.entity_rows import new_entity
@@ -68,6 +68,19 @@ def test_a_birth_over_an_entity_changes_nothing(store):
     found = store.load("@counter@a")
     assert found.instance.entity == EntityRow("1")
     assert len(found.messages) == 1
+
+
+def test_an_entity_that_somebody_else_bore_first_is_inserted(store):
+    # Given a commit in which a sender bears the entity before it is inserted on its own.
+    by_sender = Decision("order-1", births=(an_entity(),), messages=(signal("@counter@a"),))
+    row = msgspec.structs.replace(an_entity(state="1"), revision=1)
+    own = Decision("@counter@a", row, RowChange.INSERT, messages=(signal("@counter@a"),))
+    assert store.commit([by_sender, own]) == [None, None]
+    found = store.load("@counter@a")
+    assert (found.instance, len(found.messages)) == (row, 2)
+    # What has been used is not replaced.
+    (outcome,) = store.commit([Decision("@counter@a", an_entity(), RowChange.INSERT)])
+    assert isinstance(outcome, InstanceExistsError)
 
 
 def test_an_entity_is_no_orchestration(store):

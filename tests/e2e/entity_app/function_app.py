@@ -74,9 +74,7 @@ async def send_by_client(
 
 @app.route(route="start/{function_name}/{instance_id}", methods=["POST"])
 @app.durable_client_input(client_name="client")
-async def start(
-    req: func.HttpRequest, client: df.DurableOrchestrationClient
-) -> func.HttpResponse:
+async def start(req: func.HttpRequest, client: df.DurableOrchestrationClient) -> func.HttpResponse:
     names = req.route_params
     await client.start_new(names["function_name"], names["instance_id"], req.get_json())
     return func.HttpResponse(status_code=202)
@@ -131,9 +129,7 @@ def audit(context: df.DurableOrchestrationContext):
 
 @app.route(route="orders", methods=["POST"])
 @app.durable_client_input(client_name="client")
-async def order(
-    req: func.HttpRequest, client: df.DurableOrchestrationClient
-) -> func.HttpResponse:
+async def order(req: func.HttpRequest, client: df.DurableOrchestrationClient) -> func.HttpResponse:
     """Start these, each once, however often they are ordered."""
     for instance_id, name, value in req.get_json():
         status = await client.get_status(instance_id)

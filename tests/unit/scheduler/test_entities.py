@@ -257,6 +257,20 @@ def test_a_batch_that_comes_back_is_tried_again_later_and_given_up_in_the_end():
     assert operations(take(hands)) == ["next"]
 
 
+def test_after_a_lost_batch_operations_run_one_at_a_time():
+    rig = EntityRig()
+    hands = rig.hands()
+    for operation in ("innocent", "guilty"):
+        rig.signal(operation=operation)
+    lost = take(hands)
+    rig.send(Abandon(lost.token, "broken"))
+    rig.wait(60)
+    batch = take(hands)
+    assert operations(batch) == ["innocent"]
+    rig.run(batch, "1", None)
+    assert operations(take(hands)) == ["guilty"]
+
+
 def test_a_call_is_answered():
     rig = EntityRig()
     hands = rig.hands()
