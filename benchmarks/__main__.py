@@ -20,7 +20,7 @@ from benchmarks.load.processes import end_on_sigterm, python, scratch_folder
 from benchmarks.load.start_up import figures_of, measured, start_up
 from benchmarks.micro.bench_commit import append_and_flush
 
-ALL = ("W1", "W2", "W3", "W4", "W5", "W7", "WB", "WH")
+ALL = ("W1", "W2", "W3", "W4", "W5", "W7", "WE", "WB", "WH")
 _INTERRUPTED = 130
 
 
@@ -84,7 +84,7 @@ def _arguments() -> argparse.Namespace:
         nargs="*",
         metavar="W",
         type=str.upper,
-        help=f"{', '.join(ALL)}; W6, memory, is part of W3; WH is HTTP",
+        help=f"{', '.join(ALL)}; W6, memory, is part of W3; WE is entities, WH HTTP",
     )
     parser.add_argument("--runs", type=int, default=3, help="of each workload, at least 1; 3")
     parser.add_argument("--out", type=Path, metavar="FILE", help="all figures as JSON")

@@ -1,1 +1,1 @@
-"""The workloads W1 to W7 on the whole host: see ``workloads``."""
+"""The workloads W1 to W7, WE, WB and WH on the whole host: see ``workloads``."""

@@ -12,6 +12,7 @@ from typing import Any
 
 from durable_app.compose.host import RunningHost, run_host
 from durable_app.compose.plan import HostOptions
+from durable_app.entity_id import EntityId
 from durable_app.protocol import OrchestrationStatus
 
 APP = Path(__file__).resolve().parent / "app"
@@ -55,6 +56,15 @@ class System:
     async def signal(self, instance_id: str, payload: Any) -> None:
         """Raise the event that ``approval`` waits for."""
         await self._host.client.raise_event(instance_id, "go", payload)
+
+    async def signal_entity(self, number: int) -> None:
+        """Let one of the tallies add 1; durable when this returns."""
+        await self._host.client.signal_entity(EntityId("Tally", f"t{number % 50}"), "add", 1)
+
+    def operation_count(self) -> int:
+        """Operations of entities that have run in this process."""
+        count: int = sys.modules["function_app"].Applied.operations
+        return count
 
     def activity_count(self) -> int:
         """No-op activities that have run in this process."""

@@ -6,6 +6,7 @@ W3 throughput    500 concurrent chains of five: activities per second, p50 and p
 W4 latency       start to completion of a chain of one, on an idle host: p50 and p99
 W5 start-up      see ``start_up``: process start to the first result
 W7 recovery      200 parked orchestrations, kill -9, restart, signals: seconds until all are done
+WE entities      50 of them: signals, calls and locks of two per second, and one of each alone in ms
 WB burning       W1 while one sync activity computes all the time
 """
 
@@ -89,6 +90,37 @@ async def burning(system: System) -> dict[str, Any]:
     return {"ms_per_step_alone": alone, "ms_per_step_beside": beside}
 
 
+async def entities(system: System, senders: int = 100, each: int = 100) -> dict[str, Any]:
+    await _timed(system, "calling", 3)
+    result: dict[str, Any] = {}
+    began, before = time.perf_counter(), system.operation_count()
+
+    async def send(sender: int) -> None:
+        for number in range(each):
+            await system.signal_entity(sender + number)
+
+    await asyncio.gather(*[send(sender) for sender in range(senders)])
+    result["signals_by_clients_per_s"] = await _applied(system, began, before, senders * each)
+    began, before = time.perf_counter(), system.operation_count()
+    await asyncio.gather(*[_timed(system, "signaling", each) for _ in range(senders)])
+    result["signals_by_orchestrations_per_s"] = await _applied(
+        system, began, before, senders * each
+    )
+    for kind, n in (("calling", 50), ("locking", 20)):
+        began = time.perf_counter()
+        await asyncio.gather(*[_timed(system, kind, n) for _ in range(50)])
+        result[f"{kind}_per_s"] = 50 * n / (time.perf_counter() - began)
+        result[f"{kind}_alone_ms"] = 1e3 * await _timed(system, kind, 300) / 300
+    return result | {"peak_rss_mb": peak_rss_mb()}
+
+
+async def _applied(system: System, began: float, before: int, count: int) -> float:
+    """Signals per second, up to the moment when the last one has run."""
+    while system.operation_count() < before + count:  # noqa: ASYNC110  counted on threads
+        await asyncio.sleep(0.002)
+    return count / (time.perf_counter() - began)
+
+
 async def first(system: System) -> dict[str, Any]:
     await _timed(system, "chain", 1)
     return {}
@@ -125,6 +157,7 @@ WORKLOADS = {
     "W2": fan_out,
     "W3": throughput,
     "W4": latency,
+    "WE": entities,
     "WB": burning,
     "first": first,
     "park": park,

@@ -59,3 +59,50 @@ def approval(context: df.DurableOrchestrationContext):
 @app.orchestration_trigger(context_name="context")
 def burning(context: df.DurableOrchestrationContext):
     return (yield context.call_activity("burn", context.get_input()))
+
+
+class Applied:
+    """Operations of entities that have run in this process."""
+
+    operations = 0
+
+
+@app.entity_trigger(context_name="context")
+class Tally(df.DurableEntity):
+    def add(self, amount: int) -> int:
+        Applied.operations += 1
+        total = self.get_state(int, 0) + amount
+        self.set_state(total)
+        return total
+
+
+def tally(number: int) -> df.EntityId:
+    return df.EntityId("Tally", f"t{number % 50}")
+
+
+@app.orchestration_trigger(context_name="context")
+def signaling(context: df.DurableOrchestrationContext):
+    """Sends signals, one to each entity in turn."""
+    n = context.get_input()
+    for number in range(n):
+        context.signal_entity(tally(number), "add", 1)
+    return n
+
+
+@app.orchestration_trigger(context_name="context")
+def calling(context: df.DurableOrchestrationContext):
+    """Calls one entity after the other."""
+    n = context.get_input()
+    for number in range(n):
+        yield context.call_entity(tally(number), "add", 1)
+    return n
+
+
+@app.orchestration_trigger(context_name="context")
+def locking(context: df.DurableOrchestrationContext):
+    """Locks two entities and gives them back, over and over."""
+    n = context.get_input()
+    for number in range(n):
+        with (yield context.lock_entities([tally(number), tally(number + 1)])):
+            pass
+    return n
