@@ -339,6 +339,14 @@ class WorkStream(Protocol):
         """Give an item back without a result: it is tried again after a back-off."""
         ...
 
+    def decline(self, token: CompletionToken) -> None:
+        """Give a turn back that this worker must not run: it waits for another worker.
+
+        It was not tried, so that nothing is held against it. It is not offered to this worker
+        again, unless it was forgotten meanwhile.
+        """
+        ...
+
     def load_history(self, instance_id: str, execution_id: str) -> list[HistoryEvent]:
         """Committed history of an execution. The one call here that blocks (a database read)."""
         ...

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from durable_app.compose.binding import SERVED, Surroundings, bind_app
 from durable_app.functions.bindings import ORCHESTRATION_TRIGGER
+from durable_app.functions.version_match import VersionMatch
 from durable_app.host.calls.invoke import HTTP_TRIGGER
 from durable_app.host.calls.manual import MANUAL_REASON, manual_value
 from durable_app.host.console.function_list import idle_functions
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from durable_app.functions.facts import DurableFunction
     from durable_app.functions.index import FunctionFacts
     from durable_app.host.app.roster import HostedApp, HostedFunction
+    from durable_app.host.config.options import DurableTaskOptions
     from durable_app.host.config.settings import HostSettings
     from durable_app.host.console.console import Console
     from durable_app.host.state import HostState
@@ -132,7 +134,7 @@ class Generation:
         await call(value, reason=MANUAL_REASON)
 
     def _clients(self, facts: DurableFunction) -> Mapping[str, Any]:
-        return self._client_arguments[facts.name]
+        return self._client_arguments.get(facts.name, {})
 
 
 def _queue_options(settings: HostSettings) -> QueueOptions:
@@ -161,4 +163,15 @@ def _worker_options(settings: HostSettings) -> WorkerOptions:
         timeout_s=None if timeout is None else timeout / timedelta(seconds=1),
         entities=durable.max_concurrent_entity_functions or max(_MIN_ENTITIES, per_machine),
         entity_rollback=durable.rollback_entity_operations_on_exceptions,
+        http_poll_s=durable.http_settings.default_async_request_sleep_time_milliseconds / 1000,
+        versions=_versions(durable),
+    )
+
+
+def _versions(options: DurableTaskOptions) -> VersionMatch:
+    is_chosen = "version_match_strategy" in options.model_fields_set
+    return VersionMatch(
+        options.default_version,
+        options.version_match_strategy if is_chosen else None,
+        options.version_failure_strategy == "Fail",
     )

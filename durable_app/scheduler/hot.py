@@ -71,9 +71,11 @@ class Hot:
         visible: messages that may be delivered, in order; ``later``: those that are not due.
         turn, token, stream_id: the turn in flight; an entity's is a batch of operations.
         is_queued: waits in the hub's ready queue.
+        declined_by: workers that must not run it, by the ids of their streams.
     """
 
     __slots__ = (
+        "declined_by",
         "instance",
         "instance_id",
         "is_queued",
@@ -99,6 +101,7 @@ class Hot:
         self.token: CompletionToken | None = None
         self.stream_id = 0
         self.is_queued = False
+        self.declined_by: frozenset[int] = frozenset()
 
     @property
     def inbox(self) -> list[Message]:
@@ -154,6 +157,9 @@ class Hot:
             rewound = decision.replaces_history and decision.history
             if decision.instance.is_terminal or (decision.replaces_history and not rewound):
                 self.work = OpenWork()
+            if decision.instance.execution_id != self.instance.execution_id:
+                # Another execution, perhaps of another version.
+                self.declined_by = frozenset()
             self.instance = decision.instance
         for message_id in decision.consumed:
             if self.visible.pop(message_id, None) is None:

@@ -47,6 +47,7 @@ from durable_app.scheduler.inputs import (
     WRITES,
     Abandon,
     Connect,
+    Decline,
     Disconnect,
     Input,
     Pause,
@@ -87,6 +88,7 @@ class Hub:
         self._rules: dict[type, Callable[[Any], None]] = {
             Results: self._on_results,
             Abandon: self._on_abandon,
+            Decline: self._on_decline,
             Connect: self._on_connect,
             Disconnect: self._on_disconnect,
             Pause: self._on_pause,
@@ -380,6 +382,14 @@ class Hub:
         if hot is not None and hot.token == item.token:
             hot.turn = hot.token = None
             self.steps.postpone(hot, item.reason)
+
+    def _on_decline(self, item: Decline) -> None:
+        held = self.state.streams.release(item.token)
+        hot = None if held is None else self.state.cache.get(held.instance_id)
+        if held is not None and hot is not None and hot.token == item.token:
+            hot.turn = hot.token = None
+            hot.declined_by |= {held.stream.id}
+            self.state.touch(hot)
 
     def _task_abandoned(self, task: ActivityTask, reason: str) -> None:
         later = activity.postponed(task, self.state.now)

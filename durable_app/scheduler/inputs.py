@@ -70,6 +70,12 @@ class Abandon(msgspec.Struct, frozen=True):
     reason: str
 
 
+class Decline(msgspec.Struct, frozen=True):
+    """A turn comes back that its worker must not run."""
+
+    token: CompletionToken
+
+
 class Start(msgspec.Struct, frozen=True):
     """A client starts an instance."""
 
@@ -185,6 +191,7 @@ Input = (
     | Pause
     | Results
     | Abandon
+    | Decline
     | Start
     | Ask
     | Restart

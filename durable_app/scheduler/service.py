@@ -6,8 +6,9 @@ import asyncio
 import contextlib
 import itertools
 import logging
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from durable_app.errors import SchedulerUnavailableError
 from durable_app.ports import (
@@ -43,6 +44,7 @@ from durable_app.scheduler.inputs import (
     Ask,
     Clean,
     Connect,
+    Decline,
     Disconnect,
     Get,
     GetEntity,
@@ -63,7 +65,7 @@ from durable_app.scheduler.loop import OwnerLoop
 from durable_app.scheduler.requests import Requests
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from datetime import datetime
 
     from durable_app.ports import Clock
@@ -79,6 +81,28 @@ _REWIND_WAIT_S = 5.0
 _T = TypeVar("_T")
 
 Settled = list[tuple["asyncio.Future[Any]", Any, Exception | None]]
+
+
+class Owner(Protocol):
+    """Whoever owns a hub and lets it work; see :class:`OwnerLoop`."""
+
+    def start(self) -> None:
+        """Open the hub."""
+        ...
+
+    def post(self, item: Input) -> bool:
+        """Send the owner a message; False where it is refused. Any thread."""
+        ...
+
+    def stop(self, timeout_s: float) -> None:
+        """Handle what has arrived, and close the store."""
+        ...
+
+
+#: Of a hub, what to call after each drain and at the end, and whom to tell of a failure.
+MakeOwner = Callable[
+    [Hub, Callable[[], None], Callable[[], None], Callable[[BaseException], None]], Owner
+]
 
 
 class _Outbox:
@@ -163,6 +187,9 @@ class _Stream:
     def abandon(self, token: CompletionToken, reason: str) -> None:
         self._post(Abandon(token, reason))
 
+    def decline(self, token: CompletionToken) -> None:
+        self._post(Decline(token))
+
     def load_history(self, instance_id: str, execution_id: str) -> list[HistoryEvent]:
         return self._store.read_history(instance_id, execution_id)
 
@@ -181,6 +208,7 @@ class TaskHub:
     Args:
         store: where its rows are; owned by the hub from now on.
         on_fatal: told (on the hub's thread) when the hub ends because of an unexpected error.
+        make_owner: makes what lets the hub work: a thread, unless somebody drives time by hand.
     """
 
     def __init__(
@@ -189,6 +217,7 @@ class TaskHub:
         options: HubOptions,
         clock: Clock,
         on_fatal: Callable[[BaseException], None] | None = None,
+        make_owner: MakeOwner = OwnerLoop,
     ) -> None:
         """See the class."""
         self.name = options.name
@@ -199,7 +228,7 @@ class TaskHub:
         requests = Requests(hub)
         entity_requests = EntityRequests(hub)
         outbox = self._outbox
-        self._loop = OwnerLoop(hub, outbox.flush, outbox.close, on_fatal or _ignore)
+        self._loop = make_owner(hub, outbox.flush, outbox.close, on_fatal or _ignore)
         requests.continue_with(self._loop.post)
         entity_requests.continue_with(self._loop.post)
         self._stream_ids = itertools.count(1)

@@ -32,7 +32,8 @@ class Steps:
         self._state = state
         self._max_attempts = state.options.max_attempts
         self._ready: deque[str] = deque()
-        self._unserved: list[str] = []
+        #: Instances that no worker takes; a dict for its order.
+        self._unserved: dict[str, None] = {}
         #: Instances whose turns in this drain follow from what was there before a crash.
         self.recovered: list[str] = []
         #: Instances with parts that are not committed, the longest waiting first.
@@ -151,10 +152,10 @@ class Steps:
         if hot.instance.entity is not None:
             free = streams.for_entity(name) is not None
             return free or not streams.anybody_takes_entity(name)
-        if streams.for_orchestration(name, hot.stream_id) is not None:
+        if streams.for_orchestration(name, hot.stream_id, hot.declined_by) is not None:
             return True
         # Its last worker may have gone: it must not hold up those behind it.
-        return not streams.anybody_takes_orchestration(name)
+        return not streams.anybody_takes_orchestration(name, hot.declined_by)
 
     def _part(
         self,
@@ -251,9 +252,11 @@ class Steps:
             return
         if not self._may_try(hot):
             return
-        stream = state.streams.for_orchestration(instance.name, hot.stream_id)
+        name, declined_by = instance.name, hot.declined_by
+        stream = state.streams.for_orchestration(name, hot.stream_id, declined_by)
         if stream is None:
-            self._queue(hot, is_served=state.streams.anybody_takes_orchestration(instance.name))
+            is_served = state.streams.anybody_takes_orchestration(name, declined_by)
+            self._queue(hot, is_served=is_served)
             return
         if turn.messages and turn.messages[0] <= state.recovered_key:
             self.recovered.append(hot.instance_id)
@@ -271,7 +274,14 @@ class Steps:
         return True
 
     def _queue(self, hot: Hot, *, is_served: bool) -> None:
+        instance_id = hot.instance_id
         if hot.is_queued:
-            return
+            if not is_served or instance_id not in self._unserved:
+                return
+            # It has started over as something that somebody takes.
+            del self._unserved[instance_id]
         hot.is_queued = True
-        (self._ready if is_served else self._unserved).append(hot.instance_id)
+        if is_served:
+            self._ready.append(instance_id)
+        else:
+            self._unserved[instance_id] = None

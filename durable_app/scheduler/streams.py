@@ -156,13 +156,15 @@ class Streams:
         self._nonce += 1
         return CompletionToken(target, self._nonce)
 
-    def for_orchestration(self, name: str, last: int) -> Stream | None:
+    def for_orchestration(
+        self, name: str, last: int, declined_by: frozenset[int] = frozenset()
+    ) -> Stream | None:
         """A worker with a free slot; the one that had the instance last is preferred."""
         sticky = self._streams.get(last)
         candidates = [sticky] if sticky is not None else []
         for stream in (*candidates, *self._streams.values()):
             free = stream.orchestrations < stream.capacity.orchestrations
-            if free and stream.takes_orchestration(name):
+            if free and stream.takes_orchestration(name) and stream.id not in declined_by:
                 return stream
         return None
 
@@ -194,9 +196,14 @@ class Streams:
         """True when a connected worker could run it, had it a slot."""
         return any(stream.takes_activity(name) for stream in self._streams.values())
 
-    def anybody_takes_orchestration(self, name: str) -> bool:
+    def anybody_takes_orchestration(
+        self, name: str, declined_by: frozenset[int] = frozenset()
+    ) -> bool:
         """True when a connected worker could run it, had it a slot."""
-        return any(stream.takes_orchestration(name) for stream in self._streams.values())
+        return any(
+            stream.takes_orchestration(name) and stream.id not in declined_by
+            for stream in self._streams.values()
+        )
 
     def held(self, token: CompletionToken) -> Held | None:
         """What the token stands for; None where it is outdated."""

@@ -8,6 +8,7 @@ which line it is.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import logging
 import os
 import sys
@@ -32,9 +33,11 @@ from durable_app.replay.engine import Execution
 from durable_app.replay.failures import failure_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from types import FrameType
 
     from durable_app.functions.index import AppIndex, FunctionFacts
+    from durable_app.functions.version_match import VersionMatch
     from durable_app.ports import Clock, WorkStream
     from durable_app.replay.environment import ReplayEnv
     from durable_app.worker.invocations import Invocations
@@ -64,8 +67,11 @@ class OrchestratorThread:
         sessions: Sessions,
         clock: Clock,
         invocations: Invocations,
+        versions: VersionMatch,
     ) -> None:
         """Nothing runs yet."""
+        self._versions = versions
+        self._declined: set[tuple[str, str | None]] = set()
         self._index = index
         self._env = env
         self._sessions = sessions
@@ -142,7 +148,9 @@ class OrchestratorThread:
     def _run_turn(self, request: OrchestratorRequest) -> None:
         self._running = (request, self._clock.monotonic())
         try:
-            self._finished.append(self._turn(request))
+            response = self._turn(request)
+            if response is not None:
+                self._finished.append(response)
         except BaseException as error:  # noqa: BLE001  top of a loop: the item is given back, others go on
             _log.exception(
                 "A turn of orchestration '%s' (instance %s) was lost; it will be tried again.",
@@ -157,30 +165,53 @@ class OrchestratorThread:
         finally:
             self._running = None
 
-    def _turn(self, request: OrchestratorRequest) -> OrchestratorResponse:
+    def _turn(self, request: OrchestratorRequest) -> OrchestratorResponse | None:
+        """Run a turn; None where another worker has to."""
+        execution = self._sessions.take(request)
+        past = self._past(request) if execution is None else ()
         found = self._index.find("orchestration", request.name)
+        if execution is None and found is not None and found.durable is not None:
+            version = _version_of(past, request)
+            if not self._versions.takes(version, found.durable.versions):
+                return self._refuse(request, version)
         name = request.name if found is None else found.name
         begun = self._invocations.begin(name, self._is_replaying)
-        response = self._replay(request, found)
+        response = self._replay(request, found, execution, past)
         self._invocations.end(name, begun, _failure_of(response))
         return response
 
-    def _replay(
-        self, request: OrchestratorRequest, found: FunctionFacts | None
-    ) -> OrchestratorResponse:
-        execution = self._sessions.take(request)
-        past: list[HistoryEvent] | tuple[HistoryEvent, ...] = ()
-        if execution is None:
-            past = self._past(request)
-            started = next(
-                (e for e in (*past, *request.new_events) if isinstance(e, ExecutionStarted)), None
+    def _refuse(
+        self, request: OrchestratorRequest, version: str | None
+    ) -> OrchestratorResponse | None:
+        """Fail an instance of another version, or leave it to other hosts."""
+        text = self._versions.refusal(request.name, version)
+        if self._versions.fails:
+            return _failed(request, "VersionMismatchError", text)
+        if (request.name, version) not in self._declined:
+            self._declined.add((request.name, version))
+            _log.warning(
+                "%s Such instances wait for a host that takes them; the first one is %s.",
+                text,
+                request.instance_id,
             )
-            version = started.version if started is not None else None
+        if self._stream is not None:
+            self._stream.decline(request.token)
+        self._taken.discard(request.token)
+        return None
+
+    def _replay(
+        self,
+        request: OrchestratorRequest,
+        found: FunctionFacts | None,
+        execution: Execution | None,
+        past: Sequence[HistoryEvent],
+    ) -> OrchestratorResponse:
+        if execution is None:
             if found is None or found.durable is None:
                 text = self._index.unknown("orchestration", request.name)
                 return _failed(request, "OrchestratorNotRegisteredError", text)
             try:
-                fn, input_type = found.durable.for_version(version)
+                fn, input_type = found.durable.for_version(_version_of(past, request))
             except DurableError as error:
                 return _failed(request, type(error).__name__, str(error))
             execution = Execution(fn, self._env, input_type)
@@ -254,6 +285,11 @@ class OrchestratorThread:
 
 def _is_of_user(filename: str) -> bool:
     return not filename.startswith(_NOT_OF_USER) and _INSTALLED not in filename
+
+
+def _version_of(past: Sequence[HistoryEvent], request: OrchestratorRequest) -> str | None:
+    events = itertools.chain(past, request.new_events)
+    return next((each.version for each in events if isinstance(each, ExecutionStarted)), None)
 
 
 def _failed(request: OrchestratorRequest, error_type: str, message: str) -> OrchestratorResponse:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, assert_never
 
 import msgspec
 
+from durable_app.functions.version_match import VersionMatch
 from durable_app.ports import Capacity, WorkSource, WorkStream
 from durable_app.protocol import (
     ActivityRequest,
@@ -19,7 +20,9 @@ from durable_app.protocol import (
 )
 from durable_app.replay.environment import ReplayEnv
 from durable_app.worker.activities import ActivityPool, BindExtra
+from durable_app.worker.built_in import with_built_in
 from durable_app.worker.entities import EntityPool
+from durable_app.worker.http_caller import HttpCaller
 from durable_app.worker.invocations import Invocations
 from durable_app.worker.orchestrators import OrchestratorThread
 from durable_app.worker.sessions import Sessions
@@ -49,6 +52,8 @@ class WorkerOptions(msgspec.Struct, frozen=True):
         entities: batches that it runs at the same time, >= 1; threads for sync ones.
         entity_rollback: an operation that fails leaves nothing behind; False to keep what it did
             before it failed.
+        http_poll_s: between two polls of an HTTP call, where the server names no time; > 0.
+        versions: which instances it runs.
     """
 
     orchestrations: int = 100
@@ -60,6 +65,8 @@ class WorkerOptions(msgspec.Struct, frozen=True):
     timeout_s: float | None = None
     entities: int = 20
     entity_rollback: bool = True
+    http_poll_s: float = 30.0
+    versions: VersionMatch = VersionMatch()
 
 
 class Worker:
@@ -87,7 +94,11 @@ class Worker:
         env = ReplayEnv(max_actions=options.max_actions, default_version=options.default_version)
         sessions = Sessions(options.warm_sessions, options.warm_events)
         invocations = Invocations(observer, clock)
-        self._orchestrators = OrchestratorThread(index, env, sessions, clock, invocations)
+        self._http = HttpCaller(clock, options.http_poll_s)
+        index = with_built_in(index, self._http)
+        self._orchestrators = OrchestratorThread(
+            index, env, sessions, clock, invocations, options.versions
+        )
         self._activities = ActivityPool(
             index, options.activities, invocations, clock, bind_extra, options.timeout_s
         )
@@ -141,6 +152,7 @@ class Worker:
             self._activities.stop()
             self._entities.stop()
             stream.close()
+            await self._http.close()
 
     @property
     def _busy(self) -> int:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from durable_app.compose import generation
+from durable_app.functions.version_match import VersionMatch
 from durable_app.host.config.options import HostSettings
 
 
@@ -30,3 +31,22 @@ def test_the_settings_of_entities_reach_the_worker(monkeypatch):
         rollbackEntityOperationsOnExceptions=False,
     )
     assert (found.entities, found.entity_rollback) == (3, False)
+
+
+@pytest.mark.parametrize(
+    ("durable", "expected"),
+    [
+        ({}, VersionMatch()),
+        ({"defaultVersion": "2"}, VersionMatch("2")),
+        (
+            {"defaultVersion": "2", "versionMatchStrategy": "CurrentOrOlder"},
+            VersionMatch("2", "CurrentOrOlder"),
+        ),
+        (
+            {"versionMatchStrategy": "Strict", "versionFailureStrategy": "Fail"},
+            VersionMatch(None, "Strict", fails=True),
+        ),
+    ],
+)
+def test_the_settings_of_versions_reach_the_worker(monkeypatch, durable, expected):
+    assert options(monkeypatch, 1, **durable).versions == expected

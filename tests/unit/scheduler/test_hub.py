@@ -15,15 +15,17 @@ from durable_app.protocol import (
     EventRaised,
     ExecutionResumed,
     ExecutionRewound,
+    ExecutionStarted,
     ExecutionSuspended,
     FailureDetails,
     OrchestrationStatus,
     OrchestratorResponse,
+    OrchestratorStarted,
     RewindOrchestration,
     TaskFailed,
     TimerFired,
 )
-from durable_app.scheduler.inputs import Ask, PurgeBy, Results
+from durable_app.scheduler.inputs import Ask, Decline, PurgeBy, Results
 from durable_app.taskhub.instance import Decision
 from tests.unit.scheduler.builders import NOW, Reply, Worker, World, call, done
 
@@ -336,3 +338,53 @@ def test_purging_many_goes_in_slices() -> None:
     world.handle(again.pop())
 
     assert reply.value == 250
+
+
+def test_a_turn_that_is_declined_waits_for_another_worker() -> None:
+    world = World(attempts=2)
+    world.start("a")
+    turn = world.worker.take()
+    world.handle(Decline(turn.token), Decline(turn.token))
+    world.raise_event("a", "1")
+    world.wait(600)
+    assert world.worker.items == []
+    assert world.status("a") is OrchestrationStatus.PENDING
+
+    other = Worker()
+    world.connect(2, other, 10, 10)
+    again = other.take()
+    assert [type(event) for event in again.new_events[:2]] == [
+        OrchestratorStarted,
+        ExecutionStarted,
+    ]
+    world.answer(again, done())
+    assert world.status("a") is OrchestrationStatus.COMPLETED
+    assert world.worker.items == []
+
+
+def test_a_declined_turn_does_not_hold_up_those_that_wait_for_a_slot() -> None:
+    world = World(turns=1)
+    world.start("a")
+    world.start("b")
+    world.handle(Decline(world.worker.take().token))
+    turn = world.worker.take()
+    assert turn.instance_id == "b"
+    world.answer(turn, done())
+
+
+def test_what_was_declined_is_offered_again_when_it_starts_over() -> None:
+    world = World()
+    world.start("a")
+    turn = world.worker.take()
+    world.handle(Decline(turn.token))
+    other = Worker()
+    world.connect(2, other, 1, 1)
+    again = other.take()
+    world.disconnect(2)
+    other.items.clear()
+    world.connect(3, other, 1, 1)
+    again = other.take()
+    anew = CompleteOrchestration(1, OrchestrationStatus.CONTINUED_AS_NEW, "1", new_version="2")
+    world.answer(again, anew)
+    world.disconnect(3)
+    assert world.worker.take().instance_id == "a"

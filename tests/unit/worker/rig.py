@@ -34,6 +34,7 @@ class Desk:
         self.capacity: Capacity | None = None
         self.results: Queue[Any] = Queue()
         self.abandoned: Queue[tuple[CompletionToken, str]] = Queue()
+        self.declined: Queue[CompletionToken] = Queue()
         self.histories: dict[str, list[HistoryEvent]] = {}
         self.calls: list[str] = []
 
@@ -47,6 +48,9 @@ class Desk:
 
     def abandon(self, token: CompletionToken, reason: str) -> None:
         self.abandoned.put((token, reason))
+
+    def decline(self, token: CompletionToken) -> None:
+        self.declined.put(token)
 
     def load_history(self, instance_id: str, execution_id: str) -> list[HistoryEvent]:
         self.calls.append(f"load {instance_id}")

@@ -6,13 +6,16 @@ import logging
 import threading
 from datetime import timedelta
 
+import msgspec
 import pytest
 
 import durable_app as df
 from durable_app.clock import SystemClock
 from durable_app.functions.index import index_app
+from durable_app.functions.version_match import VersionMatch
 from durable_app.protocol import (
     CompleteOrchestration,
+    ExecutionStarted,
     OrchestrationStatus,
     OrchestratorStarted,
     ScheduleTask,
@@ -93,7 +96,9 @@ def versioned(context):
 class Office:
     """An orchestrator thread at work."""
 
-    def __init__(self, invocations: Invocations | None = None) -> None:
+    def __init__(
+        self, invocations: Invocations | None = None, versions: VersionMatch | None = None
+    ) -> None:
         self.desk = Desk()
         self.sessions = Sessions(100, 10_000)
         self.thread = OrchestratorThread(
@@ -102,6 +107,7 @@ class Office:
             self.sessions,
             SystemClock(),
             invocations or unobserved(),
+            versions or VersionMatch(),
         )
 
     def __enter__(self) -> Office:
@@ -302,5 +308,44 @@ def test_what_the_code_logs_is_told_apart_from_what_it_logs_once_more():
         "notes cleaned up True",
         "notes first True",
         "notes second False",
-        "ends cleaned up True",
+        "notes cleaned up True",
     ]
+
+
+def of_version(version: str, instance_id: str = "order-1"):
+    turn = a_turn("versioned", instance_id=instance_id)
+    events = [
+        msgspec.structs.replace(event, version=version)
+        if isinstance(event, ExecutionStarted)
+        else event
+        for event in turn.new_events
+    ]
+    return msgspec.structs.replace(turn, new_events=tuple(events))
+
+
+def test_an_instance_of_another_version_is_left_to_others_with_one_warning(caplog):
+    console = Console()
+    with Office(Invocations(console, SystemClock()), VersionMatch("1.0", "CurrentOrOlder")) as office:
+        turns = of_version("2.0"), of_version("2.0", "order-2")
+        for turn in turns:
+            office.thread.submit(turn)
+        assert [office.desk.declined.get(timeout=TIMEOUT_S) for _ in turns] == [
+            turn.token for turn in turns
+        ]
+        assert office.settled() == 0
+    (warning,) = [record.getMessage() for record in caplog.records]
+    assert "'versioned' has version '2.0'; this host runs version '1.0' and older ones (" in warning
+    assert "wait for a host that takes them; the first one is order-1" in warning
+    assert not any("versioned" in line for line, _ in console.told)
+
+
+def test_an_instance_of_another_version_fails_where_the_settings_say_so():
+    with Office(versions=VersionMatch("1.0", "Strict", fails=True)) as office:
+        failure = office.run(of_version("2.0")).actions[0].failure
+    assert failure.error_type == "VersionMismatchError"
+    assert "this host runs version '1.0'" in failure.error_message
+
+
+def test_an_instance_of_a_version_that_fits_runs():
+    with Office(versions=VersionMatch("2.0")) as office:
+        assert office.run(of_version("2.0")).actions[0].result == '"2.0"'
