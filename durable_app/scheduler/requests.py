@@ -12,7 +12,7 @@ from durable_app.errors import (
     InstanceNotFoundError,
     WrongStatusError,
 )
-from durable_app.protocol import ExecutionRewound, OrchestrationStatus
+from durable_app.protocol import ExecutionRewound, ExecutionStarted, OrchestrationStatus
 from durable_app.scheduler.hot import Hot
 from durable_app.scheduler.inputs import (
     Ack,
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from durable_app.scheduler.hub import Hub
 
 _PURGE_SLICE: Final = 200
+#: While one of these waits for an instance that has ended, somebody waits for the instance.
+_REVIVING: Final = (ExecutionRewound, ExecutionStarted)
 
 
 class Requests:
@@ -208,7 +210,7 @@ class Requests:
             item.reply.resolve(item.done + removed)
 
     def _is_wanted(self, instance_id: str) -> bool:
-        """True while it is about to go on: started anew, or awaited by a rewind."""
+        """True while it is about to go on: started anew, by a parent too, or rewound."""
         hot = self._state.cache.get(instance_id)
         if hot is not None and not hot.is_idle:
             return True
@@ -217,7 +219,7 @@ class Requests:
         else:
             stored = self._state.store.load(instance_id)
             inbox = list(stored.messages) if stored is not None else []
-        return any(isinstance(message.event, ExecutionRewound) for message in inbox)
+        return any(isinstance(message.event, _REVIVING) for message in inbox)
 
     def _remove(self, found: list[str]) -> int:
         instance_ids = [i for i in found if not self._is_wanted(i)]

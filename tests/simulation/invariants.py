@@ -118,6 +118,8 @@ class Checker:
         self.rows: dict[str, Instance] = {}
         self.entities = EntityChecker(self._holds)
         self.ever: set[str] = set()
+        #: Parents and entities have started them once more; what was sent before may be gone.
+        self.reborn: set[str] = set()
         self.tasks: dict[int, ActivityTask] = {}
         self.messages: dict[int, str] = {}
         self._timers: dict[str, set[int]] = defaultdict(set)
@@ -197,6 +199,8 @@ class Checker:
         ended = old is not None and old.is_terminal and not decision.replaces_history
         if ended and not instance.is_terminal:
             raise ViolationError(f"{instance_id}: lives on after its end")
+        if old is not None and old.is_terminal and decision.replaces_history:
+            self.reborn.add(instance_id)
         history = self._histories.get(instance_id)
         if history is None or decision.replaces_history:
             history = self._histories[instance_id] = _History(instance.execution_id)

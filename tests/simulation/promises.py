@@ -49,6 +49,8 @@ class Promises:
 
     def check_undelivered(self, instance_id: str, acc: list[Any]) -> None:
         """An instance that is at rest has seen every event that was acknowledged."""
+        if instance_id in self._checker.reborn:
+            return
         delivered = self._checker.delivered[instance_id] | {
             entry[1] for entry in acc if isinstance(entry[1], str)
         }

@@ -11,8 +11,11 @@ from durable_app.ports import PurgeFilter, StartRequest
 from durable_app.protocol import EventRaised, ExecutionRewound, ExecutionTerminated
 from durable_app.protocol import OrchestrationStatus as Status
 from durable_app.scheduler.inputs import Ask, Get, Purge, PurgeBy, Restart, Start, WaitFor, Watch
-from durable_app.taskhub.instance import TaskKey
-from tests.unit.scheduler.rig import Answer, Rig, answer, ending, result
+from durable_app.scheduler.state import HubIds
+from durable_app.taskhub import lifecycle
+from durable_app.taskhub.instance import Decision, TaskKey
+from durable_app.taskhub.orchestration import start_message
+from tests.unit.scheduler.rig import MIDNIGHT, Answer, Rig, answer, ending, result
 
 
 def finished(rig: Rig, instance_id: str, status: Status = Status.COMPLETED) -> None:
@@ -53,6 +56,18 @@ def test_a_rewind_is_answered_although_a_purge_comes_with_it():
     rewound, purged = Answer(), Answer()
     rig.send(Ask("a", ExecutionRewound(), "be rewound", rewound), Purge("a", False, purged))
     assert (rewound.got, purged.got) == ([None], [0])
+
+
+def test_a_start_that_waits_for_its_turn_survives_a_purge():
+    rig = Rig()
+    finished(rig, "a")
+    ids = HubIds(rig.time, 2**50)
+    child = lifecycle.new_instance("a", "order", MIDNIGHT, ids)
+    start = start_message(child, MIDNIGHT, ids)
+    assert rig.store.commit([Decision("a", messages=(start,))]) == [None]
+    purged = Answer()
+    rig.send(Purge("a", False, purged))
+    assert purged.got == [0]
 
 
 def test_a_purge_then_a_start_in_one_drain():
