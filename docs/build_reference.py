@@ -102,6 +102,12 @@ PAGES: Final = (
         ("DurableEntity", "DurableEntityContext", "EntityContext"),
     ),
     Page(
+        "http.md",
+        "HTTP calls",
+        "What `context.call_http` takes and gives.",
+        ("DurableHttpRequest", "DurableHttpResponse", "TokenSource", "ManagedIdentityTokenSource"),
+    ),
+    Page(
         "client.md",
         "Clients",
         "A function with `durable_client_input` is given one: an `async def` function a"
@@ -161,9 +167,7 @@ PAGES: Final = (
             "FailureDetails",
             "register_exception",
         ),
-        (
-            ("durable_app.errors", "StoreUnavailableError"),
-        ),
+        (("durable_app.errors", "StoreUnavailableError"),),
     ),
 )
 

@@ -66,6 +66,12 @@ if TYPE_CHECKING:
         EntityContext,
     )
     from durable_app.replay.gathering import when_all, when_any
+    from durable_app.replay.http import (
+        DurableHttpRequest,
+        DurableHttpResponse,
+        ManagedIdentityTokenSource,
+        TokenSource,
+    )
     from durable_app.replay.retry import RetryOptions, RetryPolicy
     from durable_app.replay.tasks import Task, TaskState
 
@@ -82,6 +88,8 @@ __all__ = [
     "DurableEntityContext",
     "DurableError",
     "DurableFunctionsClient",
+    "DurableHttpRequest",
+    "DurableHttpResponse",
     "DurableOrchestrationClient",
     "DurableOrchestrationContext",
     "DurableOrchestrationStatus",
@@ -95,6 +103,7 @@ __all__ = [
     "HttpManagementPayload",
     "InstanceExistsError",
     "InstanceNotFoundError",
+    "ManagedIdentityTokenSource",
     "NonDeterminismError",
     "NonRetriableError",
     "OrchestrationContext",
@@ -118,6 +127,7 @@ __all__ = [
     "TaskFailedError",
     "TaskState",
     "TaskTimeoutError",
+    "TokenSource",
     "UnsupportedOnHostError",
     "WrongStatusError",
     "register_exception",
@@ -133,6 +143,8 @@ _HOME = {
     "DurableEntity": "replay.entity_context",
     "DurableEntityContext": "replay.entity_context",
     "DurableFunctionsClient": "client.functions_client",
+    "DurableHttpRequest": "replay.http",
+    "DurableHttpResponse": "replay.http",
     "DurableOrchestrationClient": "client.orchestration_client",
     "DurableOrchestrationContext": "replay.context",
     "DurableOrchestrationStatus": "client.status",
@@ -145,6 +157,7 @@ _HOME = {
     "FailureDetails": "protocol",
     "HttpManagementPayload": "client.management",
     "OrchestrationContext": "replay.context",
+    "ManagedIdentityTokenSource": "replay.http",
     "OrchestrationQuery": "client.state",
     "OrchestrationRuntimeStatus": "client.status",
     "OrchestrationState": "client.state",
@@ -160,6 +173,7 @@ _HOME = {
     "TaskState": "replay.tasks",
     "when_all": "replay.gathering",
     "when_any": "replay.gathering",
+    "TokenSource": "replay.http",
     "register_exception": "exception_types",
 }
 _OTHER_NAME = {

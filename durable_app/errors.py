@@ -272,20 +272,16 @@ class PayloadError(DurableError, TypeError):
         self.path = path
 
 
-_WITHOUT_HTTP = "call an activity that makes the request"
 _WITHOUT_CLASSIC = "decorate the function with @app.orchestration_trigger"
 _WITHOUT_CLASSIC_ENTITY = "decorate the function with @app.entity_trigger"
+_NOT_DURABLE = "only an orchestrator makes durable HTTP calls, others make the request themselves"
 _NOT_A_CALLER = "only an orchestrator can wait for an entity, others use signal_entity"
 
 # Names of other Durable Functions libraries that are not here -> what to do instead.
 _INSTEAD = {
     "Entity": _WITHOUT_CLASSIC_ENTITY,
     "call_entity": _NOT_A_CALLER,
-    "DurableHttpRequest": _WITHOUT_HTTP,
-    "DurableHttpResponse": _WITHOUT_HTTP,
-    "ManagedIdentityTokenSource": _WITHOUT_HTTP,
-    "TokenSource": _WITHOUT_HTTP,
-    "call_http": _WITHOUT_HTTP,
+    "call_http": _NOT_DURABLE,
     "Orchestrator": _WITHOUT_CLASSIC,
 }
 

@@ -80,13 +80,17 @@ class FunctionFacts:
 class AppIndex:
     """All functions of an app, and the durable ones by their durable names.
 
-    ``entities`` has lower-case keys: the case of an entity's name does not matter.
+    ``entities`` has lower-case keys: the case of an entity's name does not matter. ``built_in``
+    has what is found under its exact name although it is listed nowhere.
     """
 
     functions: tuple[FunctionFacts, ...]
     orchestrations: Mapping[str, FunctionFacts]
     activities: Mapping[str, FunctionFacts]
     entities: Mapping[str, FunctionFacts]
+    built_in: Mapping[tuple[DurableKind, str], FunctionFacts] = dataclasses.field(
+        default_factory=dict
+    )
 
     @cached_property
     def _folded(self) -> Mapping[tuple[DurableKind, str], FunctionFacts]:
@@ -103,7 +107,20 @@ class AppIndex:
         if kind == "entity":
             return self.entities.get(name.lower())
         known = self.orchestrations if kind == "orchestration" else self.activities
-        return known.get(name) or self._folded.get((kind, name.casefold()))
+        return (
+            known.get(name)
+            or self._folded.get((kind, name.casefold()))
+            or self.built_in.get((kind, name))
+        )
+
+    def with_built_in(self, functions: Iterable[FunctionFacts]) -> AppIndex:
+        """The same index with durable functions that the app need not define."""
+        built_in = {
+            (facts.durable.kind, facts.durable.name): facts
+            for facts in functions
+            if facts.durable is not None and facts.durable.kind != "client"
+        }
+        return dataclasses.replace(self, built_in=built_in)
 
     def unknown(self, kind: DurableKind, name: str) -> str:
         """What to say about a name that :meth:`find` does not find."""

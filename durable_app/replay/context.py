@@ -24,6 +24,7 @@ from durable_app.replay.bounded import FanningOut
 from durable_app.replay.calling import Calling
 from durable_app.replay.environment import NEW_VERSION, PATCHES
 from durable_app.replay.gathering import Gathering
+from durable_app.replay.http_calls import HttpCalling
 from durable_app.replay.ledger import CLOSED, Ledger, Restart
 from durable_app.replay.logger import ReplaySafeLogger
 from durable_app.replay.patches import Patches
@@ -50,7 +51,7 @@ class FunctionContext:
     __slots__ = ()
 
 
-class OrchestrationContext(Calling, FanningOut, Gathering, Addressing):
+class OrchestrationContext(Calling, FanningOut, Gathering, Addressing, HttpCalling):
     """Given to an orchestrator, as its first argument.
 
     Attributes:

@@ -7,5 +7,8 @@
 * ``entities``       one job for each batch of operations
 * ``jobs``           sync functions on a crew of threads, async ones on the event loop
 * ``crew``           daemon threads that work off a queue, as many as it takes
+* ``built_in``       functions that every worker has and no app lists: HTTP calls
+* ``http_caller``    makes the requests of HTTP calls
+* ``http_hops``      where an HTTP call goes next, when, and with what
 * ``invocations``    what an observer is told of all of them
 """

@@ -28,8 +28,8 @@ def test_an_unknown_name_is_an_attribute_error():
 
 
 def test_a_name_of_other_libraries_is_told_apart_from_a_misspelt_one():
-    with pytest.raises(AttributeError, match=r"'TokenSource': not in this version .* an activity"):
-        durable_app.TokenSource  # type: ignore[attr-defined]  # noqa: B018  the access is the test
+    with pytest.raises(AttributeError, match=r"'Orchestrator': not in this version .* decorate"):
+        durable_app.Orchestrator  # type: ignore[attr-defined]  # noqa: B018  the access is the test
 
 
 def test_public_names_are_listed_before_they_are_loaded():

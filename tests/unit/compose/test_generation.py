@@ -33,6 +33,12 @@ def test_the_settings_of_entities_reach_the_worker(monkeypatch):
     assert (found.entities, found.entity_rollback) == (3, False)
 
 
+def test_http_calls_are_polled_as_often_as_the_settings_say(monkeypatch):
+    settings = {"defaultAsyncRequestSleepTimeMilliseconds": 1500}
+    assert options(monkeypatch, 1).http_poll_s == 30
+    assert options(monkeypatch, 1, httpSettings=settings).http_poll_s == 1.5
+
+
 @pytest.mark.parametrize(
     ("durable", "expected"),
     [

@@ -406,7 +406,7 @@ def test_histories_read_between_turns() -> None:
 @pytest.mark.parametrize(
     ("name", "advice"),
     [
-        ("call_http", "not in this version of durable_app; call an activity"),
+        ("Orchestrator", "not in this version of durable_app; decorate the function"),
         ("call_activty", "'call_activty'"),
     ],
 )
