@@ -6,6 +6,7 @@ no worker knows its name it waits for one that does.
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from durable_app.scheduler.inputs import Ack
     from durable_app.scheduler.state import HubState
     from durable_app.scheduler.streams import Stream
+
+_log = logging.getLogger(__name__)
 
 
 class Steps:
@@ -96,6 +99,13 @@ class Steps:
             step = self._next_of_entity(hot)
             if isinstance(step, entities.EntityBatch):
                 failed = entities.give_up_first(hot.instance, step, reason, state.now, state.ids)
+                # Of a signal that fails nobody else hears.
+                _log.error(
+                    "Operation '%s' of entity %s was given up: %s",
+                    step.operations[0].operation,
+                    hot.instance_id,
+                    reason,
+                )
                 self.decide(hot, failed)
             return
         self.decide(hot, lifecycle.give_up(hot.known, reason, state.now, state.ids))

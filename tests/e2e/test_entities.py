@@ -156,6 +156,7 @@ def test_an_operation_that_ends_the_process_is_the_one_that_is_given_up(entity_h
         deaths += 1
         assert deaths < 2 * ATTEMPTS
     assert ledger(host, "bad") == [["signal", number] for number in (0, 1, 3)]
+    assert "Operation 'leave' of entity @ledger@bad was given up" in host.output()
 
 
 def test_an_operation_that_ends_the_process_fails_alone(entity_host: Host) -> None:

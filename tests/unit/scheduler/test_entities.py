@@ -242,7 +242,7 @@ def test_an_entity_that_nobody_knows_waits_for_a_worker_that_does():
     assert operations(take(rig.hands())) == ["add"]
 
 
-def test_a_batch_that_comes_back_is_tried_again_later_and_given_up_in_the_end():
+def test_a_batch_that_comes_back_is_tried_again_later_and_given_up_in_the_end(caplog):
     rig = EntityRig(max_attempts=2)
     hands = rig.hands()
     rig.signal()
@@ -255,6 +255,7 @@ def test_a_batch_that_comes_back_is_tried_again_later_and_given_up_in_the_end():
     rig.send(Results([EntityBatchResult(batch.token, (), failure=failure)]))
     # The first operation is gone, the next one gets its turn.
     assert operations(take(hands)) == ["next"]
+    assert "Operation 'add' of entity @counter@a was given up: worse" in caplog.text
 
 
 def test_after_a_lost_batch_operations_run_one_at_a_time():
