@@ -6,9 +6,7 @@ import asyncio
 import contextlib
 import json
 import socket
-import sys
 from email.utils import format_datetime
-from typing import Any
 
 import pytest
 from aiohttp import web
@@ -22,8 +20,8 @@ from durable_app.scheduler.service import TaskHub
 from durable_app.scheduler.state import HubOptions
 from durable_app.storage.memory import MemoryStore
 from durable_app.storage.sqlite import SqliteStore
-from durable_app.worker.http_caller import HttpCaller
 from durable_app.worker.service import Worker, WorkerOptions
+from tests.contract.web_site import Site, accepted, moved
 
 app = df.DFApp()
 
@@ -44,38 +42,6 @@ def catches(context):
         yield context.call_http(**context.get_input(), retry_options=retry)
     except ConnectionError as error:
         return str(error)
-
-
-class Site:
-    """A server; ``seen`` has the requests that came."""
-
-    def __init__(self) -> None:
-        self.origin = ""
-        self.seen: list[tuple[str, str, dict[str, str], str]] = []
-        self.answers: list[web.Response] = []
-
-    async def _answer(self, request: web.Request) -> web.Response:
-        headers = {name.lower(): value for name, value in request.headers.items()}
-        self.seen.append((request.method, request.path_qs, headers, await request.text()))
-        return self.answers.pop(0)
-
-    @property
-    def asked(self) -> list[tuple[str, str]]:
-        return [(method, path) for method, path, _, _ in self.seen]
-
-    @contextlib.asynccontextmanager
-    async def open(self):
-        server = web.Application()
-        server.router.add_route("*", "/{path:.*}", self._answer)
-        runner = web.AppRunner(server)
-        await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        self.origin = f"http://127.0.0.1:{runner.addresses[0][1]}"
-        try:
-            yield self
-        finally:
-            await runner.cleanup()
 
 
 @contextlib.asynccontextmanager
@@ -113,15 +79,6 @@ def with_sites(conversation, *answers):
             return await conversation(hub, site, other)
 
     return asyncio.run(main())
-
-
-def accepted(location: str, **headers: str) -> web.Response:
-    named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return web.Response(status=202, headers={"Location": location, **named})
-
-
-def moved(status: int, location: str) -> web.Response:
-    return web.Response(status=status, headers={"Location": location})
 
 
 def failing(call, *answers, name="asks"):
@@ -320,108 +277,6 @@ def test_redirects_are_followed(status, method, then):
     assert found == (then, "/b")
 
 
-# -- tokens --------------------------------------------------------------------------------------
-
-
-class Login:
-    """Stands for azure-identity."""
-
-    def __init__(self, error: Exception | None = None) -> None:
-        self.scopes: list[str] = []
-        self.is_closed = False
-        self._error = error
-
-    async def get_token(self, *scopes: str) -> Any:
-        self.scopes += scopes
-        if self._error is not None:
-            raise self._error
-
-        class Token:
-            token = "top-secret"
-
-        return Token()
-
-    async def close(self) -> None:
-        self.is_closed = True
-
-
-def request_with_token(uri: str, resource: str = "https://api.example") -> dict[str, Any]:
-    source = df.ManagedIdentityTokenSource(resource)
-    headers = {"authorization": "mine"}
-    request = df.DurableHttpRequest("GET", uri, headers=headers, token_source=source)
-    return {**request.to_json(), "polls": True}
-
-
-async def called(login, uri, **request: Any):
-    caller = HttpCaller(SystemClock(), credential=lambda: login)
-    try:
-        return await caller.call(request_with_token(uri, **request))
-    finally:
-        await caller.close()
-
-
-def test_a_token_is_sent_and_never_told():
-    async def main():
-        site, other = Site(), Site()
-        login = Login()
-        async with site.open(), other.open():
-            site.answers += [moved(302, "/b"), moved(302, other.origin)]
-            other.answers += [accepted("/c")]
-            answer = await called(login, site.origin)
-        assert [sent["authorization"] for _, _, sent, _ in site.seen] == ["Bearer top-secret"] * 2
-        assert "authorization" not in other.seen[0][2]
-        assert login.scopes == ["https://api.example/.default"] * 2
-        assert login.is_closed
-        assert "top-secret" not in json.dumps(answer)
-        assert answer["poll"]["request"]["tokenSource"] is None
-        assert answer["poll"]["afterSeconds"] == 30
-
-    asyncio.run(main())
-
-
-def test_a_scope_is_taken_as_it_is():
-    async def main():
-        site, login = Site(), Login()
-        site.answers.append(web.Response())
-        async with site.open():
-            await called(login, site.origin, resource="https://api.example/.default")
-        assert login.scopes == ["https://api.example/.default"]
-
-    asyncio.run(main())
-
-
-def test_a_login_that_fails_fails_the_call_in_a_line():
-    login = Login(PermissionError("nobody is logged in\nlong explanation"))
-    with pytest.raises(ConnectionError) as caught:
-        asyncio.run(called(login, "http://h.example/a?sig=hidden"))
-    assert str(caught.value) == (
-        "GET http://h.example/a: no token for https://api.example:"
-        " PermissionError: nobody is logged in"
-    )
-
-
-def test_without_azure_identity_the_message_says_what_to_install(monkeypatch):
-    monkeypatch.setitem(sys.modules, "azure.identity.aio", None)
-
-    async def main():
-        await HttpCaller(SystemClock()).call(request_with_token("http://h.example/a"))
-
-    with pytest.raises(df.NonRetriableError, match=r'pip install "durable-app\[azure\]"'):
-        asyncio.run(main())
-
-
-def test_tokens_come_from_azure_identity():
-    pytest.importorskip("azure.identity", reason="an extra")
-    from durable_app.worker.http_caller import _default_credential
-
-    async def main():
-        credential = _default_credential()
-        assert type(credential).__name__ == "DefaultAzureCredential"
-        await credential.close()
-
-    asyncio.run(main())
-
-
 # -- failures ------------------------------------------------------------------------------------
 
 
@@ -453,60 +308,3 @@ def test_it_is_caught_by_its_type_after_all_attempts():
 def test_redirects_without_end_fail_the_call():
     failure = failing({}, *(moved(302, "/a?code=hidden") for _ in range(11)))
     assert "more than 10 redirects" in failure.error_message
-
-
-async def alone(answer: bytes, **options: Any) -> Any:
-    """Call a server that answers these bytes, or nothing at all."""
-    over = asyncio.Event()
-
-    async def serve(reader, writer):
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(answer)
-        if not answer:
-            await over.wait()
-        writer.close()
-
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    caller = HttpCaller(SystemClock(), **options)
-    request = df.DurableHttpRequest("GET", f"http://127.0.0.1:{port}/a?code=hidden")
-    try:
-        return await caller.call(request.to_json())
-    finally:
-        over.set()
-        await caller.close()
-        server.close()
-
-
-@pytest.mark.parametrize(
-    ("answer", "options", "kind", "text"),
-    [
-        (b"nonsense\r\n\r\n", {}, ConnectionError, r"/a: no answer \("),
-        (b"", {"timeout_s": 0.1}, TimeoutError, r"/a: no answer within 0\.1 s"),
-        (
-            b"HTTP/1.1 200 OK\r\nContent-Length: 2000000\r\n\r\n" + b"x" * 2_000_000,
-            {"max_body": 2**20},
-            df.NonRetriableError,
-            "larger than 1 MiB",
-        ),
-    ],
-)
-def test_an_answer_that_is_none(answer, options, kind, text):
-    with pytest.raises(kind, match=text) as caught:
-        asyncio.run(alone(answer, **options))
-    assert "hidden" not in str(caught.value)
-    assert caught.value.__cause__ is None
-
-
-def test_a_url_that_cannot_be_requested():
-    async def main():
-        caller = HttpCaller(SystemClock())
-        request = df.DurableHttpRequest("GET", "http://h.example").to_json()
-        try:
-            await caller.call({**request, "uri": "http:///a?code=hidden"})
-        finally:
-            await caller.close()
-
-    with pytest.raises(df.NonRetriableError, match="cannot be requested") as caught:
-        asyncio.run(main())
-    assert "hidden" not in str(caught.value)

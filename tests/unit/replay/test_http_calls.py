@@ -67,10 +67,13 @@ def test_without_polling_it_is_an_activity():
             {"Content-Type": "text/plain; charset=utf-8"},
         ),
         (("POST", URI, 0, {"content-type": "a/b"}), "0", {"content-type": "a/b"}),
-        ((df.DurableHttpRequest("PUT", URI, "<a/>", {"Content-Type": "text/xml"}),), "<a/>",
-         {"Content-Type": "text/xml"}),
+        (
+            (df.DurableHttpRequest("PUT", URI, "<a/>", {"Content-Type": "text/xml"}),),
+            "<a/>",
+            {"Content-Type": "text/xml"},
+        ),
     ],
-)  # fmt: skip  # one case per line
+)
 def test_the_body(arguments, body, headers):
     (call,) = calling(*arguments).actions
     request = json.loads(call.input)

@@ -92,8 +92,9 @@ def test_another_origin_gets_no_secret(location):
 
 
 @pytest.mark.parametrize(
-    "location", ["http://h.example/b", "ftp://h.example/b", "data:text/plain,a", "https://h:port/", "http://["]
-)  # fmt: skip  # a list of one line
+    "location",
+    ["http://h.example/b", "ftp://h.example/b", "data:text/plain,a", "https://h:port/", "http://["],
+)
 def test_what_is_not_followed(location):
     assert redirected(a_request(), 302, {"Location": location}) is None
     with pytest.raises(NonRetriableError, match="cannot be polled"):
