@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import tempfile
 from datetime import timedelta
-from pathlib import Path
-from typing import Any
 
 import msgspec
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import invariant, precondition, rule
 
 from durable_app.errors import InstanceExistsError
-from durable_app.ports import InstanceQuery, Mark, PurgeFilter, Store
+from durable_app.ports import Mark
 from durable_app.protocol import (
     TERMINAL,
     ActivityResponse,
@@ -38,21 +35,18 @@ from durable_app.protocol import (
     SendEvent,
     TaskFailed,
 )
-from durable_app.storage.memory import MemoryStore
-from durable_app.storage.sqlite import SqliteStore
 from durable_app.taskhub import activity, lifecycle
 from durable_app.taskhub.delivery import Turn, is_ready, make_turn, sort_inbox
-from durable_app.taskhub.instance import Decision, Known, MessageId, OpenWork, RowChange, TaskKey
+from durable_app.taskhub.instance import Decision, Known, OpenWork, RowChange, TaskKey
 from durable_app.taskhub.orchestration import complete
-from tests.contract.backends import snapshot
-from tests.property.entity_rules import ENTITIES, EntityRules, entity_messages
-from tests.unit.taskhub.builders import NOW, CountingIds
+from tests.property.entity_messages import entity_messages
+from tests.property.store_pair import NAMES, StorePair
+from tests.unit.taskhub.builders import NOW
 
 #: Shrinking a failure takes longer than a test may.
 pytestmark = pytest.mark.timeout(300)
 
 Status = OrchestrationStatus
-NAMES = ["a", "b", "child-é", "x'%_"]
 TOKEN = CompletionToken("i:x", 1)
 FAILURE = FailureDetails("E", "no", properties={"n": 1})
 PAYLOADS = st.sampled_from([None, '""', '"in"', '"' + "ü" * 3_000 + '"'])
@@ -107,38 +101,8 @@ def actions(draw) -> list[OrchestratorAction]:
     return some if end is None else [*some, end]
 
 
-class StoreMachine(EntityRules, RuleBasedStateMachine):
+class StoreMachine(StorePair):
     """Decides from what the memory store holds, and commits to both."""
-
-    @initialize()
-    def open_both(self):
-        self.folder = tempfile.TemporaryDirectory()
-        self.memory = MemoryStore()
-        self.now = NOW
-        self.open_again(self.memory)
-
-    def open_again(self, memory: MemoryStore):
-        self.sqlite = SqliteStore(Path(self.folder.name) / "hub.db", "default")
-        recoveries = [memory.open(), self.sqlite.open()]
-        assert recoveries[0] == recoveries[1]
-        self.ids = CountingIds(recoveries[0].last_key + 1)
-
-    @property
-    def both(self) -> tuple[Store, Store]:
-        return self.memory, self.sqlite
-
-    def teardown(self):
-        if hasattr(self, "sqlite"):
-            self.sqlite.close()
-            self.folder.cleanup()
-
-    def commit(self, *decisions: Decision) -> list[type | None]:
-        outcomes = [
-            [error if error is None else type(error) for error in store.commit(decisions)]
-            for store in self.both
-        ]
-        assert outcomes[0] == outcomes[1]
-        return outcomes[0]
 
     def known(self, instance_id: str) -> Known | None:
         stored = self.memory.load(instance_id)
@@ -255,51 +219,7 @@ class StoreMachine(EntityRules, RuleBasedStateMachine):
         row = lifecycle.new_instance(instance_id, "flow", self.now, self.ids)
         self.commit(Decision(instance_id, row, RowChange.INSERT))
 
-    @rule()
-    def sweep(self):
-        known = {*NAMES, *ENTITIES}
-        due = self.memory.due((NOW, 0), self.now, 100)
-        strays = [i for _, i, name in due if name in known and self.memory.load(name) is None]
-        for store in self.both:
-            store.orphans(strays)
-
-    @rule(seconds=st.integers(min_value=1, max_value=3))
-    def wait(self, seconds):
-        self.now += timedelta(seconds=seconds)
-
-    @rule(is_clean=st.booleans())
-    def reopen(self, is_clean):
-        if is_clean:
-            self.memory.close()
-            self.sqlite.close()
-        else:
-            self.sqlite.file.close()
-        self.open_again(self.memory)
-
     # -- what must hold --------------------------------------------------------------------------
-
-    @invariant()
-    def both_hold_the_same(self):
-        if hasattr(self, "memory"):
-            names = [*NAMES, *ENTITIES]
-            assert snapshot(self.memory, names) == snapshot(self.sqlite, names)
-
-    @invariant()
-    def both_find_the_same(self):
-        if hasattr(self, "memory"):
-            assert self.found(self.memory) == self.found(self.sqlite)
-
-    def found(self, store: Store) -> list[Any]:
-        finished = InstanceQuery(statuses=TERMINAL, page_size=2)
-        page = store.query(finished)
-        token = page.continuation_token
-        return [
-            page,
-            store.query(msgspec.structs.replace(finished, continuation_token=token)),
-            store.select_purgeable(PurgeFilter(), 3),
-            store.next_due(self.now),
-            store.due((self.now, MessageId(0)), self.now + timedelta(seconds=2), 5),
-        ]
 
     @invariant()
     def the_row_counts_its_history(self):

@@ -1,11 +1,12 @@
-"""Entities in the machine that drives both stores."""
+"""Both stores agree on entities: rows, locks, inboxes, births, queries, cleaning."""
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
-from typing import Any, Final
+from datetime import timedelta
+from typing import Any
 
 import msgspec
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import invariant, rule
 
@@ -14,8 +15,6 @@ from durable_app.protocol import (
     CompletionToken,
     EntityBatchResult,
     EntityLockRequested,
-    EntityOperationCalled,
-    EntityOperationSignaled,
     EntityUnlockSent,
     FailureDetails,
     OperationFailure,
@@ -24,21 +23,17 @@ from durable_app.protocol import (
     SendSignal,
     StartNewOrchestration,
 )
-from durable_app.storage.memory import MemoryStore
 from durable_app.taskhub import entities, lifecycle
 from durable_app.taskhub.entities import EntityBatch
 from durable_app.taskhub.entity_rows import new_entity
-from durable_app.taskhub.instance import Decision, Instance, RowChange
-from tests.unit.taskhub.builders import NOW, CountingIds
+from durable_app.taskhub.instance import Decision, Instance, Message, MessageId, RowChange
+from tests.property.entity_messages import IDS, WAITS, entity_messages
+from tests.property.store_pair import ENTITIES, StorePair
+from tests.unit.taskhub.builders import NOW
 
-#: In the order of a database: by code points.
-ENTITIES: Final = ["@a@1", "@a@é", "@ab@1", "@b@x'%_"]
-IDS = st.sampled_from(ENTITIES)
 STATES = st.sampled_from([None, "0", '""', '"' + "ü" * 3_000 + '"'])
-SECTIONS = st.sampled_from(["s1", "s2"])
 FAILURE = FailureDetails("E", "no")
 OUTCOMES = st.sampled_from([OperationSuccess("1", NOW, NOW), OperationFailure(FAILURE, NOW, NOW)])
-WAITS = st.sampled_from([None, -1, 2])
 QUERIES = (
     EntityQuery(),
     EntityQuery(include_transient=True, include_state=False),
@@ -46,27 +41,6 @@ QUERIES = (
     EntityQuery(modified_from=NOW + timedelta(seconds=1), include_transient=True),
     EntityQuery(modified_to=NOW + timedelta(seconds=1), include_transient=True),
 )
-
-
-@st.composite
-def entity_messages(draw: Any, action_id: int, caller: str) -> SendEntityMessage:
-    """What an orchestration sends to an entity."""
-    target, section, wait = draw(IDS), draw(SECTIONS), draw(WAITS)
-    at = None if wait is None else NOW + timedelta(seconds=wait)
-    event: Any = draw(
-        st.sampled_from(
-            [
-                EntityOperationSignaled(-1, NOW, f"{action_id}", "add", at, "1", target),
-                EntityOperationCalled(
-                    -1, NOW, f"{action_id}", "get", None, None, caller, None, target
-                ),
-                EntityLockRequested(-1, NOW, section, (target,), 0, caller),
-                EntityLockRequested(-1, NOW, section, tuple(ENTITIES[:3]), 0, caller),
-                EntityUnlockSent(-1, NOW, section, caller, target),
-            ]
-        )
-    )
-    return SendEntityMessage(action_id, event)
 
 
 @st.composite
@@ -89,19 +63,8 @@ def outcomes(draw: Any) -> EntityBatchResult:
     return EntityBatchResult(CompletionToken("e", 1), tuple(results), tuple(actions), draw(STATES))
 
 
-class EntityRules:
-    """Rules of the machine that are about entities."""
-
-    memory: MemoryStore
-    now: datetime
-    ids: CountingIds
-
-    @property
-    def both(self) -> tuple[Store, Store]:
-        raise AssertionError("the machine has them")
-
-    def commit(self, *decisions: Decision) -> list[type | None]:
-        raise AssertionError(f"the machine does it: {decisions}")
+class EntityMachine(StorePair):
+    """Decides for entities from what the memory store holds, and commits to both."""
 
     @rule(entity_id=IDS, wait=WAITS)
     def signal(self, entity_id: str, wait: float | None) -> None:
@@ -111,6 +74,18 @@ class EntityRules:
         if self.memory.load(entity_id) is None:
             decision = entities.birth(entity_id, self.now)
         assert self.commit(msgspec.structs.replace(decision, messages=(message,))) == [None]
+
+    @rule(sent=entity_messages(1, "a"))
+    def send(self, sent: SendEntityMessage) -> None:
+        """An orchestration does it; an unlock alone lets no entity come into being."""
+        event: Any = sent.message
+        is_request = isinstance(event, EntityLockRequested)
+        target = event.lock_set[0] if is_request else event.target_instance_id
+        is_unlock = isinstance(event, EntityUnlockSent)
+        births = () if is_unlock else (new_entity(target, self.now),)
+        message = Message(MessageId(self.ids.next_key()), target, None, event, self.now)
+        decision = Decision(target, births=births, messages=(message,))
+        assert self.commit(decision) == [None]
 
     @rule(entity_id=IDS, result=outcomes(), most=st.integers(min_value=1, max_value=3))
     def step_entity(self, entity_id: str, result: EntityBatchResult, most: int) -> None:
@@ -193,3 +168,12 @@ def _pages(store: Store) -> list[Any]:
             page = store.query_entities(following)
             found.append(page)
     return found
+
+
+TestEntityMachine = EntityMachine.TestCase
+TestEntityMachine.settings = settings(
+    max_examples=80,
+    stateful_step_count=50,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
