@@ -17,6 +17,7 @@ from azure.functions.decorators.function_app import (
 )
 
 from durable_app.errors import DefinitionError
+from durable_app.exception_types import register_exception
 from durable_app.functions import bindings, signatures
 from durable_app.functions.activity_context import check_context
 from durable_app.functions.builder import (
@@ -40,56 +41,40 @@ from durable_app.functions.versions import joined
 if TYPE_CHECKING:
     from azure.functions.decorators.core import Trigger
 
+    from durable_app.functions.builder import AsyncFunction, GeneratorFunction, PlainFunction
+
 Decorated = Callable[..., Any] | FunctionBuilder
 Decorator = Callable[[Decorated], FunctionBuilder]
 
 P = ParamSpec("P")
-R = TypeVar("R")
 T = TypeVar("T")
+E = TypeVar("E", bound=Exception)
+B = TypeVar("B", bound=DurableFunctionBuilder)
+
+_NAME_MARK: Final = "__durable_name__"
 
 
 class DurableDecorator(Protocol):
-    """What a decorator does that leaves the function's result as it is."""
+    """A decorator, as type checkers see it: it keeps parameters and result of the function.
+
+    What is callable fits the last overload as well, but the first that fits counts.
+    """
 
     @overload
-    def __call__(
-        self, decorated: DurableFunctionBuilder[P, R, T], /
-    ) -> DurableFunctionBuilder[P, R, T]: ...
+    def __call__(self, decorated: B, /) -> B: ...  # type: ignore[overload-overlap]  # see above
 
     @overload
-    def __call__(self, decorated: Callable[P, R], /) -> DurableFunctionBuilder[P, R, Any]: ...
-
-
-class ActivityDecorator(Protocol):
-    """Says what a call of the activity gives: of an ``async def`` that is what it returns."""
-
-    @overload
-    def __call__(
+    def __call__(  # type: ignore[overload-overlap]  # see above
         self, decorated: Callable[P, Coroutine[Any, Any, T]], /
-    ) -> DurableFunctionBuilder[P, Coroutine[Any, Any, T], T]: ...
+    ) -> AsyncFunction[P, T]: ...
 
     @overload
-    def __call__(self, decorated: Callable[P, T], /) -> DurableFunctionBuilder[P, T, T]: ...
-
-
-class OrchestratorDecorator(Protocol):
-    """Says what a call of the orchestrator gives: what the generator or coroutine returns."""
-
-    @overload
-    def __call__(
-        self, decorated: Callable[P, Coroutine[Any, Any, T]], /
-    ) -> DurableFunctionBuilder[P, Coroutine[Any, Any, T], T]: ...
-
-    @overload
-    def __call__(
+    def __call__(  # type: ignore[overload-overlap]  # see above
         self, decorated: Callable[P, Generator[Any, Any, T]], /
-    ) -> DurableFunctionBuilder[P, Generator[Any, Any, T], T]: ...
+    ) -> GeneratorFunction[P, T]: ...
 
     @overload
-    def __call__(self, decorated: Callable[P, T], /) -> DurableFunctionBuilder[P, T, T]: ...
-
-
-_NAME_MARK: Final = "__durable_name__"
+    def __call__(self, decorated: Callable[P, T], /) -> PlainFunction[P, T]: ...
 
 
 class Blueprint(TriggerApi, BindingApi, SettingsApi):
@@ -192,7 +177,7 @@ class Blueprint(TriggerApi, BindingApi, SettingsApi):
         input_type: Any = None,
         *,
         version: str | None = None,
-    ) -> OrchestratorDecorator:
+    ) -> DurableDecorator:
         """Make a function an orchestrator.
 
         It is a generator function, which waits with ``yield``, or an ``async def``, which waits
@@ -226,7 +211,7 @@ class Blueprint(TriggerApi, BindingApi, SettingsApi):
                 facts, input_type=input_type, version=version, versions=versions
             )
 
-        decorator: OrchestratorDecorator = self._durable_trigger(
+        decorator: DurableDecorator = self._durable_trigger(
             "orchestration",
             context_name,
             orchestration,
@@ -236,7 +221,7 @@ class Blueprint(TriggerApi, BindingApi, SettingsApi):
         )
         return decorator
 
-    def activity_trigger(self, input_name: str, activity: str | None = None) -> ActivityDecorator:
+    def activity_trigger(self, input_name: str, activity: str | None = None) -> DurableDecorator:
         """Make a function an activity; ``def`` and ``async def`` both work.
 
         A parameter annotated as ``ActivityContext`` takes the activity's context. Without
@@ -255,7 +240,7 @@ class Blueprint(TriggerApi, BindingApi, SettingsApi):
             check_durable_name(activity, "activity", function)
             _check_activity(function, input_name)
 
-        decorator: ActivityDecorator = self._durable_trigger(
+        decorator: DurableDecorator = self._durable_trigger(
             "activity",
             input_name,
             activity,
@@ -263,6 +248,14 @@ class Blueprint(TriggerApi, BindingApi, SettingsApi):
             check,
         )
         return decorator
+
+    def register_exception(self, kind: type[E]) -> type[E]:
+        """Let orchestrators catch a failure by this class; see ``durable_app.register_exception``.
+
+        Raises:
+            DefinitionError: it is no class of exceptions, or cannot be a base class.
+        """
+        return register_exception(kind)
 
     def entity_trigger(self, context_name: str, entity_name: str | None = None) -> DurableDecorator:
         """Make a function or a class an entity.

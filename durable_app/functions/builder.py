@@ -22,21 +22,18 @@ from durable_app.functions.names import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Coroutine, Generator, Iterable
 
     from azure.functions.decorators.core import AuthLevel
+    from typing_extensions import override
 
 
 P = ParamSpec("P")
-R_co = TypeVar("R_co", covariant=True)
 T_co = TypeVar("T_co", covariant=True)
 
 
-class DurableFunctionBuilder(FunctionBuilder, Generic[P, R_co, T_co]):
+class DurableFunctionBuilder(FunctionBuilder):
     """A FunctionBuilder that can be called like the user's function and names it.
-
-    To a type checker it is of the function's parameters, of what a call of the function gives, and
-    of what an orchestrator gets that calls it by its context.
 
     Attributes:
         __durable_name__: gives the final name of the orchestration, activity or entity.
@@ -48,17 +45,11 @@ class DurableFunctionBuilder(FunctionBuilder, Generic[P, R_co, T_co]):
         super().__init__(_named_like(function), script_file)  # type: ignore[no-untyped-call]  # upstream
         set_function(self, function)
 
-    if TYPE_CHECKING:
-
-        @property
-        def __durable_result__(self) -> T_co: ...
-
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the user's function as if it had no decorator: for its own tests."""
         function = function_of(self)
         handle = handle_of(function)
-        called: Any = function if handle is None else handle.durable.function
-        return called(*args, **kwargs)  # type: ignore[no-any-return]  # the decorator saw it
+        return (function if handle is None else handle.durable.function)(*args, **kwargs)
 
     def build(self, auth_level: AuthLevel | None = None) -> Function:
         """Check all names, settle the handle's signature, and hand over to azure-functions.
@@ -71,6 +62,38 @@ class DurableFunctionBuilder(FunctionBuilder, Generic[P, R_co, T_co]):
         if handle is not None:
             fit(handle, binding_names(self))
         return super().build(auth_level)
+
+
+if TYPE_CHECKING:
+    # What type checkers take a builder for. `__durable_result__` is what an orchestrator gets that
+    # calls the function. Type arguments hold no Any: mypy would no longer choose an overload.
+
+    class PlainFunction(DurableFunctionBuilder, Generic[P, T_co]):
+        """Of a function that returns its result."""
+
+        @property
+        def __durable_result__(self) -> T_co: ...
+
+        @override
+        def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T_co: ...
+
+    class AsyncFunction(DurableFunctionBuilder, Generic[P, T_co]):
+        """Of an ``async def``."""
+
+        @property
+        def __durable_result__(self) -> T_co: ...
+
+        @override
+        def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, T_co]: ...
+
+    class GeneratorFunction(DurableFunctionBuilder, Generic[P, T_co]):
+        """Of a generator function."""
+
+        @property
+        def __durable_result__(self) -> T_co: ...
+
+        @override
+        def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Generator[Any, Any, T_co]: ...
 
 
 def _named_like(function: Callable[..., Any]) -> Callable[..., Any]:
