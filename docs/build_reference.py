@@ -18,14 +18,14 @@ import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from types import ModuleType
 from typing import Final, NamedTuple
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 if str(ROOT) not in sys.path:  # run as a script, Python looks beside this file only
     sys.path.insert(0, str(ROOT))
 
-import durable_app  # noqa: E402  found through the path above
-from docs import settings_reference  # noqa: E402  likewise
+from docs import settings_reference  # noqa: E402  found through the path above
 
 FOLDER: Final = ROOT / "docs" / "reference"
 _HEADER: Final = "<!-- Written by docs/build_reference.py from the docstrings; do not edit. -->\n"
@@ -50,30 +50,35 @@ _INNER: Final = frozenset(
 _ALIASES: Final = frozenset({"EntityInstanceId"})
 # How names of the source read for those who use the package.
 _TYPES: Final = {
+    "DecoratorApi": "DFApp | Blueprint",
     "HubState": "OrchestrationState",
     "OrchestrationContext": "DurableOrchestrationContext",
     "Orchestrator": "str | Callable[..., Any]",
+    "Readable": "dict[str, Any]",
     "Statuses": "Status | Iterable[Status] | None",
+    "Stubs": "Mapping[str | Callable[..., Any], Callable[[Any], Any]]",
     "Trace": "str",
 }
 
 
 class Entry(NamedTuple):
-    """A class to describe: its name for users, and where its source is."""
+    """What to describe: its name for users, where its source is, and whether they import it."""
 
     name: str
     module: str
     source_name: str
+    is_imported: bool = True
 
 
 class Page(NamedTuple):
-    """A page: public names, and classes that users get but need not import."""
+    """A page: public names of a package, and classes that users get but need not import."""
 
     file: str
     title: str
     intro: str
     names: tuple[str, ...]
     extras: tuple[tuple[str, str], ...] = ()
+    package: str = "durable_app"
 
 
 PAGES: Final = (
@@ -92,7 +97,7 @@ PAGES: Final = (
         (
             ("durable_app.replay.tasks", "Task"),
             ("durable_app.replay.tasks", "TimerTask"),
-            ("durable_app.replay.tasks", "ExternalEventTask"),
+            ("durable_app.replay.waits", "ExternalEventTask"),
         ),
     ),
     Page(
@@ -169,6 +174,28 @@ PAGES: Final = (
         ),
         (("durable_app.errors", "StoreUnavailableError"),),
     ),
+    Page(
+        "testing.md",
+        "Testing",
+        "What tests import from `durable_app.testing`. The guide shows it at work.",
+        (
+            "AppRunner",
+            "run_orchestration",
+            "ActivityCall",
+            "run_entity_operation",
+            "execute_entity",
+            "EntityTestResult",
+            "save_history",
+            "load_history",
+            "replay_history",
+            "orchestrator_generator_wrapper",
+        ),
+        (
+            ("durable_app.testing.entities", "EntitySignalAction"),
+            ("durable_app.testing.entities", "OrchestrationStartAction"),
+        ),
+        "durable_app.testing",
+    ),
 )
 
 
@@ -213,8 +240,9 @@ def main(argv: list[str]) -> int:
 
 
 def _page(page: Page) -> str:
-    entries = [_entry_of(name) for name in page.names]
-    entries += [Entry(name, module, name) for module, name in page.extras]
+    package = importlib.import_module(page.package)
+    entries = [_entry_of(package, name) for name in page.names]
+    entries += [Entry(name, module, name, is_imported=False) for module, name in page.extras]
     links = " · ".join(f"[`{entry.name}`](#{entry.name.lower()})" for entry in entries)
     parts = [f"{_HEADER}\n# {page.title}", page.intro, links]
     for entry in entries:
@@ -223,8 +251,8 @@ def _page(page: Page) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _entry_of(name: str) -> Entry:
-    home = getattr(durable_app, name)
+def _entry_of(package: ModuleType, name: str) -> Entry:
+    home = getattr(package, name)
     return Entry(name, home.__module__, home.__name__)
 
 
@@ -259,7 +287,7 @@ def _class_parts(entry: Entry) -> Iterator[str]:
     if entry.name in _ALIASES:
         yield f"Another name of [`{cls.__name__}`](#{cls.__name__.lower()})."
         return
-    if entry.name not in durable_app.__all__:
+    if not entry.is_imported:
         yield "Not imported: calls return it or errors carry it."
     bases = _public_bases(cls)
     if bases:
@@ -292,8 +320,9 @@ def _own_classes(cls: type) -> list[ast.ClassDef]:
 
 def _public_name(cls: type) -> str | None:
     for page in PAGES:
+        package = importlib.import_module(page.package)
         for name in page.names:
-            if getattr(durable_app, name) is cls:
+            if getattr(package, name) is cls:
                 return name
         if (cls.__module__, cls.__name__) in page.extras:
             return cls.__name__
@@ -319,7 +348,7 @@ def _public_bases(cls: type) -> list[str]:
 def _fields(node: ast.ClassDef) -> list[str]:
     """Fields of a dataclass, or of a struct."""
     is_record = any("dataclass" in ast.unparse(each) for each in node.decorator_list) or any(
-        ast.unparse(base) == "_Value" for base in node.bases
+        ast.unparse(base) in ("_Value", "NamedTuple") for base in node.bases
     )
     if not is_record:
         return []
@@ -339,7 +368,7 @@ def _default(value: ast.expr | None) -> str:
 
 
 def _constructor(entry: Entry, cls: type) -> Iterator[str]:
-    if issubclass(cls, dict) or entry.name not in durable_app.__all__:
+    if issubclass(cls, dict) or not entry.is_imported:
         return
     if entry.name == "DurableOrchestrationContext":
         return  # it is given, never made

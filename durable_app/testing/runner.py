@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from durable_app.testing.stubs import Stubs
 
 _ORIGIN: Final = "http://localhost:7071"
-_PATIENCE: Final = timedelta(days=366)
 
 
 class ActivityCall(NamedTuple):
@@ -56,21 +55,30 @@ class AppRunner:
         start_at: the first moment; a naive one is UTC. None for the machine's time.
         stubs: what runs in the place of activities: by name or function, a sync or async function
             of the input, which is decoded as for the activity. It may raise.
+        replays: begin every turn of an orchestrator with a replay of its history, as after a
+            restart of the host: code that does not do the same each time fails with a
+            NonDeterminismError. Takes quadratic time; False for histories of thousands of events.
 
     Raises:
         DefinitionError: (at the start) the app is wrong, or has no activity that a stub is for.
     """
 
     def __init__(
-        self, app: DecoratorApi, *, start_at: datetime | None = None, stubs: Stubs | None = None
+        self,
+        app: DecoratorApi,
+        *,
+        start_at: datetime | None = None,
+        stubs: Stubs | None = None,
+        replays: bool = True,
     ) -> None:
         self._app = app
         self._stubs = stubs
+        self._replays = replays
         self._clock = VirtualClock(start_at)
 
     async def __aenter__(self) -> Self:
         index = index_with(self._app, self._stubs)
-        self._hub = VirtualHub(self._clock)
+        self._hub = VirtualHub(self._clock, replays=self._replays)
         connection = Connection(
             self._hub,
             self._hub,
@@ -146,7 +154,11 @@ class AppRunner:
         return await self.result(await self.start(orchestrator, input), expected_type)
 
     async def result(
-        self, instance_id: str, expected_type: Any = None, *, patience: timedelta = _PATIENCE
+        self,
+        instance_id: str,
+        expected_type: Any = None,
+        *,
+        patience: timedelta = timedelta(days=366),
     ) -> Any:
         """Let time pass until an instance has ended, and return its output.
 

@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from durable_app.clock import SystemClock
-from durable_app.protocol import ActivityRequest, OrchestrationState
+from durable_app.protocol import ActivityRequest, OrchestrationState, OrchestratorRequest
 from durable_app.scheduler.service import TaskHub
 from durable_app.scheduler.state import HubOptions
 from durable_app.storage.memory import MemoryStore
@@ -173,13 +173,17 @@ class Timeline:
 class VirtualHub(TaskHub):
     """A task hub in memory on virtual time. Made, and used, on a running event loop.
 
+    Args:
+        replays: let workers begin every turn with a replay of the whole history.
+
     Attributes:
         timeline: lets time pass.
         activities: requests that were handed to workers, the oldest first.
     """
 
-    def __init__(self, clock: VirtualClock) -> None:
+    def __init__(self, clock: VirtualClock, *, replays: bool) -> None:
         """Nothing is opened yet."""
+        self._replays = replays
         self.activities: list[ActivityRequest] = []
         options = HubOptions(name="Testing")
         super().__init__(MemoryStore(), options, clock, make_owner=self._make_owner)
@@ -199,7 +203,9 @@ class VirtualHub(TaskHub):
         self, sink: WorkSink, capacity: Capacity, only: WorkFilter | None = None
     ) -> WorkStream:
         """See ``WorkSource.connect``."""
-        return super().connect(_Witness(sink, self.activities), capacity, only)
+        return super().connect(
+            _Witness(sink, self.activities, replays=self._replays), capacity, only
+        )
 
     async def _watch(
         self, instance_id: str, until: WaitFor, timeout_s: float | None
@@ -222,13 +228,18 @@ class VirtualHub(TaskHub):
 
 
 class _Witness:
-    """Keeps the activities that it sees on their way to a worker. Implements ``ports.WorkSink``."""
+    """Stands between hub and worker, and keeps the activities. Implements ``ports.WorkSink``."""
 
-    def __init__(self, sink: WorkSink, seen: list[ActivityRequest]) -> None:
+    def __init__(self, sink: WorkSink, seen: list[ActivityRequest], *, replays: bool) -> None:
         self._sink = sink
         self._seen = seen
+        self._replays = replays
         self.forget = sink.forget
 
     def push(self, items: Sequence[WorkItem]) -> None:
-        self._seen += (item for item in items if isinstance(item, ActivityRequest))
+        for item in items:
+            if isinstance(item, ActivityRequest):
+                self._seen.append(item)
+            elif isinstance(item, OrchestratorRequest) and self._replays:
+                self._sink.forget(item.instance_id)
         self._sink.push(items)

@@ -101,7 +101,7 @@ def test_the_tests_of_the_guide_pass(tmp_path: Path) -> None:
     )
 
     assert done.returncode == 0, done.stdout
-    assert "5 passed" in done.stdout
+    assert "12 passed" in done.stdout
 
 
 def test_the_tour_through_the_commands_works(tmp_path: Path, new_host: Callable[..., Host]) -> None:

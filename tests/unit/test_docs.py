@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-import durable_app
+import durable_app.testing
 from docs import build_reference, settings_reference
 from durable_app.cli import init, keys, main, new, pack, settings, start
 from durable_app.cli.catalog import CATALOG
@@ -192,8 +192,10 @@ def test_every_variable_of_ours_is_told() -> None:
 
 
 def test_every_public_name_has_one_place() -> None:
-    names = [name for page in build_reference.PAGES for name in page.names]
-    assert sorted(names) == sorted(durable_app.__all__)
+    for package in (durable_app, durable_app.testing):
+        pages = [page for page in build_reference.PAGES if page.package == package.__name__]
+        names = [name for page in pages for name in page.names]
+        assert sorted(names) == sorted(package.__all__)
 
 
 def test_the_reference_is_what_the_docstrings_say(capsys: pytest.CaptureFixture[str]) -> None:

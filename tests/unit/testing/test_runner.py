@@ -192,6 +192,31 @@ async def test_the_history_has_inputs_and_results() -> None:
         assert history[1]["Result"] == 8
 
 
+@bp.orchestration_trigger(context_name="context")
+def counting(context: df.DurableOrchestrationContext) -> Any:
+    runs.append(len(runs))
+    yield context.call_activity("price" if len(runs) == 1 else "delegate", {"weight": 1})
+    return len(runs)
+
+
+runs: list[int] = []
+
+
+@on_loop
+async def test_code_that_is_not_deterministic_fails() -> None:
+    runs.clear()
+    async with AppRunner(bp) as run:
+        with pytest.raises(df.OrchestrationFailedError, match="NonDeterminismError"):
+            await run.run(counting)
+
+
+@on_loop
+async def test_replays_can_be_left_out() -> None:
+    runs.clear()
+    async with AppRunner(bp, replays=False) as run:
+        assert await run.run(counting) == 1
+
+
 # -- stubs ---------------------------------------------------------------------------------------
 
 
