@@ -59,7 +59,7 @@ class HttpCalling:
         content: Any = None,
         headers: Mapping[str, str] | None = None,
         token_source: TokenSource | None = None,
-        is_raw_str: bool = False,  # noqa: FBT001, FBT002, RUF100  its place in Durable Functions 1.x
+        is_raw_str: bool = False,
         *,
         enable_polling: bool = True,
         retry_options: retry.RetryOptions | retry.RetryPolicy | None = None,

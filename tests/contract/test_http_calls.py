@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import io
 import json
 import socket
 from email.utils import format_datetime
@@ -21,6 +22,7 @@ from durable_app.scheduler.state import HubOptions
 from durable_app.storage.memory import MemoryStore
 from durable_app.storage.sqlite import SqliteStore
 from durable_app.worker.service import Worker, WorkerOptions
+from tests.contract.host_app import serving, write_app
 from tests.contract.web_site import Site, accepted, moved
 
 app = df.DFApp()
@@ -308,3 +310,44 @@ def test_it_is_caught_by_its_type_after_all_attempts():
 def test_redirects_without_end_fail_the_call():
     failure = failing({}, *(moved(302, "/a?code=hidden") for _ in range(11)))
     assert "more than 10 redirects" in failure.error_message
+
+
+# -- in the host ---------------------------------------------------------------------------------
+
+HOSTED = """
+import durable_app as df
+
+app = df.DFApp()
+
+
+@app.orchestration_trigger(context_name="context")
+def fetch(context):
+    response = yield context.call_http("GET", context.get_input())
+    return response.content
+"""
+
+
+def test_the_host_makes_the_calls_and_lists_no_function_for_them(tmp_path):
+    setting = {"defaultAsyncRequestSleepTimeMilliseconds": 100}
+    host_json = {"version": "2.0", "extensions": {"durableTask": {"httpSettings": setting}}}
+    write_app(tmp_path, HOSTED, json.dumps(host_json))
+    stream = io.StringIO()
+
+    async def main():
+        site = Site()
+        site.answers += [accepted("/status"), web.Response(text="done")]
+        async with site.open(), serving(tmp_path, stream) as (host, call):
+            start = "/runtime/webhooks/durabletask/orchestrators/fetch/one"
+            assert (await call("POST", start, json=site.origin)).status == 202
+            state = await finished(host.hub, "one")
+            listed = (await call("GET", "/admin/functions")).json
+            refused = await call(
+                "POST", start.replace("fetch/one", "BuiltIn__HttpPollOrchestrator")
+            )
+        return state, listed, refused
+
+    state, listed, refused = asyncio.run(main())
+    assert (state.output, [each["name"] for each in listed]) == ('"done"', ["fetch"])
+    assert "fetch: orchestrationTrigger" in stream.getvalue()
+    assert "BuiltIn__HttpActivity: " not in stream.getvalue()
+    assert refused.status in (400, 404)
