@@ -19,7 +19,7 @@ from durable_app.errors import (
     TaskTimeoutError,
 )
 
-_Kind = TypeVar("_Kind", bound=type[BaseException])
+E = TypeVar("E", bound=Exception)
 
 _BUILTINS: Final = "builtins."
 #: To a generator these mean something else than a failure.
@@ -32,7 +32,7 @@ _registered: Final[dict[str, type[BaseException]]] = {
 _raised: Final[dict[str, type[TaskFailedError]]] = {}
 
 
-def register_exception(kind: _Kind) -> _Kind:
+def register_exception(kind: type[E]) -> type[E]:
     """Let orchestrators catch a failure by this class: ``except OutOfStock:``.
 
     The failure of a task whose code raised exactly this class is raised as a TaskFailedError that

@@ -159,7 +159,7 @@ def test_a_class_that_is_loaded_again_replaces_the_one_before() -> None:
 )
 def test_what_cannot_be_registered(given: object, text: str) -> None:
     with pytest.raises(DefinitionError, match=text):
-        register_exception(given)  # type: ignore[type-var]  # on purpose
+        register_exception(given)  # type: ignore[arg-type]  # on purpose
 
 
 def test_names_as_failures_write_them() -> None:

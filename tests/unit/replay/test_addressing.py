@@ -10,16 +10,18 @@ import msgspec
 import pytest
 
 from durable_app.entity_id import EntityId
-from durable_app.errors import TaskFailedError
+from durable_app.errors import DefinitionError, TaskFailedError
 from durable_app.protocol import (
     EntityOperationCalled,
     EntityOperationCompleted,
     EntityOperationFailed,
     EntityOperationSignaled,
     FailureDetails,
+    OrchestrationInstance,
     OrchestrationStatus,
     ScheduleTask,
     SendEntityMessage,
+    SendEvent,
 )
 from durable_app.replay.engine import Emit, Execution, ReplayEnv, ScheduleAt
 from tests.unit.replay.world import (
@@ -430,3 +432,58 @@ def test_a_foreign_history_may_move_ids() -> None:
     ]
     (action,) = replay(orchestrator, past, [at(1)], ReplayEnv(strict_ids=False)).actions
     assert action.id == action.message.event_id == 8
+
+
+# -- events of other instances ----------------------------------------------------------------
+
+
+def test_an_event_for_another_instance_with_all_that_it_tells() -> None:
+    def orchestrator(context):
+        assert (yield context.send_event("order-2", event_name="go", data={"n": 0})) is None
+        context.send_event("order-3", "stop")
+
+    world = World(orchestrator)
+    first, second, _ = world.actions
+    assert first == SendEvent(1, OrchestrationInstance("order-2"), "go", '{"n":0}')
+    assert second == SendEvent(2, OrchestrationInstance("order-3"), "stop", None)
+
+
+@pytest.mark.parametrize("warm", [True, False])
+def test_nothing_is_kept_for_events_that_were_sent(warm: bool) -> None:
+    def orchestrator(context):
+        context.send_event("order-2", "go")
+        return (yield context.call_activity("a"))
+
+    world = World(orchestrator, warm=warm)
+    execution = Execution(orchestrator, world.env)
+    execution.advance(world.history, [])
+    assert set(execution._ledger.open) == {2}
+    assert set(world.execution._ledger.open) == ({2} if warm else set())
+    world.turn(done(2, 3))
+    assert world.output == 3
+
+
+@pytest.mark.parametrize(
+    ("instance_id", "name", "text"),
+    [
+        ("", "go", "the id of an instance"),
+        ("@counter@a", "go", "use context.signal_entity"),
+        ("order-2", "", "the name of an event"),
+    ],
+)
+def test_whom_no_event_can_be_sent_to(instance_id: str, name: str, text: str) -> None:
+    def orchestrator(context):
+        with pytest.raises(DefinitionError, match=text):
+            context.send_event(instance_id, name)
+        return 1
+
+    assert World(orchestrator).output == 1
+
+
+def test_a_host_that_sends_no_events_says_what_to_do() -> None:
+    def orchestrator(context):
+        context.send_event("order-2", "go")
+
+    world = World(orchestrator, env=ReplayEnv(capabilities=frozenset()))
+    assert world.failure.error_type == "UnsupportedOnHostError"
+    assert "Call an activity" in world.failure.error_message

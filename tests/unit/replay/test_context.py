@@ -8,7 +8,7 @@ from uuid import NAMESPACE_OID, NAMESPACE_URL, UUID, uuid5
 
 import pytest
 
-from durable_app.errors import TaskFailedError
+from durable_app.errors import DefinitionError, TaskFailedError
 from durable_app.protocol import (
     CreateSubOrchestration,
     CreateTimer,
@@ -447,3 +447,25 @@ def test_what_the_hub_takes_for_a_text_is_one(ask, complaint) -> None:
     failure = failure_of_asking(ask)
     assert failure.error_type == "DefinitionError"
     assert complaint in failure.error_message
+
+
+def test_an_execution_can_start_over_as_another_version() -> None:
+    def orchestrator(context):
+        context.continue_as_new(1, save_events=False, new_version="2.0")
+
+    completion = World(orchestrator).completion
+    assert (completion.result, completion.new_version, completion.carryover_events) == (
+        "1",
+        "2.0",
+        (),
+    )
+
+
+def test_a_new_version_is_a_text_and_needs_a_host_that_has_it() -> None:
+    def orchestrator(context):
+        with pytest.raises(DefinitionError, match="new_version"):
+            context.continue_as_new(1, new_version=2)
+        context.continue_as_new(1, new_version="2")
+
+    world = World(orchestrator, env=ReplayEnv(capabilities=frozenset()))
+    assert world.failure.error_type == "UnsupportedOnHostError"

@@ -2,10 +2,16 @@ from __future__ import annotations
 
 import pytest
 
-from durable_app.errors import NonDeterminismError, PayloadError, TaskFailedError
+from durable_app.errors import (
+    NonDeterminismError,
+    NonRetriableError,
+    PayloadError,
+    TaskFailedError,
+)
 from durable_app.payload import to_text
-from durable_app.protocol import FailureDetails
-from durable_app.replay.failures import failure_of, failure_text
+from durable_app.protocol import EPOCH, FailureDetails, TaskFailed, encode_events
+from durable_app.replay.failures import activity_error, child_error, failure_of, failure_text
+from tests.unit.replay.world import World, child_failed, details_of, failed
 
 
 class PaymentError(Exception):
@@ -127,3 +133,106 @@ def test_the_text_of_a_long_chain_ends() -> None:
     for number in range(1, 40):
         failure = FailureDetails("E", f"{number}", inner_failure=failure)
     assert failure_text(failure).count("E: ") == 16
+
+
+class RefusedError(NonRetriableError):
+    pass
+
+
+class MarkedError(Exception):
+    is_non_retriable = True
+
+
+class TellingError(Exception):
+    def __init__(self, properties: object) -> None:
+        super().__init__("it tells")
+        self.properties = properties
+
+
+class TreacherousError(Exception):
+    @property
+    def properties(self) -> object:
+        raise RuntimeError("no properties")
+
+    @property
+    def is_non_retriable(self) -> bool:
+        raise RuntimeError("no mark")
+
+
+class TrickyMapping(dict[str, int]):
+    def items(self):
+        raise RuntimeError("no items")
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (NonRetriableError("x"), True),
+        (RefusedError("x"), True),
+        (MarkedError("x"), True),
+        (TaskFailedError("x", FailureDetails("E", "x", is_non_retriable=True)), True),
+        (TaskFailedError("x", FailureDetails("E", "x")), False),
+        (ValueError("x"), False),
+        (TreacherousError("x"), False),
+    ],
+)
+def test_marks_of_what_would_fail_again(error: Exception, *, expected: bool) -> None:
+    assert failure_of(error).is_non_retriable is expected
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"order": 7, "lines": (1, 2), 3: None}, {"order": 7, "lines": [1, 2], "3": None}),
+        ({"big": 2**70, "thing": object()}, {"big": "<int>", "thing": "<object>"}),
+        ({}, None),
+        ("text", None),
+        (None, None),
+        (TrickyMapping(a=1), None),
+    ],
+)
+def test_properties_travel_as_far_as_they_have_a_json_form(given: object, told: object) -> None:
+    failure = failure_of(TellingError(given))
+    assert failure.properties == told
+    encode_events([TaskFailed(-1, EPOCH, 1, failure)])
+
+
+def test_properties_that_cannot_be_read_are_left_out() -> None:
+    assert failure_of(TreacherousError("x")).properties is None
+
+
+def test_text_and_types_of_a_failed_task() -> None:
+    error = activity_error("pay", FailureDetails("KeyError", "'card'"), 3)
+    assert str(error) == "Activity function 'pay' failed: KeyError: 'card'"
+    assert isinstance(error, KeyError)
+    unknown = activity_error("pay", None, 3)
+    assert type(unknown) is TaskFailedError
+    assert "without saying why" in str(unknown)
+
+
+def test_a_childs_failure_is_of_the_type_that_it_only_passed_on() -> None:
+    cause = FailureDetails("OSError", "no line")
+    error = child_error("ship", FailureDetails("TaskFailedError", "x", None, cause), 1)
+    assert isinstance(error, OSError)
+    assert error.details.error_type == "TaskFailedError"
+
+
+def test_an_orchestrator_catches_by_the_type_across_two_levels() -> None:
+    def child(context):
+        yield context.call_activity("pay")
+
+    def parent(context):
+        try:
+            yield context.call_sub_orchestrator("child")
+        except ValueError as error:
+            cause = details_of(error).inner_failure
+            return [str(error), cause and cause.error_type]
+
+    below = World(child)
+    below.turn(failed(1))
+    assert below.failure.error_type == "TaskFailedError"
+    above = World(parent)
+    above.turn(child_failed(1, below.failure))
+    text, inner = above.output
+    assert text.startswith("Sub orchestrator function 'child' failed: TaskFailedError: Activity")
+    assert inner == "ValueError"

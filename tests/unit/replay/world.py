@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from durable_app.errors import TaskFailedError
 from durable_app.protocol import (
     CompleteOrchestration,
     EntityLockGranted,
@@ -68,6 +69,12 @@ def child_done(number: int, value: Any = None) -> SubOrchestrationInstanceComple
 
 def child_failed(number: int, failure: FailureDetails = BOOM) -> SubOrchestrationInstanceFailed:
     return SubOrchestrationInstanceFailed(-1, NOON, number, failure)
+
+
+def details_of(error: object) -> FailureDetails:
+    """Return what a failed task reported, of an error that was caught by another type."""
+    assert isinstance(error, TaskFailedError)
+    return error.details
 
 
 def fired(number: int) -> TimerFired:
