@@ -137,8 +137,10 @@ class Hub:
         """
         try:
             self.commits.collect(is_last=True)
-            if not self.commits.is_empty:
+            while not self.commits.is_empty:
                 self.commits.commit()
+                # What came too late for a turn that was to be committed then.
+                self.commits.collect(is_last=True)
         except StoreUnavailableError as error:
             self.commits.refuse_all(error)
         self.commits.send_acks()

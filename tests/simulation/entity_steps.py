@@ -37,7 +37,9 @@ Step = list[Any]
 
 
 def _tag(run: Execution, action_id: int, *, is_delayed: bool = False) -> str:
-    return f"{run.sender}|{action_id:05d}{'d' if is_delayed else ''}"
+    instance = run.instance
+    sender = f"{instance.instance_id}#{(instance.execution_id or '')[:8]}"
+    return f"{sender}|{action_id:05d}{'d' if is_delayed else ''}"
 
 
 def _signal(run: Execution, entity_id: str, operation: str, data: Any, seconds: float = 0) -> str:

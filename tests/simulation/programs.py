@@ -91,11 +91,6 @@ class Execution:
         self._code: Wait | None = None
         self._wait: Callable[[], bool] = lambda: True
 
-    @property
-    def sender(self) -> str:
-        """What entities know it as."""
-        return f"{self.instance.instance_id}#{(self.instance.execution_id or '')[:8]}"
-
     def feed(self, events: Iterable[HistoryEvent]) -> list[OrchestratorAction]:
         """Follow these events; return what the program wants because of them."""
         self.actions = []

@@ -291,6 +291,24 @@ def test_stopping_answers_those_whose_step_rides_with_a_turn() -> None:
     assert world.status("a") is OrchestrationStatus.PENDING
 
 
+def test_stopping_answers_those_whose_step_came_too_late_for_a_turn() -> None:
+    world = World()
+    world.start("a")
+    world.answer(world.worker.take())
+    reply = Reply()
+    world.handle(Ask("a", EventRaised(name="first"), "receive events", Reply()))
+    turn = world.worker.take()
+    world.handle(Ask("a", EventRaised(name="second"), "receive events", reply))
+    world.store.refuses_writes = True
+    world.answer(turn)
+    world.store.refuses_writes = False
+    assert reply.answers == 0
+
+    world.hub.finish()
+
+    assert (reply.answers, reply.error) == (1, None)
+
+
 def test_stopping_refuses_what_waits_for_the_disk() -> None:
     world = World()
     world.store.refuses_reads = True
