@@ -7,7 +7,7 @@ from datetime import timedelta
 import msgspec
 
 from durable_app.errors import SchedulerUnavailableError, StoreUnavailableError
-from durable_app.ports import PurgeFilter
+from durable_app.ports import PurgeFilter, StartRequest
 from durable_app.protocol import (
     CompleteOrchestration,
     CompletionToken,
@@ -25,7 +25,7 @@ from durable_app.protocol import (
     TaskFailed,
     TimerFired,
 )
-from durable_app.scheduler.inputs import Ask, Decline, PurgeBy, Results
+from durable_app.scheduler.inputs import Ask, Decline, PurgeBy, Results, Start
 from durable_app.taskhub.instance import Decision
 from tests.unit.scheduler.builders import NOW, Reply, Worker, World, call, done
 
@@ -405,4 +405,17 @@ def test_what_was_declined_is_offered_again_when_it_starts_over() -> None:
     anew = CompleteOrchestration(1, OrchestrationStatus.CONTINUED_AS_NEW, "1", new_version="2")
     world.answer(again, anew)
     world.disconnect(3)
+    assert world.worker.take().instance_id == "a"
+
+
+def test_one_that_was_declined_and_is_replaced_waits_for_a_slot_like_any_other() -> None:
+    world = World(turns=1)
+    world.start("a")
+    world.handle(Decline(world.worker.take().token))
+    world.start("b")
+    turn = world.worker.take()
+    anyway = frozenset({OrchestrationStatus.PENDING})
+    world.handle(Start(StartRequest("order", "a", replaceable=anyway), Reply()))
+    assert world.worker.items == []
+    world.answer(turn, done())
     assert world.worker.take().instance_id == "a"
