@@ -114,13 +114,16 @@ class AppIndex:
         )
 
     def with_built_in(self, functions: Iterable[FunctionFacts]) -> AppIndex:
-        """The same index with durable functions that the app need not define."""
+        """The same index with durable functions that the app need not define.
+
+        Those of a name that is built in already are left out.
+        """
         built_in = {
             (facts.durable.kind, facts.durable.name): facts
             for facts in functions
             if facts.durable is not None and facts.durable.kind != "client"
         }
-        return dataclasses.replace(self, built_in=built_in)
+        return dataclasses.replace(self, built_in={**built_in, **self.built_in})
 
     def unknown(self, kind: DurableKind, name: str) -> str:
         """What to say about a name that :meth:`find` does not find."""
