@@ -72,6 +72,36 @@ def chain_async(context):
     return (yield context.call_activity(double_later, 21))
 
 
+@app.activity_trigger(input_name="x")
+def tells(ctx, x: int) -> list[object]:
+    return [ctx.instance_id, ctx.task_id, ctx.attempt, ctx.idempotency_key, x]
+
+
+@app.orchestration_trigger(context_name="context")
+async def awaiting(context):
+    order = Order("bolt", context.get_input())
+    priced = await context.call_activity(price, order)
+    both = await context.task_all([context.call_activity(double, each) for each in (1, 2)])
+    return [priced["total"], *both, await context.call_sub_orchestrator(two_arguments, order)]
+
+
+@app.orchestration_trigger(context_name="ctx")
+def two_arguments(ctx: df.OrchestrationContext, order: Order):
+    tasks = [ctx.call_activity(double_later, input=order.count), ctx.create_timer(timedelta())]
+    results = yield df.when_all(tasks)
+    return results[0]
+
+
+@app.orchestration_trigger(context_name="ctx")
+async def awaiting_with_input(ctx: df.OrchestrationContext, order: Order) -> list[object]:
+    return [order.item, *await ctx.call_activity(tells, order.count)]
+
+
+@app.orchestration_trigger(context_name="context")
+async def sleeps(context):
+    await asyncio.sleep(1)
+
+
 @app.orchestration_trigger(context_name="context")
 def fan(context):
     tasks = [context.call_activity("double", i) for i in range(context.get_input())]

@@ -93,6 +93,8 @@ def app():
     [
         ("chain", 1, 8),
         ("chain_async", None, 42),
+        ("awaiting", 3, [30, 2, 4, 6]),
+        ("two_arguments", {"item": "bolt", "count": 3}, 6),
         ("fan", 100, 9900),
         ("fan", 0, 0),
         ("typed", None, {"item": "bolt", "total": 30}),
@@ -106,6 +108,38 @@ def test_patterns(store, app, name, value, output):
         async with World(store, app) as world:
             state = await world.run(name, value)
             assert (state.status, json.loads(state.output)) == (COMPLETED, output)
+
+    asyncio.run(scenario())
+
+
+def test_an_activity_knows_the_call_that_it_runs_for(store, app):
+    async def scenario():
+        async with World(store, app) as world:
+            state = await world.run("awaiting_with_input", {"item": "bolt", "count": 3}, "a")
+            item, instance_id, task_id, attempt, key, count = json.loads(state.output)
+            assert (item, instance_id, task_id, attempt, count) == ("bolt", "a", 1, 1, 3)
+            started = (await world.hub.history("a"))[1]
+            assert isinstance(started, ExecutionStarted)
+            assert started.instance is not None
+            assert key == f"{started.instance.execution_id}:1"
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "text"),
+    [
+        ("two_arguments", {"item": "bolt", "count": "three"}, "order.count"),
+        ("awaiting", "three", "order.count"),
+        ("sleeps", None, "await context.create_timer"),
+    ],
+)
+def test_a_failure_says_where_and_what(store, app, name, value, text):
+    async def scenario():
+        async with World(store, app) as world:
+            state = await world.run(name, value)
+            assert state.status is FAILED
+            assert text in state.failure.error_message
 
     asyncio.run(scenario())
 

@@ -33,6 +33,14 @@ HINTS = (
 PROTOS = types.SimpleNamespace(BindingInfo=types.SimpleNamespace(inout=2, out=1, undefined=None))
 
 
+def accepted(app):
+    """Name, is async, takes the invocation's context: as the worker has read them."""
+    meta.load_binding_registry()
+    worker = registry.Registry()
+    infos = [worker.add_indexed_function(each, PROTOS) for each in app.get_functions()]
+    return [(info.name, info.is_async, info.requires_context) for info in infos]
+
+
 def test_the_worker_accepts_every_handle():
     app = df.DFApp()
 
@@ -74,11 +82,7 @@ def test_the_worker_accepts_every_handle():
         async def add(self, line: str) -> None:
             self.set_state(line)
 
-    meta.load_binding_registry()
-    worker = registry.Registry()
-    infos = [worker.add_indexed_function(each, PROTOS) for each in app.get_functions()]
-
-    assert [(info.name, info.is_async, info.requires_context) for info in infos] == [
+    assert accepted(app) == [
         ("orchestrator", False, False),
         ("charge", False, False),
         ("ship", True, True),
@@ -87,6 +91,33 @@ def test_the_worker_accepts_every_handle():
         ("counter", False, False),
         ("stock", False, False),
         ("Basket", False, False),
+    ]
+
+
+def test_the_worker_sees_neither_inputs_of_orchestrators_nor_contexts_of_activities():
+    app = df.DFApp()
+
+    @app.orchestration_trigger("ctx")
+    def two_arguments(ctx: df.OrchestrationContext, order: dict[str, Any], limit: int = 3):
+        yield ctx, order, limit
+
+    @app.orchestration_trigger("context")
+    async def awaiting(context, order: Order | None):
+        return context, order
+
+    @app.activity_trigger("order")
+    def pay(ctx, order: dict[str, Any]) -> Any:
+        return ctx, order
+
+    @app.activity_trigger("order")
+    async def refund(order: str, context: df.ActivityContext) -> Any:
+        return context, order
+
+    assert accepted(app) == [
+        ("two_arguments", False, False),
+        ("awaiting", False, False),
+        ("pay", False, False),
+        ("refund", True, False),
     ]
 
 

@@ -222,11 +222,15 @@ async def sleeping(context):
     await asyncio.sleep(1)
 
 
-async def gathering(context):
-    await asyncio.gather(context.call_activity("a"), context.call_activity("b"))
+async def limiting(context):
+    await asyncio.wait_for(context.call_activity("a"), 1)
 
 
-@pytest.mark.parametrize("fn", [sleeping, gathering])
+async def wanting_a_loop(context):
+    await asyncio.get_event_loop().run_in_executor(None, print)
+
+
+@pytest.mark.parametrize("fn", [sleeping, limiting, wanting_a_loop])
 def test_asyncio_is_refused_where_no_loop_runs(fn) -> None:
     worlds = []
     # A thread of its own, as the worker has for orchestrators: it never had an event loop.
