@@ -136,11 +136,14 @@ class Hot:
         return _INSTANCE_BYTES + entries * _ENTRY_BYTES + payload
 
     def add(self, message: Message, now: datetime) -> None:
-        """A message has arrived; one that is known already stays single."""
-        if not is_due(message, now):
-            self.later[message.id] = message
-        else:
+        """A message has arrived; one that is known already stays single, whatever the clock did."""
+        if message.id in self.visible:
+            return
+        if is_due(message, now):
+            self.later.pop(message.id, None)
             self.visible[message.id] = message
+        else:
+            self.later[message.id] = message
 
     def mature(self, message_id: int) -> bool:
         """Its time has come; False where the message is gone or known as visible."""

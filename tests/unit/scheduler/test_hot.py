@@ -26,6 +26,17 @@ def test_a_message_is_visible_when_its_time_has_come() -> None:
     assert not hot.mature(1)
 
 
+def test_a_message_stays_single_where_the_clock_goes_back_and_forth() -> None:
+    hot = _hot()
+    hot.add(message(1, LATER), LATER)
+    hot.add(message(1, LATER), NOW)
+    assert (list(hot.visible), list(hot.later)) == ([1], [])
+
+    hot.add(message(2, LATER), NOW)
+    hot.add(message(2, LATER), LATER)
+    assert (list(hot.visible), list(hot.later)) == ([1, 2], [])
+
+
 def test_parts_that_wait_in_the_inbox_ride_on() -> None:
     hot = _hot()
     for number in (1, 2):
