@@ -16,7 +16,7 @@ from durable_app.errors import InstanceNotFoundError, OrchestrationFailedError
 from durable_app.functions.handles import set_runtime_factory
 from durable_app.payload import from_text
 from durable_app.protocol import FailureDetails, OrchestrationStatus
-from durable_app.testing.stubs import index_with, with_http
+from durable_app.testing.stubs import index_with
 from durable_app.testing.timeline import VirtualClock, VirtualHub
 from durable_app.worker.service import Worker, WorkerOptions
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from azure.functions.decorators.function_app import DecoratorApi
 
     from durable_app.client.status import DurableOrchestrationStatus
-    from durable_app.testing.stubs import HttpStub, Stubs
+    from durable_app.testing.stubs import Stubs
 
 _ORIGIN: Final = "http://localhost:7071"
 
@@ -58,8 +58,6 @@ class AppRunner:
         replays: begin every turn of an orchestrator with a replay of its history, as after a
             restart of the host: code that does not do the same each time fails with a
             NonDeterminismError. Takes quadratic time; False for histories of thousands of events.
-        http: answers the requests of ``context.call_http``: a ``DurableHttpRequest`` with a
-            ``DurableHttpResponse``, at once, and nothing is polled. None: such calls fail.
 
     Raises:
         DefinitionError: (at the start) the app is wrong, or has no activity that a stub is for.
@@ -72,16 +70,14 @@ class AppRunner:
         start_at: datetime | None = None,
         stubs: Stubs | None = None,
         replays: bool = True,
-        http: HttpStub | None = None,
     ) -> None:
         self._app = app
         self._stubs = stubs
         self._replays = replays
-        self._http = http
         self._clock = VirtualClock(start_at)
 
     async def __aenter__(self) -> Self:
-        index = with_http(index_with(self._app, self._stubs), self._http)
+        index = index_with(self._app, self._stubs)
         self._hub = VirtualHub(self._clock, replays=self._replays)
         connection = Connection(
             self._hub,

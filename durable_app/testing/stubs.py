@@ -10,17 +10,9 @@ from typing import TYPE_CHECKING, Any, cast
 from azure.functions import FunctionRegister
 
 from durable_app.clock import SystemClock
-from durable_app.errors import DefinitionError, NonRetriableError
+from durable_app.errors import DefinitionError
 from durable_app.functions.app import DFApp
-from durable_app.functions.bindings import ACTIVITY_TRIGGER
-from durable_app.functions.facts import DurableFunction
 from durable_app.functions.index import AppIndex, FunctionFacts, index_app, index_of
-from durable_app.replay.http import (
-    HTTP_ACTIVITY,
-    DurableHttpRequest,
-    DurableHttpResponse,
-    ManagedIdentityTokenSource,
-)
 from durable_app.replay.references import name_and_type
 from durable_app.worker.built_in import with_built_in
 from durable_app.worker.http_caller import HttpCaller
@@ -28,8 +20,9 @@ from durable_app.worker.http_caller import HttpCaller
 if TYPE_CHECKING:
     from azure.functions.decorators.function_app import DecoratorApi
 
+    from durable_app.functions.facts import DurableFunction
+
 Stubs = Mapping[Any, Callable[[Any], Any]]
-HttpStub = Callable[[DurableHttpRequest], DurableHttpResponse]
 
 
 def index_with(app: DecoratorApi, stubs: Stubs | None) -> AppIndex:
@@ -67,7 +60,7 @@ def _registered(app: DecoratorApi) -> FunctionRegister:
 
 
 def _stubbed(facts: FunctionFacts, stub: Callable[[Any], Any]) -> FunctionFacts:
-    durable = cast(DurableFunction, facts.durable)
+    durable = cast("DurableFunction", facts.durable)
     parameter = durable.parameter or ""
 
     def call(**given: Any) -> Any:
@@ -81,34 +74,3 @@ def _stubbed(facts: FunctionFacts, stub: Callable[[Any], Any]) -> FunctionFacts:
     # The input is decoded as for the function itself.
     function.__annotations__ = {parameter: durable.input_annotation or Any}
     return dataclasses.replace(facts, durable=dataclasses.replace(durable, function=function))
-
-
-def with_http(index: AppIndex, stub: HttpStub | None) -> AppIndex:
-    """The same index with a stub in the place of what answers durable HTTP calls."""
-
-    def answer(request: Any) -> DurableHttpResponse:
-        method, uri = request["method"], request["uri"]
-        if stub is None:
-            raise NonRetriableError(
-                f"{method} {uri}: a test makes no HTTP calls. Give the runner a function that"
-                " answers them: AppRunner(app, http=...)."
-            )
-        source = request["tokenSource"]
-        token_source = None if source is None else ManagedIdentityTokenSource(source["resource"])
-        headers = request["headers"]
-        return stub(DurableHttpRequest(method, uri, request["content"], headers, token_source))
-
-    durable = DurableFunction("activity", lambda: HTTP_ACTIVITY, answer, "request")
-    facts = FunctionFacts(
-        name=HTTP_ACTIVITY,
-        trigger_type=ACTIVITY_TRIGGER,
-        bindings=(),
-        route=None,
-        methods=(),
-        auth_level=None,
-        is_async=False,
-        handle=answer,
-        durable=durable,
-        script_file="",
-    )
-    return index_of((*index.functions, facts))
