@@ -70,135 +70,6 @@ class Entry(NamedTuple):
     is_imported: bool = True
 
 
-class Page(NamedTuple):
-    """A page: public names of a package, and classes that users get but need not import."""
-
-    file: str
-    title: str
-    intro: str
-    names: tuple[str, ...]
-    extras: tuple[tuple[str, str], ...] = ()
-    package: str = "durable_app"
-
-
-PAGES: Final = (
-    Page(
-        "app.md",
-        "App and decorators",
-        "What `function_app.py` is made of. Both classes also have every decorator of"
-        " azure-functions: `route`, `timer_trigger`, `queue_trigger` and so on.",
-        ("DFApp", "Blueprint"),
-    ),
-    Page(
-        "context.md",
-        "Context of an orchestrator",
-        "What an orchestrator is given, what its calls return, and how retries are described.",
-        ("DurableOrchestrationContext", "RetryPolicy", "RetryOptions", "TaskState"),
-        (
-            ("durable_app.replay.tasks", "Task"),
-            ("durable_app.replay.tasks", "TimerTask"),
-            ("durable_app.replay.waits", "ExternalEventTask"),
-        ),
-    ),
-    Page(
-        "entities.md",
-        "Entities",
-        "What an entity is given: a class to derive from, or a context for a function.",
-        ("DurableEntity", "DurableEntityContext", "EntityContext"),
-    ),
-    Page(
-        "http.md",
-        "HTTP calls",
-        "What `context.call_http` takes and gives.",
-        ("DurableHttpRequest", "DurableHttpResponse", "TokenSource", "ManagedIdentityTokenSource"),
-    ),
-    Page(
-        "client.md",
-        "Clients",
-        "A function with `durable_client_input` is given one: an `async def` function a"
-        " `DurableFunctionsClient`, any other a `SyncDurableFunctionsClient`. `Status` stands for"
-        " `OrchestrationRuntimeStatus | OrchestrationStatus | str`.",
-        (
-            "DurableOrchestrationClient",
-            "DurableFunctionsClient",
-            "SyncDurableOrchestrationClient",
-            "SyncDurableFunctionsClient",
-        ),
-    ),
-    Page(
-        "types.md",
-        "Types",
-        "What the methods of a client take and return.",
-        (
-            "DurableOrchestrationStatus",
-            "OrchestrationRuntimeStatus",
-            "PurgeHistoryResult",
-            "HttpManagementPayload",
-            "OrchestrationState",
-            "OrchestrationStatus",
-            "OrchestrationQuery",
-            "Page",
-            "PurgeInstancesResult",
-            "EntityId",
-            "EntityInstanceId",
-            "EntityStateResponse",
-            "EntityMetadata",
-            "EntityQuery",
-            "CleanEntityStorageResult",
-        ),
-    ),
-    Page(
-        "errors.md",
-        "Errors",
-        "Every error that is raised on purpose. `code` is stable and meant for programs;"
-        " `retriable` tells whether the same call can succeed later without a change.",
-        (
-            "DurableError",
-            "ConfigError",
-            "DefinitionError",
-            "InstanceExistsError",
-            "InstanceNotFoundError",
-            "NonDeterminismError",
-            "NonRetriableError",
-            "OrchestrationFailedError",
-            "OrchestratorError",
-            "PayloadError",
-            "SchedulerUnavailableError",
-            "TaskCancelledError",
-            "TaskFailedError",
-            "TaskTimeoutError",
-            "UnsupportedOnHostError",
-            "WrongStatusError",
-            "FailureDetails",
-            "register_exception",
-        ),
-        (("durable_app.errors", "StoreUnavailableError"),),
-    ),
-    Page(
-        "testing.md",
-        "Testing",
-        "What tests import from `durable_app.testing`. The guide shows it at work.",
-        (
-            "AppRunner",
-            "run_orchestration",
-            "ActivityCall",
-            "run_entity_operation",
-            "execute_entity",
-            "EntityTestResult",
-            "save_history",
-            "load_history",
-            "replay_history",
-            "orchestrator_generator_wrapper",
-        ),
-        (
-            ("durable_app.testing.entities", "EntitySignalAction"),
-            ("durable_app.testing.entities", "OrchestrationStartAction"),
-        ),
-        "durable_app.testing",
-    ),
-)
-
-
 def pages() -> dict[str, str]:
     """Text of every page by its file name."""
     found = {page.file: _page(page) for page in PAGES}
@@ -263,7 +134,8 @@ def _module(name: str) -> ast.Module:
 
 
 def _function_parts(entry: Entry) -> Iterator[str]:
-    node = next(
+    # The last one of that name: overloads come first.
+    *_, node = (
         node
         for node in _module(entry.module).body
         if isinstance(node, ast.FunctionDef) and node.name == entry.source_name
@@ -309,11 +181,12 @@ def _class_parts(entry: Entry) -> Iterator[str]:
 
 
 def _own_classes(cls: type) -> list[ast.ClassDef]:
-    """The class, and those of its bases that have no entry of their own."""
+    """The class, and those of its bases that no entry of another class describes."""
     nodes = []
+    told = {part for base in cls.__mro__[1:] if _public_name(base) for part in base.__mro__}
     for base in cls.__mro__:
         is_ours = base.__module__.partition(".")[0] == "durable_app"
-        if is_ours and (base is cls or _public_name(base) is None):
+        if is_ours and base not in told:
             nodes.append(_class_node(base.__module__, base.__name__))
     return nodes
 
@@ -370,7 +243,7 @@ def _default(value: ast.expr | None) -> str:
 def _constructor(entry: Entry, cls: type) -> Iterator[str]:
     if issubclass(cls, dict) or not entry.is_imported:
         return
-    if entry.name == "DurableOrchestrationContext":
+    if entry.name in ("DurableOrchestrationContext", "OrchestrationContext"):
         return  # it is given, never made
     for base in cls.__mro__:
         if base.__module__.partition(".")[0] != "durable_app":
