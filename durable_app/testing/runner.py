@@ -107,7 +107,8 @@ class AppRunner:
 
     async def __aexit__(self, *_outcome: object) -> None:
         set_runtime_factory(None)
-        await self._worker.stop(0.0)
+        # An activity that never ends is left behind; what has ended needs a moment on its thread.
+        await self._worker.stop(0.0 if self._hub.timeline.is_busy else 1.0)
         await self._hub.stop()
 
     @property

@@ -321,6 +321,28 @@ async def test_after_the_end_nobody_is_answered() -> None:
         await run._hub.get("one")
 
 
+def test_an_end_is_quiet(caplog: pytest.LogCaptureFixture) -> None:
+    for _ in range(20):
+        run_orchestration(bp, ship, [1])
+
+    assert [record for record in caplog.records if record.name.startswith("durable_app")] == []
+
+
+@on_loop
+async def test_what_never_ends_is_left_behind(caplog: pytest.LogCaptureFixture) -> None:
+    arrived = asyncio.Event()
+
+    async def hang(parcel: Parcel) -> None:
+        arrived.set()
+        await asyncio.Event().wait()
+
+    async with AppRunner(bp, stubs={price: hang}) as run:
+        await run.client.start_new(ship, client_input=[1])
+        await arrived.wait()
+
+    assert "did not end" in caplog.text
+
+
 @on_loop
 async def test_a_hub_that_breaks_tells_whoever_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     asyncio.get_running_loop().set_exception_handler(lambda *_: None)
