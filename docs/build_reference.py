@@ -26,6 +26,7 @@ if str(ROOT) not in sys.path:  # run as a script, Python looks beside this file 
     sys.path.insert(0, str(ROOT))
 
 from docs import settings_reference  # noqa: E402  found through the path above
+from docs.reference_pages import PAGES, Page  # noqa: E402  likewise
 
 FOLDER: Final = ROOT / "docs" / "reference"
 _HEADER: Final = "<!-- Written by docs/build_reference.py from the docstrings; do not edit. -->\n"

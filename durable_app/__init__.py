@@ -72,6 +72,7 @@ if TYPE_CHECKING:
         ManagedIdentityTokenSource,
         TokenSource,
     )
+    from durable_app.replay.logger import ReplaySafeLogger
     from durable_app.replay.retry import RetryOptions, RetryPolicy
     from durable_app.replay.tasks import Task, TaskState
 
@@ -117,6 +118,7 @@ __all__ = [
     "PayloadError",
     "PurgeHistoryResult",
     "PurgeInstancesResult",
+    "ReplaySafeLogger",
     "RetryOptions",
     "RetryPolicy",
     "SchedulerUnavailableError",
@@ -165,6 +167,7 @@ _HOME = {
     "Page": "client.state",
     "PurgeHistoryResult": "client.status",
     "PurgeInstancesResult": "client.state",
+    "ReplaySafeLogger": "replay.logger",
     "RetryOptions": "replay.retry",
     "RetryPolicy": "replay.retry",
     "SyncDurableFunctionsClient": "client.sync_client",

@@ -36,14 +36,14 @@ class VersionMatch(msgspec.Struct, frozen=True):
 
     Attributes:
         own: version of the host; None for none.
-        strategy: "None" for all, "Strict" for its own only, "CurrentOrOlder" for that and those
+        match_strategy: "None" for all, "Strict" for its own only, "CurrentOrOlder" for that and those
             before. None where nobody has chosen: "CurrentOrOlder" if the host has a version, but
             versions that the app has an orchestrator of its own for are taken, too.
         fails: an instance of another version fails; else it waits for a host that takes it.
     """
 
     own: str | None = None
-    strategy: Strategy | None = None
+    match_strategy: Strategy | None = None
     fails: bool = False
 
     def takes(self, version: str | None, known: Container[str | None] = ()) -> bool:
@@ -53,7 +53,7 @@ class VersionMatch(msgspec.Struct, frozen=True):
             version: of the instance; None or "" for none.
             known: versions that the app has an orchestrator of its own for.
         """
-        strategy = self.strategy
+        strategy = self.match_strategy
         if strategy is None:
             if not self.own or (version and version in known):
                 return True
@@ -67,7 +67,7 @@ class VersionMatch(msgspec.Struct, frozen=True):
         """Say why an instance is not taken, and what would help."""
         has = f"has version '{version}'" if version else "has no version"
         own = f"version '{self.own}'" if self.own else "instances without a version"
-        older = " and older ones" if self.own and self.strategy != "Strict" else ""
+        older = " and older ones" if self.own and self.match_strategy != "Strict" else ""
         return (
             f"Orchestration '{name}' {has}; this host runs {own}{older} (defaultVersion and"
             " versionMatchStrategy of host.json)."

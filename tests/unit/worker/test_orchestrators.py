@@ -325,7 +325,9 @@ def of_version(version: str, instance_id: str = "order-1"):
 
 def test_an_instance_of_another_version_is_left_to_others_with_one_warning(caplog):
     console = Console()
-    with Office(Invocations(console, SystemClock()), VersionMatch("1.0", "CurrentOrOlder")) as office:
+    with Office(
+        Invocations(console, SystemClock()), VersionMatch("1.0", "CurrentOrOlder")
+    ) as office:
         turns = of_version("2.0"), of_version("2.0", "order-2")
         for turn in turns:
             office.thread.submit(turn)
