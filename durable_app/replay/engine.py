@@ -7,7 +7,8 @@ history holds (see there). The execution may be kept between turns and given onl
 be made again from the whole history: both give the same actions.
 
 Layers: ``user_code`` drives the code, be it a generator or a coroutine, ``answers`` settles tasks,
-``fold`` looks at events, this module makes turns of it. ``advance`` raises only for a misuse by the caller.
+``fold`` looks at events, this module makes turns of it. ``advance`` raises only for a misuse by the
+caller.
 
 What must never happen: two replays of one history differ; a closed execution asks for anything.
 """
