@@ -36,9 +36,9 @@ class VersionMatch(msgspec.Struct, frozen=True):
 
     Attributes:
         own: version of the host; None for none.
-        match_strategy: "None" for all, "Strict" for its own only, "CurrentOrOlder" for that and those
-            before. None where nobody has chosen: "CurrentOrOlder" if the host has a version, but
-            versions that the app has an orchestrator of its own for are taken, too.
+        match_strategy: "None" for all, "Strict" for its own only, "CurrentOrOlder" for that and
+            those before. None where nobody has chosen: "CurrentOrOlder" if the host has a version,
+            but versions that the app has an orchestrator of its own for are taken, too.
         fails: an instance of another version fails; else it waits for a host that takes it.
     """
 

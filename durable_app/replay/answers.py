@@ -153,7 +153,7 @@ class Answers(UserCode):
             self._try_again(task.task)
         elif task.state is RUNNING:
             if type(task) is EventDeadline:
-                task.expire()
+                task.expire(self._ledger)
             else:
                 settle(task, SUCCEEDED, None)
             self._resume()

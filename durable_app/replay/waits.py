@@ -15,6 +15,7 @@ from durable_app.replay.tasks import FAILED, RUNNING, SUCCEEDED, Task, TaskState
 
 if TYPE_CHECKING:
     from durable_app.replay.context import OrchestrationContext
+    from durable_app.replay.ledger import Ledger
 
 T = TypeVar("T")
 
@@ -71,10 +72,14 @@ class EventDeadline(TimerTask):
         self.action = CreateTimer(number, moment)
         self.wait = wait
 
-    def expire(self) -> None:
-        """End the wait: no event has come, or the timer would have been cancelled."""
+    def expire(self, ledger: Ledger) -> None:
+        """End the wait: no event has come, or the timer would have been cancelled.
+
+        Args:
+            ledger: the execution's own; that of a context may be closed already.
+        """
         settle(self, SUCCEEDED, None)
         wait = self.wait
-        self.context._ledger.forget_wait(wait)  # noqa: SLF001  a task and its context are one
+        ledger.forget_wait(wait)
         limit = f"{self.fire_at:%Y-%m-%d %H:%M:%S} UTC"
         settle(wait, FAILED, TaskTimeoutError(f"No event '{wait.name}' came until {limit}."))

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import durable_app.testing
-from docs import build_reference, settings_reference
+from docs import build_reference, reference_pages, settings_reference
 from durable_app.cli import init, keys, main, new, pack, settings, start
 from durable_app.cli.catalog import CATALOG
 from durable_app.cli.durable.parsing import durable_parser
@@ -193,7 +193,7 @@ def test_every_variable_of_ours_is_told() -> None:
 
 def test_every_public_name_has_one_place() -> None:
     for package in (durable_app, durable_app.testing):
-        pages = [page for page in build_reference.PAGES if page.package == package.__name__]
+        pages = [page for page in reference_pages.PAGES if page.package == package.__name__]
         names = [name for page in pages for name in page.names]
         assert sorted(names) == sorted(package.__all__)
 

@@ -8,7 +8,7 @@ import pytest
 
 from durable_app.errors import TaskTimeoutError
 from durable_app.protocol import CreateTimer
-from durable_app.replay.engine import Emit, ReplayEnv, ScheduleAt
+from durable_app.replay.engine import Emit, ReplayEnv, RetryMode, ScheduleAt
 from tests.unit.replay.world import NOON, World, at, done, fired, raised, replay, started
 
 CLASSIC = ReplayEnv(schedule_at=ScheduleAt.YIELD, first_id=0, emit=Emit.ALL, strict_ids=False)
@@ -114,3 +114,14 @@ def test_what_is_no_timeout(timeout: object, kind: type[Exception]) -> None:
         return 1
 
     assert World(orchestrator).output == 1
+
+
+def test_a_limit_that_ends_after_the_execution_changes_nothing() -> None:
+    def orchestrator(context):
+        context.wait_for_external_event("never", timeout=timedelta(seconds=5))
+        return (yield context.call_activity("a"))
+
+    env = ReplayEnv(retry=RetryMode.HOST, strict_ids=False)
+    world = World(orchestrator, env=env)
+    world.turn(done(2, 1), fired(1))
+    assert world.output == 1
