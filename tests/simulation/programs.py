@@ -271,9 +271,10 @@ class Execution:
         yield from ()
         self._do(SendEvent(self._id(), OrchestrationInstance(target), "note", json.dumps(value)))
 
-    def die(self, value: str) -> Wait:
-        yield from ()
-        raise ProgramFailedError("Died", None)
+
+def die(_run: Execution, _value: str) -> Wait:
+    yield from ()
+    raise ProgramFailedError("Died", None)
 
 
 _OPS: dict[str, Callable[..., Wait]] = {
@@ -292,10 +293,9 @@ _OPS: dict[str, Callable[..., Wait]] = {
         "status",
         "leave",
         "send",
-        "die",
         "hedge",
     )
-} | entity_steps.OPS
+} | {"die": die, **entity_steps.OPS}
 
 
 def _failure_type(event: HistoryEvent) -> str:
