@@ -21,6 +21,7 @@ from durable_app.client.arguments import (
     optional_text,
     orchestrator_name,
     status_set,
+    tag_texts,
     text,
 )
 from durable_app.client.connection import Connection, resolve
@@ -36,7 +37,7 @@ from durable_app.protocol import OrchestrationStatus
 from durable_app.telemetry import current_invocation
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
 
     from azure.functions import HttpRequest, HttpResponse
 
@@ -86,6 +87,9 @@ class DurableOrchestrationClient(HttpResponses):
         instance_id: str | None = None,
         client_input: Any = None,
         version: str | None = None,
+        *,
+        start_at: datetime | None = None,
+        tags: Mapping[str, str] | None = None,
     ) -> str:
         """Start an instance and return its id once the start is stored durably.
 
@@ -95,6 +99,8 @@ class DurableOrchestrationClient(HttpResponses):
                 is replaced.
             client_input: any JSON-encodable value; None for no input.
             version: None for the hub's default version.
+            start_at: pending until then; None or a time in the past for now. A naive time is UTC.
+            tags: kept with the instance.
 
         Raises:
             DefinitionError: the app has no orchestrator of that name.
@@ -106,18 +112,26 @@ class DurableOrchestrationClient(HttpResponses):
             instance_id,
             encode_input(client_input),
             version,
+            start_at=moment(start_at, "start_at"),
+            tags=tag_texts(tags),
         )
 
     async def start_encoded(
-        self, name: str, instance_id: str | None, encoded: str | None, version: str | None
+        self,
+        name: str,
+        instance_id: str | None,
+        encoded: str | None,
+        version: str | None,
+        **options: Any,
     ) -> str:
-        """As :meth:`start_new`, with the input as JSON text."""
+        """As :meth:`start_new`, with the input as JSON text, and more fields of the request."""
         return await self._start(
             StartRequest(
                 name=name,
                 instance_id=optional_text(instance_id, "instance_id"),
                 input=encoded,
                 version=optional_text(version, "version"),
+                **options,
             )
         )
 

@@ -34,6 +34,17 @@ def test_a_started_instance_has_a_status():
     assert (hidden.input_, shown.input_) == (None, {"n": 0})
 
 
+def test_a_start_can_wait_for_its_time_and_have_tags():
+    later = datetime(2090, 1, 2, tzinfo=UTC)
+
+    async def conversation(client):
+        await client.start_new("chain", "i", start_at=later, tags={"team": "blue"})
+        return await client._orchestrations.get("i")
+
+    state = with_client(conversation)
+    assert (state.scheduled_start, state.tags) == (later, {"team": "blue"})
+
+
 def test_an_unknown_instance_has_a_false_status():
     async def conversation(client):
         return await client.get_status("nobody", show_history=True)

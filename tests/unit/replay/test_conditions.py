@@ -212,3 +212,9 @@ def test_what_is_marked_non_retriable_is_not_tried_again_and_is_caught_as_such()
     world = World(orchestrator)
     world.turn(failed(1, FailureDetails("app.Refused", "no", is_non_retriable=True)))
     assert world.output == "Activity function 'a' failed: app.Refused: no"
+
+
+def test_equal_policies_count_as_one() -> None:
+    pair = [RetryOptions(1000, 3, jitter=1, retry_on=[KeyError]) for _ in range(2)]
+    assert len(set(pair)) == 1
+    assert pair[0] != RetryOptions(1000, 3, jitter=1)
