@@ -89,6 +89,7 @@ class _Stream:
         self._ledger = ledger
         self._stream = stream
         self.abandon = stream.abandon
+        self.decline = stream.decline
         self.load_history = stream.load_history
         self.pause = stream.pause
         self.close = stream.close

@@ -15,6 +15,7 @@ from durable_app.errors import (
 )
 from durable_app.ports import Capacity, InstanceQuery, Page, PurgeFilter, StartRequest
 from durable_app.protocol import OrchestrationStatus
+from durable_app.scheduler.loop import OwnerLoop
 from durable_app.scheduler.service import TaskHub
 from durable_app.scheduler.state import HubOptions
 from durable_app.storage.memory import MemoryStore
@@ -49,6 +50,11 @@ def a_hub(store=None, on_fatal=None) -> TaskHub:
     hub = TaskHub(store or MemoryStore(), HubOptions(), SystemClock(), on_fatal=on_fatal)
     hub.open()
     return hub
+
+
+def owner_of(hub: TaskHub) -> OwnerLoop:
+    assert isinstance(hub._loop, OwnerLoop)
+    return hub._loop
 
 
 def within(scenario):
@@ -118,7 +124,8 @@ def test_a_request_that_meets_the_very_end_is_refused():
         asking.cancel()
         await hub.stop()
         # As if it had been let in by a thread that was interrupted before it put it down.
-        hub._loop._is_closed = hub._loop._is_stopping = False
+        owner = owner_of(hub)
+        owner._is_closed = owner._is_stopping = False
         with pytest.raises(SchedulerUnavailableError):
             await hub.get("a")
 
@@ -164,7 +171,7 @@ def test_a_watch_that_is_given_up_leaves_nothing_behind():
         waiting.cancel()
         await asyncio.gather(waiting, return_exceptions=True)
         await hub.get("a")
-        state = hub._loop._hub.state
+        state = owner_of(hub)._hub.state
         assert state.watchers._waiting == {}
         await hub.stop()
 
@@ -224,7 +231,7 @@ def test_waits_end_when_the_host_is_about_to():
         assert await asyncio.gather(*waits) == [None, None]
         assert await hub.wait_for_completion("a") is None
         await hub.get("a")
-        assert hub._loop._hub.state.watchers._waiting == {}
+        assert owner_of(hub)._hub.state.watchers._waiting == {}
         await hub.stop()
 
     within(scenario)
