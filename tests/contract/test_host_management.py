@@ -369,7 +369,7 @@ app = DFApp()
 
 @app.orchestration_trigger(context_name="context")
 def parent(context):
-    children = [context.call_sub_orchestrator("child", version=v) for v in (None, "2.0")]
+    children = [context.call_sub_orchestrator("child", version=v) for v in (None, "1.4")]
     return [context.version, *(yield context.task_all(children))]
 
 
@@ -382,7 +382,7 @@ def child(context):
         urls = await started(call, "parent", "p")
         return (await call.until_done(urls["statusQueryGetUri"])).json["output"]
 
-    assert talk(write_app(tmp_path, source, host_json), conversation) == ["1.5", "1.5", "2.0"]
+    assert talk(write_app(tmp_path, source, host_json), conversation) == ["1.5", "1.5", "1.4"]
 
 
 @pytest.mark.parametrize("body", ["{", "NaN", "1e999", "[" * 100_000, b"\xff", "1" * 5_000])
