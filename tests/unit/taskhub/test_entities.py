@@ -208,6 +208,13 @@ def test_an_entity_signals_others_and_starts_orchestrations():
     assert [birth.instance_id for birth in decision.births] == [OTHER, "order-9", "order-10"]
 
 
+def test_a_start_under_an_id_that_nobody_may_have_starts_nothing():
+    actions = (StartNewOrchestration(1, "a/b", "order"), SendSignal(2, OTHER, "add"))
+    decision = ran(a_signal(), result={"results": (fine(),), "actions": actions})
+    assert [message.instance_id for message in decision.messages] == [OTHER]
+    assert [birth.instance_id for birth in decision.births] == [OTHER]
+
+
 def test_a_batch_that_is_lost_too_often_fails_its_first_operation():
     call, behind = a_call(), a_signal()
     batch = EntityBatch(COUNTER, (call.event, behind.event), (call.id, behind.id))  # type: ignore[arg-type]  # operations, both of them

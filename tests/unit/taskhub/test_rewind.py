@@ -7,6 +7,10 @@ import pytest
 
 from durable_app.protocol import (
     CompleteOrchestration,
+    EntityLockGranted,
+    EntityLockRequested,
+    EntityOperationCalled,
+    EntityOperationCompleted,
     EventRaised,
     ExecutionRewound,
     ExecutionStarted,
@@ -86,6 +90,25 @@ def test_only_what_is_open_runs_again_with_a_new_key():
     assert task.key != 12
     assert decision.history[-1].key == task.key
     assert knows.work.tasks == {2: task.key}
+
+
+def test_an_entity_is_called_again_where_its_answer_is_missing():
+    answered = EntityOperationCalled(1, NOW, "r1", "get", target_instance_id="@counter@a")
+    asked = EntityOperationCalled(2, NOW, "r2", "get", target_instance_id="@counter@b")
+    knows, decision = rewind(answered, EntityOperationCompleted(-1, NOW, "r1", "1"), asked)
+    [call] = [message for message in decision.messages if message.event == asked]
+    assert (call.instance_id, call.execution_id) == ("@counter@b", None)
+    assert [birth.instance_id for birth in decision.births] == ["@counter@b"]
+    assert decision.history[-1] == asked
+    assert knows.work.calls == {"r2": 2}
+
+
+def test_within_a_critical_section_it_stays_failed():
+    lock = EntityLockRequested(1, NOW, "s1", ("@counter@a",))
+    row = a_failed_row(failure=FAILURE)
+    _, decision = rewind(lock, EntityLockGranted(-1, NOW, "s1"), row=row)
+    assert decision.instance == msgspec.structs.replace(row, revision=2)
+    assert (decision.history, decision.messages) == ((), ())
 
 
 @pytest.mark.parametrize("keys", [(11, 12), (0, 0)], ids=["known keys", "keys lost on the wire"])
