@@ -27,32 +27,6 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-@pytest.fixture
-def func(folder, capsys):
-    """Runs a command that must succeed; its output."""
-
-    def run(*arguments):
-        code = main(["durable", *arguments])
-        told = capsys.readouterr()
-        assert code == 0, told.err
-        return told.out
-
-    return run
-
-
-@pytest.fixture
-def refused(folder, capsys):
-    """Runs a command that must be refused; what it says on stderr."""
-
-    def run(*arguments, code=1):
-        assert main(["durable", *arguments]) == code
-        told = capsys.readouterr()
-        assert not told.out
-        return told.err
-
-    return run
-
-
 def let_run(folder, *keys, settle=(), empty=()):
     """Give these their key as a state, and run what waits for the others until it is done."""
 
