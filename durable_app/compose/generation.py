@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Mapping
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from durable_app.compose.binding import SERVED, Surroundings, bind_app
+from durable_app.compose.runtime import ActivityArguments
 from durable_app.functions.bindings import ORCHESTRATION_TRIGGER
 from durable_app.functions.version_match import VersionMatch
 from durable_app.host.calls.invoke import HTTP_TRIGGER
@@ -24,7 +24,6 @@ from durable_app.worker.service import Worker, WorkerOptions
 
 if TYPE_CHECKING:
     from durable_app.compose.runtime import HostRuntime
-    from durable_app.functions.facts import DurableFunction
     from durable_app.functions.index import FunctionFacts
     from durable_app.host.app.roster import HostedApp, HostedFunction
     from durable_app.host.config.options import DurableTaskOptions
@@ -66,17 +65,14 @@ class Generation:
         self._queues = QueueTriggers(
             bound.queues, tools.accounts, _queue_options(tools.settings), tools.console
         )
-        self._client_arguments = {
-            name: tools.runtime.client_arguments(facts)
-            for name, facts in bound.app.index.activities.items()
-        }
+        index = bound.app.index
         self._worker = Worker(
             tools.source,
-            bound.app.index,
+            index,
             _worker_options(tools.settings),
             tools.clock,
             tools.console,
-            self._clients,
+            ActivityArguments(index, tools.runtime, tools.around.invoker.contexts, tools.clock),
         )
 
     @property
@@ -132,9 +128,6 @@ class Generation:
         clock = self._tools.clock
         value = manual_value(facts, text, clock.new_id(), clock.now())
         await call(value, reason=MANUAL_REASON)
-
-    def _clients(self, facts: DurableFunction) -> Mapping[str, Any]:
-        return self._client_arguments.get(facts.name, {})
 
 
 def _queue_options(settings: HostSettings) -> QueueOptions:

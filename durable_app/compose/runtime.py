@@ -9,11 +9,17 @@ from durable_app.client.functions_client import DurableFunctionsClient
 from durable_app.client.sync_client import SyncDurableFunctionsClient
 from durable_app.errors import UnsupportedOnHostError
 from durable_app.functions.bindings import DURABLE_CLIENT
+from durable_app.functions.names import INVOCATION_CONTEXT
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from durable_app.client.connection import Connection
+    from durable_app.functions.facts import DurableFunction
     from durable_app.functions.handles import Handle
-    from durable_app.functions.index import FunctionFacts
+    from durable_app.functions.index import AppIndex, FunctionFacts
+    from durable_app.host.calls.invocation_context import InvocationContexts
+    from durable_app.ports import Clock
 
 
 class HostRuntime:
@@ -76,3 +82,30 @@ class HostRuntime:
         except ValueError:
             given = text
         return await self._client.start_new(orchestration, client_input=given)
+
+
+class ActivityArguments:
+    """What the activities of an app get beside their input. Is a ``BindExtra`` of the worker."""
+
+    def __init__(
+        self, index: AppIndex, runtime: HostRuntime, contexts: InvocationContexts, clock: Clock
+    ) -> None:
+        self._clients = {
+            name: runtime.client_arguments(facts) for name, facts in index.activities.items()
+        }
+        self._functions_with_context = {
+            name: facts.name
+            for name, facts in index.activities.items()
+            if facts.takes_invocation_context
+        }
+        self._contexts = contexts
+        self._clock = clock
+
+    def __call__(self, activity: DurableFunction) -> Mapping[str, object]:
+        """Values by parameter; called where the activity is about to run, on its thread or task."""
+        name = activity.name
+        clients = self._clients.get(name, {})
+        function = self._functions_with_context.get(name)
+        if function is None:
+            return clients
+        return {**clients, INVOCATION_CONTEXT: self._contexts.of_this(function, self._clock)}

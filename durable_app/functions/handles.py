@@ -17,14 +17,16 @@ from durable_app.errors import DefinitionError, PayloadError, UnsupportedOnHostE
 from durable_app.functions import signatures
 from durable_app.functions.activity_context import ActivityContext
 from durable_app.functions.facts import DurableFunction
-from durable_app.functions.names import RETURN_BINDING, definition_error, did_you_mean
+from durable_app.functions.names import (
+    INVOCATION_CONTEXT,
+    RETURN_BINDING,
+    definition_error,
+    did_you_mean,
+)
 from durable_app.payload import from_plain, to_plain
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping
-
-_WORKER_CONTEXT = "context"
-"""Azure's worker passes its invocation context to an unbound parameter of this name."""
 
 
 class Handle(Protocol):
@@ -158,7 +160,7 @@ def fit(handle: Handle, bindings: Iterable[str]) -> None:
     """
     bound = {name for name in bindings if name != RETURN_BINDING}
     handle.durable = facts = dataclasses.replace(handle.durable, bound=frozenset(bound))
-    given = bound | {_WORKER_CONTEXT} if _takes_more_bindings(facts) else bound
+    given = bound | {INVOCATION_CONTEXT} if _takes_more_bindings(facts) else bound
     own = _own_parameters(facts)
     for name in sorted(bound - set(own)):
         _check_parameter(name, facts.function, own)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import json
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
@@ -13,7 +14,12 @@ from durable_app.functions import bindings, signatures
 from durable_app.functions.builder import builders_in, check_functions
 from durable_app.functions.facts import DurableFunction
 from durable_app.functions.handles import handle_of
-from durable_app.functions.names import definition_error, did_you_mean, quoted
+from durable_app.functions.names import (
+    INVOCATION_CONTEXT,
+    definition_error,
+    did_you_mean,
+    quoted,
+)
 from durable_app.functions.worker_rules import check_callable
 
 if TYPE_CHECKING:
@@ -62,6 +68,12 @@ class FunctionFacts:
     durable: DurableFunction | None
     script_file: str
     retries: bool = False
+
+    @cached_property
+    def takes_invocation_context(self) -> bool:
+        """True with an unbound parameter ``context``: Azure's worker passes the invocation's."""
+        bound = {binding["name"] for binding in self.bindings}
+        return INVOCATION_CONTEXT in inspect.signature(self.handle).parameters.keys() - bound
 
     def with_bindings(self, bindings: tuple[dict[str, Any], ...]) -> FunctionFacts:
         """The same function with other properties of its bindings."""

@@ -20,6 +20,8 @@ _BINDING_NAME: Final = re.compile(r"[a-zA-Z][a-zA-Z0-9]{0,127}", re.ASCII)
 _RESERVED_FUNCTION_NAME: Final = "host"
 _LONGEST: Final = 128
 RETURN_BINDING: Final = "$return"
+#: Azure's worker passes the invocation's context to an unbound parameter of this name.
+INVOCATION_CONTEXT: Final = "context"
 
 
 def definition_error(function: Callable[..., Any], text: str) -> DefinitionError:

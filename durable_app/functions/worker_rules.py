@@ -13,13 +13,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from azure.functions import Out, get_binding_registry
 
-from durable_app.functions.names import RETURN_BINDING, definition_error
+from durable_app.functions.names import INVOCATION_CONTEXT, RETURN_BINDING, definition_error
 from durable_app.functions.signatures import underlying
 
 if TYPE_CHECKING:
     from durable_app.errors import DefinitionError
 
-_CONTEXT: Final = "context"
 _TEXT_ONLY: Final = (str, bytes)
 # Of generic aliases the worker knows those of the module typing; these two it takes for no class.
 _TYPING_ALIASES: Final = (type(typing.List[int]), type(typing.List))  # noqa: UP006  the old form is meant
@@ -50,8 +49,8 @@ def check_callable(
     hints = check.hints(function)
     parameters = dict(inspect.signature(function).parameters)
     bound = {binding["name"]: binding for binding in bindings if binding["name"] != RETURN_BINDING}
-    if _CONTEXT in parameters and _CONTEXT not in bound:
-        del parameters[_CONTEXT]
+    if INVOCATION_CONTEXT in parameters and INVOCATION_CONTEXT not in bound:
+        del parameters[INVOCATION_CONTEXT]
         check.context(hints)
     if any(_is_of_extension(hint) for hint in hints.values()):
         return
@@ -82,7 +81,7 @@ class _Check:
             ) from error
 
     def context(self, hints: Mapping[str, Any]) -> None:
-        hint = hints.get(_CONTEXT, ...)
+        hint = hints.get(INVOCATION_CONTEXT, ...)
         if hint is not ... and not (isinstance(hint, type) and hint.__name__ == "Context"):
             raise self._refused(
                 'the "context" parameter is expected to be of type azure.functions.Context, got'

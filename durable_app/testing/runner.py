@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import json
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
 from durable_app.client.connection import Connection
 from durable_app.client.functions_client import DurableFunctionsClient
 from durable_app.client.management import ManagementUrls
-from durable_app.compose.runtime import HostRuntime
+from durable_app.compose.runtime import ActivityArguments, HostRuntime
 from durable_app.entity_id import EntityId
 from durable_app.errors import InstanceNotFoundError, OrchestrationFailedError
 from durable_app.functions.handles import set_runtime_factory
+from durable_app.host.calls.invocation_context import InvocationContexts
 from durable_app.payload import from_text
 from durable_app.protocol import FailureDetails, OrchestrationStatus
 from durable_app.testing.stubs import index_with
@@ -90,15 +92,14 @@ class AppRunner:
         )
         runtime = HostRuntime(connection, json.dumps(connection.urls.binding()))
         self._client = DurableFunctionsClient(connection)
-        clients = {
-            name: runtime.client_arguments(facts) for name, facts in index.activities.items()
-        }
         self._worker = Worker(
             self._hub,
             index,
             WorkerOptions(activities=1, entities=1),
             self._clock,
-            bind_extra=lambda facts: clients.get(facts.name, {}),
+            bind_extra=ActivityArguments(
+                index, runtime, InvocationContexts(Path.cwd()), self._clock
+            ),
         )
         self._hub.open()
         set_runtime_factory(lambda: runtime)

@@ -25,6 +25,19 @@ def fan_out_function(context):
 @app.activity_trigger(input_name="name", activity="Hello")
 def hello_function(name):
     return f"Hello {name}!"
+
+@app.orchestration_trigger(context_name="context")
+def Who(context):
+    sync = yield context.call_activity("tells", 1)
+    return sync, (yield context.call_activity("tells_async", 1))
+
+@app.activity_trigger(input_name="number")
+def tells(number: int, context: func.Context):
+    return [context.function_name, context.invocation_id]
+
+@app.activity_trigger(input_name="number", activity="tells_async")
+async def async_teller(context: func.Context, number: int):
+    return [context.function_name, context.invocation_id]
 """
 
 
@@ -42,6 +55,23 @@ def test_names_ignore_case_and_the_console_shows_functions(tmp_path):
     assert "Executing 'Functions.fan_out_function'" in stream.getvalue()
     assert "Executing 'Functions.hello_function'" in stream.getvalue()
     assert "Functions.FanOut" not in stream.getvalue()
+
+
+def test_activities_get_the_context_of_their_invocation(tmp_path):
+    stream = io.StringIO()
+
+    async def conversation(host, call):
+        answer = await call("POST", "/api/start/Who")
+        host.console.flush()
+        return answer.json
+
+    write_app(tmp_path, APP)
+    told = talk(tmp_path, conversation, stream=stream, verbose=True)
+    assert [function for function, _ in told] == ["tells", "async_teller"]
+    for function, invocation_id in told:
+        assert f"Executed 'Functions.{function}' (Succeeded, Id={invocation_id}," in (
+            stream.getvalue()
+        )
 
 
 def test_routes_are_told_where_the_host_speaks(tmp_path):

@@ -8,11 +8,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 from azure.functions import Context
 
+from durable_app.host.console.console import dashed
 from durable_app.protocol import TraceContext
+from durable_app.telemetry import current_invocation
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+
+    from durable_app.ports import Clock
 
 
 # Version, trace id, parent id, flags; what a newer version adds is kept (W3C Trace Context).
@@ -91,3 +95,40 @@ class InvocationContext(Context):
     def retry_context(self) -> Any:
         """None: HTTP functions are not retried."""
         return None
+
+
+class InvocationContexts:
+    """Makes what the functions of one app get as their parameter ``context``.
+
+    Args:
+        folder: of the app.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._storage = threading.local()
+
+    def make(
+        self, function: str, invocation_id: str, headers: Mapping[str, str]
+    ) -> InvocationContext:
+        """The context of one invocation.
+
+        Args:
+            invocation_id: as it is shown, with dashes.
+            headers: the W3C trace headers of what led here, if there are any.
+        """
+        return InvocationContext(function, self._folder, invocation_id, headers, self._storage)
+
+    def of_this(self, function: str, clock: Clock) -> InvocationContext:
+        """The context of the invocation that this thread or task works for.
+
+        Where nobody observes invocations, nobody has given this one an id: it gets a new one.
+        """
+        going_on = current_invocation.get()
+        if going_on is None or going_on.function != function:
+            return self.make(function, dashed(clock.new_id()), {})
+        trace = going_on.trace_context
+        headers = {} if trace is None else {"traceparent": trace.trace_parent}
+        if trace is not None and trace.trace_state:
+            headers["tracestate"] = trace.trace_state
+        return self.make(function, dashed(going_on.invocation_id), headers)

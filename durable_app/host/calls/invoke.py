@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import inspect
-import threading
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
@@ -13,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 from azure.functions import meta
 
 from durable_app.errors import DefinitionError
-from durable_app.host.calls.invocation_context import InvocationContext, trace_context_of
+from durable_app.functions.names import INVOCATION_CONTEXT
+from durable_app.host.calls.invocation_context import InvocationContexts, trace_context_of
 from durable_app.host.calls.outputs import RETURN, Bindings, Output, Sinks, deliver, fresh
 from durable_app.host.console.console import dashed
 from durable_app.host.console.tracebacks import user_traceback
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
 HTTP_REASON: Final = "This function was programmatically called via the host APIs."
 HTTP_TRIGGER: Final = "httpTrigger"
 _CLIENT: Final = "durableClient"
-_CONTEXT: Final = "context"
 _NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
 _NO_SINKS: Final[Sinks] = MappingProxyType({})
 _R = TypeVar("_R")
@@ -62,7 +60,6 @@ class _Plan(NamedTuple):
     trigger: str
     fixed: Mapping[str, str]
     outputs: Bindings
-    wants_context: bool
     may_return: bool
 
 
@@ -126,13 +123,13 @@ class Invoker:
         sinks: Sinks = _NO_SINKS,
     ) -> None:
         self._sinks = sinks
-        self._folder = folder
+        #: What functions get as their parameter ``context``.
+        self.contexts = InvocationContexts(folder)
         self._client_binding = client_binding
         self._pool = pool
         self._observer = observer
         self._clock = clock
         self._timeout_s = timeout_s
-        self._storage = threading.local()
 
     def bind(self, function: FunctionFacts) -> Call:
         """Prepare the calls of a function.
@@ -156,13 +153,9 @@ class Invoker:
                     f"Its input '{name}' of type '{kind}' is not available locally."
                 )
         fixed = dict.fromkeys(clients, self._client_binding)
-        bound = {trigger, *clients, *(outputs.keys() - {RETURN})}
-        parameters = set(inspect.signature(function.handle).parameters)
-        # A parameter of that name without a binding gets the invocation's context.
-        wants_context = _CONTEXT in parameters - bound
         return Call(
             self,
-            _Plan(function, trigger, fixed, outputs, wants_context, _has_implicit_output(function)),
+            _Plan(function, trigger, fixed, outputs, _has_implicit_output(function)),
         )
 
     async def call(
@@ -179,9 +172,9 @@ class Invoker:
         invocation_id = dashed(new_id)
         outputs = fresh(plan.outputs)
         arguments: dict[str, Any] = {plan.trigger: value, **plan.fixed, **outputs}
-        if plan.wants_context:
-            arguments[_CONTEXT] = InvocationContext(
-                function.name, self._folder, invocation_id, headers, self._storage
+        if function.takes_invocation_context:
+            arguments[INVOCATION_CONTEXT] = self.contexts.make(
+                function.name, invocation_id, headers
             )
         started = self._clock.monotonic()
         # Never reset: the variable belongs to this task and to the threads that it calls.

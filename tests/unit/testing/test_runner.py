@@ -10,6 +10,7 @@ from functools import wraps
 from typing import Any
 from unittest.mock import AsyncMock
 
+import azure.functions as func
 import pytest
 
 import durable_app as df
@@ -270,6 +271,47 @@ def calls_lambda_free(context: df.DurableOrchestrationContext) -> Any:
 async def test_an_activity_has_a_client() -> None:
     async with AppRunner(bp) as run:
         assert await run.result(await run.run(delegating, "")) == 2
+
+
+@bp.activity_trigger(input_name="number")
+def signs(number: int, context: func.Context) -> str:
+    return f"{number} {context.function_name} {len(context.invocation_id)}"
+
+
+@bp.function_name("AsyncSigner")
+@bp.activity_trigger(input_name="number", activity="signs_async")
+@bp.durable_client_input(client_name="client")
+async def signs_async(context, number: int, client, *, more: int = 1) -> str:
+    return type(context).__name__
+
+
+@bp.activity_trigger(input_name="number", activity="late")
+@bp.durable_client_input(client_name="client")
+async def signs_late(
+    number: int, client: df.DurableFunctionsClient, context: Any = None
+) -> list[str]:
+    return [context.function_name, type(client).__name__]
+
+
+@bp.orchestration_trigger(context_name="context")
+def calling(context: df.DurableOrchestrationContext) -> Any:
+    return (yield context.call_activity(context.get_input(), 7))
+
+
+@pytest.mark.parametrize(
+    ("activity", "expected"),
+    [
+        ("signs", "7 signs 36"),
+        ("signs_async", "ActivityContext"),
+        ("late", ["signs_late", "DurableFunctionsClient"]),
+    ],
+)
+def test_an_activity_has_the_context_of_its_invocation(activity: str, expected: Any) -> None:
+    assert run_orchestration(bp, calling, activity) == expected
+
+
+def test_a_stub_of_an_activity_with_a_context_gets_the_input_alone() -> None:
+    assert run_orchestration(bp, calling, "signs", stubs={"signs": str}) == "7"
 
 
 @on_loop
