@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from durable_app.testing.stubs import Stubs
 
 _ORIGIN: Final = "http://localhost:7071"
+#: Of real time: how long an end waits for what is going on.
+_REST_S: Final = 1.0
 
 
 class ActivityCall(NamedTuple):
@@ -107,9 +110,16 @@ class AppRunner:
         return self
 
     async def __aexit__(self, *_outcome: object) -> None:
+        # What a client has started and nobody has waited for goes on until it needs time to pass;
+        # what has ended needs a moment on its thread. An activity that never ends is left behind.
+        timeline = self._hub.timeline
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_REST_S):
+                await timeline.settle()
         set_runtime_factory(None)
-        # An activity that never ends is left behind; what has ended needs a moment on its thread.
-        await self._worker.stop(0.0 if self._hub.timeline.is_busy else 1.0)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_REST_S):  # the worker's own limit is of virtual time
+                await self._worker.stop(0.0 if timeline.is_busy else 1.0)
         await self._hub.stop()
 
     @property

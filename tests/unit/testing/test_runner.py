@@ -371,6 +371,25 @@ def test_an_end_is_quiet(caplog: pytest.LogCaptureFixture) -> None:
 
 
 @on_loop
+async def test_what_nobody_waits_for_comes_to_rest_at_the_end(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    priced = []
+
+    async def slow(parcel: Parcel) -> int:
+        await asyncio.sleep(0.01)
+        priced.append(parcel.weight)
+        return 1
+
+    async with AppRunner(bp, stubs={price: slow}) as run:
+        await run.client.start_new(ship, client_input=[1, 2])
+        await run.client.start_new(wait)
+
+    assert priced == [1, 2]
+    assert "did not end" not in caplog.text
+
+
+@on_loop
 async def test_what_never_ends_is_left_behind(caplog: pytest.LogCaptureFixture) -> None:
     arrived = asyncio.Event()
 
