@@ -1,13 +1,9 @@
-"""The app that `func start` runs: one blueprint per pattern, each in a file of its own.
-
-Start it with `make start`, then for example:
-
-    curl -X POST localhost:7071/api/orchestrators/hello_cities
-"""
+"""The app that `func start` runs: one blueprint per pattern, each in a file of its own."""
 
 import durable_app as df
 from triggers import (
     account,
+    agents,
     approval,
     chaining,
     counter,
@@ -36,5 +32,6 @@ for pattern in (
     schedule,
     counter,
     account,
+    agents,
 ):
     app.register_functions(pattern.bp)

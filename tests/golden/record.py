@@ -153,6 +153,18 @@ async def _approved(stage: Stage, name: str) -> Histories:
     return {name: await stage.history(name)}
 
 
+async def _article_approved(stage: Stage, name: str) -> Histories:
+    await stage.start(name, "write_article", {"text": "Is it fast and safe?", "refusals": 1})
+    while True:
+        state = await stage.hub.get(name)
+        if state is not None and "waiting for the editor" in (state.custom_status or ""):
+            break
+        await asyncio.sleep(0.01)
+    decision = {"approved": True, "by": "Grace"}
+    await stage.hub.raise_event(name, "EditorDecision", json.dumps(decision))
+    return {name: await stage.history(name)}
+
+
 async def _with_child(stage: Stage, name: str) -> Histories:
     await stage.start(name, "fulfil_orders", ["A-1", "A-2"])
     history: list[Any] = await stage.history(name)
@@ -179,6 +191,10 @@ async def _transfer(stage: Stage, name: str) -> Histories:
 
 
 _SCENARIOS: Final[dict[str, Callable[[Stage, str], Awaitable[Histories]]]] = {
+    "agents_approved": _article_approved,
+    "agents_expired": _run(
+        "write_article", {"text": "Is it cheap?", "rounds": 1, "patience_s": 0.05}
+    ),
     "approval_approved": _approved,
     "approval_timed_out": _run(
         "approve_expense", {"employee": "Ada", "amount": "5000", "patience_s": 0.05}
