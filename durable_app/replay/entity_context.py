@@ -98,8 +98,9 @@ class _Context:
         Args:
             orchestration_name: or the decorated function itself.
             input: of the orchestration.
-            instance_id: 1 to 256 characters, no ``@`` in front. None for one that follows from the
-                request, so that an operation that has to run again starts no second instance.
+            instance_id: as clients may choose it: 1 to 256 characters, no ``@`` in front, no
+                slash, backslash, ``#``, ``?`` or control character. None for one that follows from
+                the request, so that an operation that has to run again starts no second instance.
             version: of the orchestration; None for the default one.
 
         Raises:

@@ -12,6 +12,7 @@ from uuid import UUID, uuid5
 
 from durable_app.entity_id import EntityId
 from durable_app.errors import DefinitionError, PayloadError
+from durable_app.instance_id import check_instance_id
 from durable_app.payload import encode_input, from_plain, from_text
 from durable_app.protocol import (
     EntityOperationCalled,
@@ -24,7 +25,6 @@ from durable_app.replay.references import exact_text, name_and_type
 
 #: Instances that entities have started depend on this number.
 _STARTED: Final = UUID("3f1c2a56-7d0e-4b0f-9a55-6c1f0b8e2d47")
-_LONGEST_ID: Final = 256
 
 Asked = EntityOperationSignaled | EntityOperationCalled | OperationRequest
 
@@ -241,11 +241,10 @@ def _entity_id(target: Any) -> EntityId:
 
 def _instance_id(instance_id: Any) -> str:
     text = exact_text(instance_id, "start_new_orchestration: the id of an instance")
-    if text.startswith("@") or len(text) > _LONGEST_ID:
-        raise DefinitionError(
-            f"start_new_orchestration: the id of an instance has at most {_LONGEST_ID} characters"
-            f" and does not begin with '@': {text[:80]!r}."
-        )
+    try:
+        check_instance_id(text)
+    except ValueError as error:
+        raise DefinitionError(f"start_new_orchestration: {error}") from error
     return text
 
 

@@ -39,6 +39,7 @@ from durable_app.protocol import (
     FailureDetails,
     OrchestrationStatus,
     OrchestratorResponse,
+    StartNewOrchestration,
 )
 from durable_app.scheduler.commits import Commits
 from durable_app.scheduler.hot import Hot, Part
@@ -58,7 +59,7 @@ from durable_app.scheduler.steps import Steps
 from durable_app.scheduler.streams import Held, Stream
 from durable_app.taskhub import activity
 from durable_app.taskhub.delivery import Turn
-from durable_app.taskhub.entities import EntityBatch, complete_batch
+from durable_app.taskhub.entities import EntityBatch, complete_batch, why_unstartable
 from durable_app.taskhub.instance import ActivityTask, Decision
 from durable_app.taskhub.orchestration import complete, end_execution
 
@@ -352,6 +353,9 @@ class Hub:
             return
         state = self.state
         decision = complete_batch(hot.instance, batch, result, state.now, state.ids)
+        for action in result.actions:
+            if isinstance(action, StartNewOrchestration) and (why := why_unstartable(action)):
+                _log.error("A start by entity %s is dropped: %s", hot.instance_id, why)
         self._commit_turn(hot, decision)
 
     def _commit_turn(self, hot: Hot, decision: Decision) -> None:

@@ -12,6 +12,7 @@ from durable_app.errors import (
     InstanceNotFoundError,
     WrongStatusError,
 )
+from durable_app.instance_id import check_instance_id
 from durable_app.protocol import ExecutionRewound, ExecutionStarted, OrchestrationStatus
 from durable_app.scheduler.hot import Hot
 from durable_app.scheduler.inputs import (
@@ -28,7 +29,6 @@ from durable_app.scheduler.inputs import (
 from durable_app.taskhub import lifecycle
 from durable_app.taskhub.entity_rows import is_entity_id
 from durable_app.taskhub.instance import Instance, OpenWork
-from durable_app.taskhub.instance_id import check_instance_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from durable_app.instance_id import check_instance_id
 from durable_app.protocol import (
     EntityBatchResult,
     EntityLockGranted,
@@ -48,7 +49,6 @@ from durable_app.taskhub.instance import (
     MessageId,
     RowChange,
 )
-from durable_app.taskhub.instance_id import check_instance_id
 from durable_app.taskhub.orchestration import start_message
 
 if TYPE_CHECKING:
@@ -185,7 +185,7 @@ def complete_batch(
         if type(action) is SendSignal:
             births.append(new_entity(action.instance_id, now))
             messages.append(_signal(action, now, ids))
-        elif type(action) is StartNewOrchestration and _is_startable(action.instance_id):
+        elif type(action) is StartNewOrchestration and why_unstartable(action) is None:
             begun = _begun(action, now, ids)
             births.append(begun)
             messages.append(start_message(begun, now, ids))
@@ -259,13 +259,17 @@ def _signal(action: SendSignal, now: datetime, ids: Ids) -> Message:
     )
 
 
-def _is_startable(instance_id: str) -> bool:
-    # The operation has succeeded already, and nobody waits for an answer who could be told.
+def why_unstartable(action: StartNewOrchestration) -> str | None:
+    """Why a start is left out; None where it is not.
+
+    Our workers refuse such an id while the operation runs. Where another one sends it, the
+    operation has succeeded already, and nobody waits for an answer who could be told.
+    """
     try:
-        check_instance_id(instance_id)
-    except ValueError:
-        return False
-    return True
+        check_instance_id(action.instance_id)
+    except ValueError as error:
+        return str(error)
+    return None
 
 
 def _begun(action: StartNewOrchestration, now: datetime, ids: Ids) -> Instance:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from durable_app.errors import UnsupportedOnHostError
+from durable_app.instance_id import check_instance_id
 from durable_app.protocol import (
     CompleteOrchestration,
     CreateSubOrchestration,
@@ -59,7 +60,6 @@ from durable_app.taskhub.instance import (
     RowChange,
     TaskKey,
 )
-from durable_app.taskhub.instance_id import check_instance_id
 from durable_app.taskhub.parents import notify_parent, pending_child, resolve_parent
 from durable_app.taskhub.rewind import apply_rewind, stay_failed
 

@@ -290,8 +290,9 @@ def test_two_requests_start_two_orchestrations():
             "lies outside of the years",
         ),
         (lambda c: c.start_new_orchestration(7), "TypeError: start_new_orchestration: the func"),
-        (lambda c: c.start_new_orchestration("a", None, "@a@b"), "does not begin with '@'"),
-        (lambda c: c.start_new_orchestration("a", None, "x" * 257), "at most 256 characters"),
+        (lambda c: c.start_new_orchestration("a", None, "@a@b"), "reserved for entities"),
+        (lambda c: c.start_new_orchestration("a", None, "x" * 257), "1 to 256 characters"),
+        (lambda c: c.start_new_orchestration("a", None, "a/b"), "DefinitionError: start_new_orch"),
         (lambda c: c.start_new_orchestration("a", object()), "input of orchestration 'a'"),
     ],
 )

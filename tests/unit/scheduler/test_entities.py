@@ -25,6 +25,7 @@ from durable_app.protocol import (
     OrchestrationStatus,
     OrchestratorResponse,
     SendEntityMessage,
+    StartNewOrchestration,
 )
 from durable_app.scheduler.commits import RIDE_S
 from durable_app.scheduler.entity_requests import EntityRequests
@@ -394,6 +395,19 @@ def test_an_entity_is_no_instance_for_clients(make):
     assert "No instance" in str(rig.ask(make))
     assert rig.ask(lambda reply: Get(A, True, reply)) is None
     assert rig.ask(lambda reply: Purge(A, True, reply)) == 0
+
+
+def test_a_start_that_cannot_be_is_dropped_with_a_word(caplog):
+    rig = EntityRig()
+    hands = rig.hands()
+    rig.signal()
+    starts = (StartNewOrchestration(1, "a/b", "order"), StartNewOrchestration(2, "ab", "order"))
+    rig.run(take(hands), "1", None, actions=starts)
+    assert [turn.instance_id for turn in hands.turns] == ["ab"]
+    (record,) = [each for each in caplog.records if each.levelname == "ERROR"]
+    assert record.getMessage().startswith(
+        "A start by entity @counter@a is dropped: Instance id 'a/b' contains '/'"
+    )
 
 
 def test_the_state_of_an_entity_outlives_the_memory_of_the_hub():

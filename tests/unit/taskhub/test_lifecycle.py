@@ -26,7 +26,6 @@ from durable_app.protocol import (
 from durable_app.taskhub import lifecycle
 from durable_app.taskhub.delivery import is_ready, sort_inbox
 from durable_app.taskhub.instance import OpenWork, RowChange
-from durable_app.taskhub.instance_id import check_instance_id
 from tests.unit.taskhub.builders import (
     EXECUTION,
     NOW,
@@ -50,38 +49,6 @@ OPEN = (
     SubOrchestrationInstanceCreated(3, NOW, "child-1", "child", key=13),
     SubOrchestrationInstanceCreated(4, NOW, "child-2", "child", key=14),
 )
-
-# -- ids ------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "good", ["a", "x" * 256, "a b", "bestellung-äöü-日本", "a@b", "100%", "é😀"]
-)
-def test_ids_that_are_taken(good):
-    check_instance_id(good)
-
-
-@pytest.mark.parametrize(
-    ("bad", "why"),
-    [
-        ("", "1 to 256"),
-        ("x" * 257, "length of 257"),
-        ("@counter@a", "reserved for entities"),
-        ("a/b", "'/'"),
-        ("a\\b", "contains"),
-        ("a#b", "'#'"),
-        ("a?b", "'[?]'"),
-        ("a\nb", "control"),
-        ("a\x00", "control"),
-        ("a\x7f", "control"),
-        ("a\x85", "control"),
-        ("a\ud800", "contains"),
-    ],
-)
-def test_ids_that_are_refused(bad, why):
-    with pytest.raises(ValueError, match=why):
-        check_instance_id(bad)
-
 
 # -- start ----------------------------------------------------------------------------------------
 

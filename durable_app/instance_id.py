@@ -1,4 +1,4 @@
-"""Which instance ids the hub takes, from clients and from orchestrators alike.
+"""Which instance ids are taken, from clients, orchestrators and entities alike.
 
 Source: the Functions host puts ids into the paths of its management URLs.
 """
