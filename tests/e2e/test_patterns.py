@@ -276,6 +276,56 @@ def test_a_transfer_of_too_much_is_refused(host: Host) -> None:
     }
 
 
+def at_the_gate(host: Host, article: dict[str, Any]) -> dict[str, Any]:
+    """Order an article; links and progress when it waits for the editor."""
+    ordered = host.post("/api/articles", article)
+    assert ordered.status == 202
+    links: dict[str, Any] = ordered.json
+
+    def progress() -> dict[str, Any] | None:
+        shown: dict[str, Any] = host.status(links["id"])["customStatus"] or {}
+        return shown if shown.get("stage") == "waiting for the editor" else None
+
+    return {**links, **eventually(progress, "the gate")}
+
+
+def test_agents_write_what_a_human_approves(host: Host) -> None:
+    article = at_the_gate(host, {"text": "Is Rust fast, safe and popular?", "refusals": 1})
+
+    assert article["plan"] == ["Is Rust fast", "safe", "popular"]
+    assert (article["done"], article["total"], article["round"]) == (3, 3, 3)
+    approved = host.post(f"/api/articles/{article['id']}/approve", {"by": "Grace"})
+    assert approved.status == 202
+    output = host.finished(article["id"])["output"]
+    assert (output["outcome"], output["by"], output["rounds"]) == ("Published", "Grace", 3)
+    assert output["link"].startswith("/published/")
+    assert scheduled(host, article["id"]) == [
+        *["plan_parts"] * 2,
+        *["ask_specialist"] * 3,
+        *["write_draft", "review_draft"] * 3,
+        "show_editor",
+        "publish_article",
+    ]
+    assert host.post(f"/api/articles/{article['id']}/reject").status == 409
+
+
+def test_agents_write_what_a_human_rejects(host: Host) -> None:
+    article = at_the_gate(host, {"text": "Is it cheap?", "rounds": 1})
+
+    assert article["reasons"] == ["No sources."]
+    assert host.post(f"/api/articles/{article['id']}/reject").status == 202
+    output = host.finished(article["id"])["output"]
+    assert (output["outcome"], output["link"]) == ("Rejected", None)
+
+
+def test_agents_wait_for_a_human_no_longer_than_they_are_told(host: Host) -> None:
+    links = host.post("/api/articles", {"text": "Is it cheap?", "patience_s": 0.1}).json
+
+    assert host.finished(links["id"])["output"]["outcome"] == "Expired"
+    assert host.post("/api/articles/nobody/approve").status == 404
+    assert host.post("/api/articles", {"text": ""}).status == 400
+
+
 def send_uri(links: dict[str, str], event: str) -> str:
     return links["sendEventPostUri"].replace("{eventName}", event)
 
