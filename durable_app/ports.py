@@ -103,11 +103,46 @@ class Page(msgspec.Struct, frozen=True):
 
 
 class PurgeFilter(msgspec.Struct, frozen=True):
-    """Which finished instances to remove; ``statuses`` None for every terminal one."""
+    """Which finished instances to remove; ``statuses`` None for every terminal one.
+
+    Attributes:
+        timeout_s: after so many seconds no further ones are removed; None for no limit.
+    """
 
     created_from: datetime | None = None
     created_to: datetime | None = None
     statuses: frozenset[OrchestrationStatus] | None = None
+    timeout_s: float | None = None
+
+
+class Purged(msgspec.Struct, frozen=True):
+    """What a purge has done; ``is_complete`` is False where its time was up before its end."""
+
+    count: int
+    is_complete: bool = True
+
+
+class IdQuery(msgspec.Struct, frozen=True):
+    """Ids of ended instances, in the order of their ends. None is no condition.
+
+    Attributes:
+        completed_from: inclusive. completed_to: exclusive.
+        page_size: 1 to 1,000.
+        continuation_token: of the previous page.
+    """
+
+    statuses: frozenset[OrchestrationStatus] | None = None
+    completed_from: datetime | None = None
+    completed_to: datetime | None = None
+    page_size: int = 100
+    continuation_token: str | None = None
+
+
+class IdPage(msgspec.Struct, frozen=True):
+    """Ids; ``continuation_token`` is None on the last page."""
+
+    items: tuple[str, ...]
+    continuation_token: str | None = None
 
 
 class Orchestrations(Protocol):
@@ -197,6 +232,10 @@ class Orchestrations(Protocol):
         """One page of instances in a stable order."""
         ...
 
+    async def list_ids(self, query: IdQuery) -> IdPage:
+        """One page of ids of instances that have ended, in the order of (their end, id)."""
+        ...
+
     async def purge(self, instance_id: str, *, recursive: bool = True) -> int:
         """Remove a finished instance and (``recursive``) its finished children.
 
@@ -205,8 +244,8 @@ class Orchestrations(Protocol):
         """
         ...
 
-    async def purge_by(self, which: PurgeFilter) -> int:
-        """Remove all finished instances that match, and return how many."""
+    async def purge_by(self, which: PurgeFilter) -> Purged:
+        """Remove all finished instances that match."""
         ...
 
     async def history(self, instance_id: str) -> list[HistoryEvent] | None:
@@ -472,6 +511,10 @@ class Store(Protocol):
         """One page in the order of (created_at, instance id). Any thread."""
         ...
 
+    def list_ids(self, query: IdQuery) -> IdPage:
+        """One page in the order of (completed_at, instance id). Any thread."""
+        ...
+
     def entities(self, after: str, limit: int) -> list[Instance]:
         """Rows of entities with a greater id, in the order of their ids."""
         ...
@@ -486,4 +529,8 @@ class Store(Protocol):
 
     def purge(self, instance_ids: Sequence[str]) -> int:
         """Remove these instances with their history, messages; return how many existed."""
+        ...
+
+    def drop(self) -> None:
+        """Remove all rows of the hub."""
         ...

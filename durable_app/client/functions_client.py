@@ -326,7 +326,7 @@ class DurableFunctionsClient(DurableOrchestrationClient):
             statuses=status_set(runtime_status) or None,
         )
         if not recursive and timeout is None:
-            count = await self._orchestrations.purge_by(which)
+            count = (await self._orchestrations.purge_by(which)).count
             return PurgeInstancesResult(count, is_complete=True)
         now = asyncio.get_running_loop().time
         until = None if timeout is None else now() + timeout / timedelta(seconds=1)

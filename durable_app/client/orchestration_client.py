@@ -342,7 +342,7 @@ class DurableOrchestrationClient(HttpResponses):
             created_to=moment(created_time_to, "created_time_to"),
             statuses=status_set(runtime_status) or None,
         )
-        return PurgeHistoryResult(await self._orchestrations.purge_by(which))
+        return PurgeHistoryResult((await self._orchestrations.purge_by(which)).count)
 
     async def wait_for_completion_or_create_check_status_response(
         self,

@@ -178,10 +178,15 @@ class Purge(msgspec.Struct, frozen=True):
 
 
 class PurgeBy(msgspec.Struct, frozen=True):
-    """A client removes finished instances; done in slices, ``done`` counts them."""
+    """A client removes finished instances; done in slices, ``done`` counts them.
+
+    Attributes:
+        until: on the monotonic clock, in seconds; no slice begins later. None for no limit.
+    """
 
     which: PurgeFilter
     reply: Reply
+    until: float | None = None
     done: int = 0
 
 

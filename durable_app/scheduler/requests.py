@@ -13,6 +13,7 @@ from durable_app.errors import (
     WrongStatusError,
 )
 from durable_app.instance_id import check_instance_id
+from durable_app.ports import Purged
 from durable_app.protocol import ExecutionRewound, ExecutionStarted, OrchestrationStatus
 from durable_app.scheduler.hot import Hot
 from durable_app.scheduler.inputs import (
@@ -202,12 +203,15 @@ class Requests:
         item.reply.resolve(self._remove(found))
 
     def _on_purge_by(self, item: PurgeBy) -> None:
+        if item.until is not None and self._state.clock.monotonic() >= item.until:
+            item.reply.resolve(Purged(item.done, is_complete=False))
+            return
         found = self._state.store.select_purgeable(item.which, _PURGE_SLICE)
         removed = self._remove(found)
         if len(found) == _PURGE_SLICE and removed:
             self._again(msgspec.structs.replace(item, done=item.done + removed))
         else:
-            item.reply.resolve(item.done + removed)
+            item.reply.resolve(Purged(item.done + removed))
 
     def _is_wanted(self, instance_id: str) -> bool:
         """True while it is about to go on: started anew, by a parent too, or rewound."""

@@ -16,8 +16,11 @@ from durable_app.ports import (
     CleanedEntities,
     EntityPage,
     EntityQuery,
+    IdPage,
+    IdQuery,
     InstanceQuery,
     Page,
+    Purged,
     PurgeFilter,
     StartRequest,
     Store,
@@ -382,14 +385,20 @@ class TaskHub:
         count: int = await self._call(lambda reply: Purge(instance_id, recursive, reply))
         return count
 
-    async def purge_by(self, which: PurgeFilter) -> int:
+    async def purge_by(self, which: PurgeFilter) -> Purged:
         """See ``Orchestrations.purge_by``."""
-        count: int = await self._call(lambda reply: PurgeBy(which, reply))
-        return count
+        limit = which.timeout_s
+        until = None if limit is None else self._clock.monotonic() + limit
+        purged: Purged = await self._call(lambda reply: PurgeBy(which, reply, until))
+        return purged
 
     async def query(self, query: InstanceQuery) -> Page:
         """See ``Orchestrations.query``."""
         return await self._read(self._store.query, query)
+
+    async def list_ids(self, query: IdQuery) -> IdPage:
+        """See ``Orchestrations.list_ids``."""
+        return await self._read(self._store.list_ids, query)
 
     async def history(self, instance_id: str) -> list[HistoryEvent] | None:
         """See ``Orchestrations.history``."""

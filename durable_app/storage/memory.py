@@ -12,6 +12,8 @@ from durable_app.errors import InstanceExistsError, LeaseLostError
 from durable_app.ports import (
     EntityPage,
     EntityQuery,
+    IdPage,
+    IdQuery,
     InstanceQuery,
     Mark,
     Page,
@@ -19,7 +21,7 @@ from durable_app.ports import (
     Recovery,
     StoredInstance,
 )
-from durable_app.protocol import TERMINAL, HistoryEvent
+from durable_app.protocol import EPOCH, TERMINAL, HistoryEvent
 from durable_app.storage import records
 from durable_app.storage.sqlite_query import make_token, parse_token
 from durable_app.taskhub.entity_rows import is_unused_entity
@@ -214,6 +216,18 @@ class MemoryStore:
         token = make_token(page[-1]) if len(found) > query.page_size else None
         return Page(tuple(i.state(fetch_payloads=query.fetch_payloads) for i in page), token)
 
+    def list_ids(self, query: IdQuery) -> IdPage:
+        """See ``Store.list_ids``."""
+        with self._lock:
+            found = [i for i in self._instances.values() if _has_ended(i, query)]
+        found.sort(key=_end)
+        if query.continuation_token:
+            last = tuple(parse_token(query.continuation_token))
+            found = [i for i in found if _end(i) > last]
+        page = found[: query.page_size]
+        token = "{}:{}".format(*_end(page[-1])) if len(found) > query.page_size else None
+        return IdPage(tuple(i.instance_id for i in page), token)
+
     def entities(self, after: str, limit: int) -> list[Instance]:
         """See ``Store.entities``."""
         rows = self._instances.values()
@@ -247,9 +261,33 @@ class MemoryStore:
         found.sort(key=_position)
         return [i.instance_id for i in found[:limit]]
 
+    def drop(self) -> None:
+        """See ``Store.drop``."""
+        with self._lock:
+            for rows in (self._instances, self._history, self._messages, self._inboxes):
+                rows.clear()
+            self._due.clear()
+            self._tasks.clear()
+            self._trying.clear()
+
 
 def _position(instance: Instance) -> tuple[int, str]:
     return records.micros(instance.created_at), instance.instance_id
+
+
+def _end(instance: Instance) -> tuple[int, str]:
+    return records.micros(instance.completed_at or EPOCH), instance.instance_id
+
+
+def _has_ended(instance: Instance, query: IdQuery) -> bool:
+    end = instance.completed_at
+    return (
+        instance.entity is None
+        and end is not None
+        and (query.statuses is None or instance.status in query.statuses)
+        and (query.completed_from is None or end >= query.completed_from)
+        and (query.completed_to is None or end < query.completed_to)
+    )
 
 
 def _is_wanted(instance: Instance, query: EntityQuery) -> bool:

@@ -107,7 +107,13 @@ CLEAR_INSTANCE_MARKS: Final = (
 
 LOAD_HUB: Final = "SELECT id, era, is_open FROM hubs WHERE name = ?"
 CREATE_HUB: Final = "INSERT INTO hubs (name, era, is_open) VALUES (?, 0, 0)"
-OPEN_HUB: Final = "UPDATE hubs SET era = era + 1, is_open = 1 WHERE id = ?"
+OPEN_HUB: Final = "UPDATE hubs SET era = era + 1, is_open = 1, is_deleted = 0 WHERE id = ?"
 CLOSE_HUB: Final = "UPDATE hubs SET is_open = 0 WHERE id = ?"
+HUB_NAMES: Final = "SELECT name FROM hubs WHERE NOT is_deleted ORDER BY name"
+DROP_HUB: Final = (
+    *(f"DELETE FROM {t} WHERE hub = ?" for t in ("history", "messages", "payloads", "tasks")),
+    "DELETE FROM instances WHERE hub = ?",
+    "UPDATE hubs SET is_deleted = 1 WHERE id = ?",
+)
 
 PURGE_INSTANCE: Final = "DELETE FROM instances WHERE hub = ? AND instance_id = ?"

@@ -20,6 +20,8 @@ from durable_app.errors import (
 from durable_app.ports import (
     EntityPage,
     EntityQuery,
+    IdPage,
+    IdQuery,
     InstanceQuery,
     Mark,
     Page,
@@ -31,7 +33,7 @@ from durable_app.protocol import HistoryEvent, decode_events
 from durable_app.storage import records, sql
 from durable_app.storage.sqlite_batch import Batch, are_independent
 from durable_app.storage.sqlite_file import SqliteFile
-from durable_app.storage.sqlite_query import entity_page, purgeable, query_page
+from durable_app.storage.sqlite_query import entity_page, id_page, purgeable, query_page
 from durable_app.taskhub.instance import (
     ActivityTask,
     Decision,
@@ -64,9 +66,9 @@ _REFUSALS: Final = (
 class SqliteStore:
     """Rows of one hub in a SQLite file. Implements ``ports.Store``."""
 
-    def __init__(self, path: Path, hub: str) -> None:
-        """Args: the file (made when opened), and the name of the hub in it."""
-        self.file = SqliteFile(path)
+    def __init__(self, file: Path | SqliteFile, hub: str) -> None:
+        """Args: the file (made when opened), or one that several share; the hub's name in it."""
+        self.file = file if isinstance(file, SqliteFile) else SqliteFile(file)
         self._name = hub
         self._hub = 0
         self._writer: sqlite3.Connection | None = None
@@ -78,16 +80,16 @@ class SqliteStore:
 
     def open(self) -> Recovery:
         """See ``Store.open``."""
-        writer = self.file.open()
+        opened = [self.file.open()]
         try:
             with self.file.translated():
-                self._queries.connection = self.file.connect()
-                self._histories.connection = self.file.connect()
-                recovery = self._take_hub(writer)
+                opened += [self.file.connect(), self.file.connect()]
+                with self.file.turn:
+                    recovery = self._take_hub(opened[0])
         except BaseException:
-            self.file.close()
+            self.file.leave(opened)
             raise
-        self._writer = writer
+        self._writer, self._queries.connection, self._histories.connection = opened
         return recovery
 
     def _take_hub(self, writer: sqlite3.Connection) -> Recovery:
@@ -112,11 +114,12 @@ class SqliteStore:
         writer, self._writer = self._writer, None
         if writer is not None:
             # Where the disk is full the next start takes the end for unclean, which is safe.
-            with contextlib.suppress(sqlite3.Error):
+            with contextlib.suppress(sqlite3.Error), self.file.turn:
                 writer.execute(sql.CLOSE_HUB, (self._hub,))
         with self._queries.lock, self._histories.lock:
+            opened = (writer, self._queries.connection, self._histories.connection)
             self._queries.connection = self._histories.connection = None
-            self.file.close()
+        self.file.leave([connection for connection in opened if connection is not None])
 
     # -- writing -----------------------------------------------------------------------------
 
@@ -172,19 +175,20 @@ class SqliteStore:
     @contextlib.contextmanager
     def _transaction(self, writer: sqlite3.Connection) -> Iterator[None]:
         """All or nothing, whatever is raised inside; errors of the database become ours."""
-        try:
-            writer.execute("BEGIN IMMEDIATE")
-            yield
-            writer.execute("COMMIT")
-        except _REFUSALS:
-            _roll_back(writer)
-            raise
-        except sqlite3.Error as error:
-            _roll_back(writer)
-            raise self.file.translate(error) from error
-        except BaseException:
-            _roll_back(writer)
-            raise
+        with self.file.turn:
+            try:
+                writer.execute("BEGIN IMMEDIATE")
+                yield
+                writer.execute("COMMIT")
+            except _REFUSALS:
+                _roll_back(writer)
+                raise
+            except sqlite3.Error as error:
+                _roll_back(writer)
+                raise self.file.translate(error) from error
+            except BaseException:
+                _roll_back(writer)
+                raise
 
     def _write(self, statement: str, rows: Iterable[tuple[Any, ...]]) -> int:
         """One statement for many rows, in a transaction; returns the number of changed rows."""
@@ -274,6 +278,13 @@ class SqliteStore:
             rows = self._connection().execute(sql.ENTITIES, (self._hub, after, limit))
             return [records.instance_of(row)[0] for row in rows]
 
+    def drop(self) -> None:
+        """See ``Store.drop``."""
+        writer = self._connection()
+        with self._transaction(writer):
+            for statement in sql.DROP_HUB:
+                writer.execute(statement, (self._hub,))
+
     def select_purgeable(self, which: PurgeFilter, limit: int) -> list[str]:
         """See ``Store.select_purgeable``."""
         with _Reading(self.file):
@@ -302,6 +313,11 @@ class SqliteStore:
         # One read transaction, so that rows and their payloads belong together.
         with _Reading(self.file), self._transaction_of(self._queries) as reader:
             return query_page(reader, self._hub, query, with_payloads)
+
+    def list_ids(self, query: IdQuery) -> IdPage:
+        """See ``Store.list_ids``."""
+        with _Reading(self.file), self._transaction_of(self._queries) as reader:
+            return id_page(reader, self._hub, query)
 
     def query_entities(self, query: EntityQuery) -> EntityPage:
         """See ``Store.query_entities``."""

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+import threading
 from typing import TYPE_CHECKING, Final
 
 from durable_app.errors import DurableError, StoreCorruptError, StoreUnavailableError
 from durable_app.storage.migrations import MIGRATIONS
 from durable_app.storage.ownership import FileOwnership
+from durable_app.storage.sql import HUB_NAMES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
 #: Says in the file's header that it is ours ("dura").
@@ -30,16 +32,52 @@ _ADVICE: Final = {
 
 
 class SqliteFile:
-    """The file, its writing connection (for the owner's thread) and further readers."""
+    """The file and the connections to it, of one store or of several that share it.
+
+    Attributes:
+        turn: held by the store that writes: SQLite has one writer at a time, and this queue is
+            quicker than its waiting by trial.
+    """
 
     def __init__(self, path: Path) -> None:
         """Nothing is opened yet."""
         self.path = path
         self.ownership = FileOwnership(path)
+        self.turn = threading.Lock()
         self._connections: list[sqlite3.Connection] = []
+        self._stores = 0
+        self._opening = threading.Lock()
 
     def open(self) -> sqlite3.Connection:
-        """Take ownership, create or migrate the schema, return the writing connection.
+        """Return a connection for a store's writes; the first store opens the file.
+
+        Raises: see :meth:`_open`.
+        """
+        with self._opening:
+            if self._stores:
+                with self.translated():
+                    connection = self.connect()
+            else:
+                connection = self._open()
+            self._stores += 1
+            return connection
+
+    def leave(self, connections: Sequence[sqlite3.Connection]) -> None:
+        """A store closes its connections; the last one closes the file."""
+        with self._opening:
+            if not self._stores:
+                return
+            self._stores -= 1
+            if not self._stores:
+                self._close()
+                return
+            for connection in connections:
+                self._connections.remove(connection)
+                with contextlib.suppress(sqlite3.Error):  # as below
+                    connection.close()
+
+    def _open(self) -> sqlite3.Connection:
+        """Take ownership, create or migrate the schema.
 
         Raises:
             ConfigError: another process owns the file.
@@ -65,8 +103,13 @@ class SqliteFile:
                 self._migrate(connection, version)
                 return connection
         except BaseException:
-            self.close()
+            self._close()
             raise
+
+    def hub_names(self) -> list[str]:
+        """Names of the task hubs that were ever opened here and not dropped, in order."""
+        with self.translated(), contextlib.closing(sqlite3.connect(self.path)) as connection:
+            return [row[0] for row in connection.execute(HUB_NAMES)]
 
     def connect(self) -> sqlite3.Connection:
         """One more connection, usable from any one thread at a time."""
@@ -79,7 +122,12 @@ class SqliteFile:
         return connection
 
     def close(self) -> None:
-        """Close all connections and give up the ownership. Idempotent."""
+        """Close all connections, whoever uses them, and give up the ownership. Idempotent."""
+        with self._opening:
+            self._stores = 0
+            self._close()
+
+    def _close(self) -> None:
         while self._connections:
             with contextlib.suppress(sqlite3.Error):  # closing is best effort: all is committed
                 self._connections.pop().close()

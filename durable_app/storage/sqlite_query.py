@@ -5,7 +5,15 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from durable_app.ports import EntityPage, EntityQuery, InstanceQuery, Page, PurgeFilter
+from durable_app.ports import (
+    EntityPage,
+    EntityQuery,
+    IdPage,
+    IdQuery,
+    InstanceQuery,
+    Page,
+    PurgeFilter,
+)
 from durable_app.protocol import TERMINAL
 from durable_app.storage import records, sql
 from durable_app.taskhub.entity_rows import ENTITY_MARK
@@ -55,6 +63,37 @@ def query_page(
     token = make_token(found[-1]) if len(rows) > query.page_size else None
     states = tuple(i.state(fetch_payloads=query.fetch_payloads) for i in found)
     return Page(states, token)
+
+
+def id_page(reader: sqlite3.Connection, hub: int, query: IdQuery) -> IdPage:
+    """One page of ids of ended instances; the token names the last row of the page before.
+
+    Raises:
+        ValueError: the token is none of ours.
+    """
+    conditions = ["hub = ?", "entity IS NULL", "completed_at IS NOT NULL"]
+    values: list[Any] = [hub]
+    for moment, operator in ((query.completed_from, ">="), (query.completed_to, "<")):
+        if moment is not None:
+            conditions.append(f"completed_at {operator} ?")
+            values.append(records.micros(moment))
+    if query.statuses is not None:
+        if not query.statuses:
+            return IdPage(())  # sqlite has no plan for an index and an empty list
+        conditions.append(f"status IN ({', '.join('?' * len(query.statuses))})")
+        values += sorted(int(s) for s in query.statuses)
+    if query.continuation_token:
+        conditions.append("(completed_at, instance_id) > (?, ?)")
+        values += parse_token(query.continuation_token)
+    statement = (
+        "SELECT completed_at, instance_id FROM instances INDEXED BY instances_by_end"
+        f" WHERE {' AND '.join(conditions)}"
+        " ORDER BY completed_at, instance_id LIMIT ?"
+    )
+    rows = reader.execute(statement, (*values, query.page_size + 1)).fetchall()
+    shown = rows[: query.page_size]
+    token = "{}:{}".format(*shown[-1]) if len(rows) > len(shown) else None
+    return IdPage(tuple(row[1] for row in shown), token)
 
 
 def entity_page(reader: sqlite3.Connection, hub: int, query: EntityQuery) -> EntityPage:

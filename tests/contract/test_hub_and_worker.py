@@ -17,7 +17,7 @@ from durable_app.errors import (
     WrongStatusError,
 )
 from durable_app.functions.index import index_app
-from durable_app.ports import InstanceQuery, PurgeFilter, StartRequest
+from durable_app.ports import InstanceQuery, Purged, PurgeFilter, StartRequest
 from durable_app.protocol import (
     ExecutionCompleted,
     ExecutionStarted,
@@ -282,7 +282,7 @@ def test_query_and_purge(store, app):
             assert await world.hub.purge("q0") == 1
             assert await world.hub.purge("q0") == 0
             assert await world.hub.purge("open") == 0
-            assert await world.hub.purge_by(PurgeFilter()) == 6
+            assert await world.hub.purge_by(PurgeFilter()) == Purged(6)
             assert await world.hub.get("q3") is None
             assert (await world.hub.get("open")) is not None
 

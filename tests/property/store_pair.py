@@ -11,7 +11,7 @@ import msgspec
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from durable_app.ports import InstanceQuery, PurgeFilter, Store
+from durable_app.ports import IdQuery, InstanceQuery, PurgeFilter, Store
 from durable_app.protocol import TERMINAL
 from durable_app.storage.memory import MemoryStore
 from durable_app.storage.sqlite import SqliteStore
@@ -99,6 +99,7 @@ class StorePair(RuleBasedStateMachine):
             page,
             store.query(msgspec.structs.replace(finished, continuation_token=token)),
             store.select_purgeable(PurgeFilter(), 3),
+            store.list_ids(IdQuery(page_size=3)),
             store.next_due(self.now),
             store.due((self.now, MessageId(0)), self.now + timedelta(seconds=2), 5),
         ]

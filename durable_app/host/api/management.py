@@ -257,7 +257,7 @@ class ManagementApi:
             return _NO_START_TIME
         created_to = moment(request, "createdtimeto") or self._clock.now()
         which = PurgeFilter(created_from, created_to, statuses(request))
-        return purged(await self._orchestrations.purge_by(which))
+        return purged((await self._orchestrations.purge_by(which)).count)
 
 
 async def _make_primary(_request: ApiRequest) -> Answer:

@@ -7,6 +7,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from durable_app.storage.migrations import v0001, v0002
+from durable_app.storage.migrations import v0001, v0002, v0003
 
-MIGRATIONS: Final[tuple[str, ...]] = (v0001.SCRIPT, v0002.SCRIPT)
+MIGRATIONS: Final[tuple[str, ...]] = (v0001.SCRIPT, v0002.SCRIPT, v0003.SCRIPT)

@@ -7,7 +7,7 @@ from datetime import timedelta
 import msgspec
 
 from durable_app.errors import SchedulerUnavailableError, StoreUnavailableError
-from durable_app.ports import PurgeFilter, StartRequest
+from durable_app.ports import Purged, PurgeFilter, StartRequest
 from durable_app.protocol import (
     CompleteOrchestration,
     CompletionToken,
@@ -355,7 +355,7 @@ def test_purging_many_goes_in_slices() -> None:
     assert (len(again), again[0].done, reply.answers) == (1, 200, 0)
     world.handle(again.pop())
 
-    assert reply.value == 250
+    assert reply.value == Purged(250)
 
 
 def test_a_turn_that_is_declined_waits_for_another_worker() -> None:

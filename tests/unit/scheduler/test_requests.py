@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from durable_app.errors import InstanceExistsError, InstanceNotFoundError, WrongStatusError
-from durable_app.ports import PurgeFilter, StartRequest
+from durable_app.ports import Purged, PurgeFilter, StartRequest
 from durable_app.protocol import EventRaised, ExecutionRewound, ExecutionTerminated
 from durable_app.protocol import OrchestrationStatus as Status
 from durable_app.scheduler.inputs import Ask, Get, Purge, PurgeBy, Restart, Start, WaitFor, Watch
@@ -46,7 +46,7 @@ def test_the_same_with_a_purge_by_filter():
         finished(rig, instance_id)
     started, purged = Answer(), Answer()
     rig.send(Start(replacing("a"), started), PurgeBy(PurgeFilter(), purged))
-    assert (started.got, purged.got) == (["a"], [1])
+    assert (started.got, purged.got) == (["a"], [Purged(1)])
     assert (rig.status("a"), rig.status("b")) == (Status.PENDING, None)
 
 
@@ -202,7 +202,20 @@ def test_a_purge_by_filter_goes_on_in_slices(monkeypatch):
     rig.send(PurgeBy(PurgeFilter(), purged))
     while rig.later:
         rig.send(rig.later.pop())
-    assert purged.got == [5]
+    assert purged.got == [Purged(5)]
+
+
+def test_a_purge_by_filter_ends_when_its_time_is_up(monkeypatch):
+    monkeypatch.setattr("durable_app.scheduler.requests._PURGE_SLICE", 2)
+    rig = Rig()
+    for number in range(5):
+        finished(rig, f"i{number}")
+    purged = Answer()
+    rig.send(PurgeBy(PurgeFilter(), purged, until=1.0))
+    rig.time.seconds = 2
+    while rig.later:
+        rig.send(rig.later.pop())
+    assert purged.got == [Purged(2, is_complete=False)]
 
 
 def test_a_request_that_no_rule_foresaw_harms_nobody_else(caplog):
