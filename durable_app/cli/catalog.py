@@ -75,6 +75,7 @@ CATALOG: Final = (
     Template("Saga", "saga", aliases=("compensation",)),
     Template("Sub-orchestrations", "sub_orchestration", aliases=("sub-orchestrator",)),
     Template("Eternal orchestration", "eternal"),
+    Template("Agent pipeline", "agents", aliases=("agent", "AI agents")),
 )
 
 

@@ -27,6 +27,7 @@ TEMPLATES = (
     "Saga",
     "Sub-orchestrations",
     "Eternal orchestration",
+    "Agent pipeline",
 )
 
 
@@ -144,6 +145,20 @@ def test_eternal_orchestration(host: Host) -> None:
     )
     assert host.post(links["terminatePostUri"].replace("{text}", "enough")).status == 202
     host.in_status(links["id"], "Terminated")
+
+
+@pytest.mark.parametrize(("decision", "outcome"), [("approve", "published"), ("reject", "reject")])
+def test_agent_pipeline(host: Host, decision: str, outcome: str) -> None:
+    links = host.post("/api/agent_pipeline?question=fast+and+safe").json
+    eventually(lambda: "waiting for" in (host.status(links["id"])["customStatus"] or ""), "a draft")
+    assert host.post(f"/api/agent_pipeline/{links['id']}/forget").status == 404
+    assert host.post(f"/api/agent_pipeline/{links['id']}/{decision}").status == 202
+    output = output_of(host, links)
+    assert output.startswith(outcome)
+    if outcome == "published":
+        draft = "article: research: fast; research: safe; Name your sources."
+        assert output.endswith(f": {draft}")
+    assert host.post(f"/api/agent_pipeline/{links['id']}/{decision}").status == 409
 
 
 def test_the_app_is_packed(host: Host, tmp_path: Path) -> None:
