@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import overload
 from urllib.parse import quote
 
 
@@ -11,16 +12,25 @@ class EntityId:
     Args:
         name: of the entity function; neither empty nor with an ``@``.
         key: any text but an empty one.
+        entity: another word for ``name``.
 
     Raises:
+        TypeError: both ``name`` and ``entity`` are given.
         ValueError: the name or the key breaks these rules.
     """
 
     __slots__ = ("entity", "key", "name")
 
-    def __init__(self, name: str, key: str) -> None:
-        parts: tuple[object, object] = (name, key)
-        if not all(isinstance(part, str) and part for part in parts):
+    @overload
+    def __init__(self, name: str, key: str) -> None: ...
+    @overload
+    def __init__(self, *, entity: str, key: str) -> None: ...
+    def __init__(self, name: object = None, key: object = None, *, entity: object = None) -> None:
+        if name is None:
+            name = entity
+        elif entity is not None:
+            raise TypeError("EntityId takes 'name' or 'entity', which mean the same, not both.")
+        if not (isinstance(name, str) and name and isinstance(key, str) and key):
             raise ValueError(f"An entity has a name and a key, both texts; not {name!r}, {key!r}.")
         if "@" in name:
             raise ValueError(f"The name of an entity has no '@': {name!r}.")

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import durable_app as df
 from durable_app.entity_id import EntityId
 
 
@@ -15,6 +16,29 @@ def test_the_case_of_a_name_does_not_matter_and_that_of_a_key_does():
         "counter",
     )
     assert EntityId("counter", "A") != "@counter@A"
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        EntityId(name="Counter", key="a"),
+        EntityId(entity="Counter", key="a"),
+        df.EntityInstanceId("Counter", key="a"),
+        df.EntityInstanceId(entity="Counter", key="a"),
+    ],
+)
+def test_the_name_has_two_words(made):
+    assert (made.name, made.entity, made.key, made) == (
+        *("Counter", "counter", "a"),
+        EntityId("Counter", "a"),
+    )
+
+
+def test_one_name_is_enough():
+    with pytest.raises(TypeError, match="'name' or 'entity'"):
+        EntityId("counter", "a", entity="counter")  # type: ignore[call-overload]  # what is refused
+    with pytest.raises(ValueError, match="not None, 'a'"):
+        EntityId(key="a")  # type: ignore[call-overload]  # what is refused
 
 
 def test_ids_are_sorted_as_the_hub_sorts_them():
