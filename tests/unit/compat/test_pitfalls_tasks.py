@@ -1,0 +1,461 @@
+"""What moved apps stumble over, in lists that users can read: tasks, groups, timers and events."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+import durable_app as df
+from durable_app.testing import AppRunner, run_orchestration
+
+HOUR = timedelta(hours=1)
+
+# -- yield ----------------------------------------------------------------------------------------
+
+
+def test_a_task_that_was_yielded_twice_gives_its_value_twice(app):
+    """A second yield of a task gives the same value, at once."""
+
+    @app.orchestration_trigger(context_name="context")
+    def twice(context):
+        task = context.call_activity("echo", 7)
+        first = yield task
+        second = yield task
+        return [first, second]
+
+    assert run_orchestration(app, twice) == [7, 7]
+
+
+def test_a_failed_task_that_was_yielded_twice_fails_twice(app):
+    """A second yield of a failed task raises its failure once more."""
+
+    @app.orchestration_trigger(context_name="context")
+    def twice(context):
+        task, texts = context.call_activity("fail"), []
+        for _ in range(2):
+            try:
+                yield task
+            except ValueError as error:
+                texts.append(str(error))
+        return texts
+
+    assert (
+        run_orchestration(app, twice)
+        == ["Activity function 'fail' failed: ValueError: sold out"] * 2
+    )
+
+
+def test_a_task_that_is_already_done_is_yielded_without_a_wait(app):
+    """The loser of a race that ended meanwhile gives its value when it is yielded later."""
+
+    @app.orchestration_trigger(context_name="context")
+    def late(context):
+        slow, quick = context.create_timer(HOUR), context.call_activity("echo", "quick")
+        yield slow
+        before = context.current_utc_datetime
+        value = yield quick
+        return [value, context.current_utc_datetime == before]
+
+    assert run_orchestration(app, late) == ["quick", True]
+
+
+@pytest.mark.parametrize("given", [None, 5, "done", [], {}], ids=repr)
+def test_what_is_no_task_fails_with_its_line_when_it_is_yielded(app, given):
+    """A bare `yield`, or one of a number or a list, fails with file and line; nothing hangs."""
+
+    @app.orchestration_trigger(context_name="context")
+    def forgetful(context):
+        yield given
+
+    with pytest.raises(df.OrchestrationFailedError, match=r"yielded .*test_pitfalls_tasks\.py:\d+"):
+        run_orchestration(app, forgetful)
+
+
+def test_a_list_of_tasks_is_refused_and_task_all_named(app):
+    """`yield [task, task]` fails, and the message says to write task_all."""
+
+    @app.orchestration_trigger(context_name="context")
+    def lists(context):
+        yield [context.call_activity("echo", 1), context.call_activity("echo", 2)]
+
+    with pytest.raises(df.OrchestrationFailedError, match="task_all"):
+        run_orchestration(app, lists)
+
+
+def test_a_call_that_is_never_yielded_happens(app, play):
+    """The call is the order: an activity runs although nobody waits for it."""
+
+    @app.orchestration_trigger(context_name="context")
+    def forgets(context):
+        context.call_activity("echo", "unseen")
+        yield context.create_timer(HOUR)
+
+    async def story(run: AppRunner):
+        await run.run(forgets)
+        return [call.input for call in run.calls]
+
+    assert play(story) == ["unseen"]
+
+
+def test_what_a_signal_returns_can_be_yielded(app):
+    """`yield context.signal_entity(...)` goes on at once."""
+
+    @app.entity_trigger(context_name="context")
+    def counter(context):
+        context.set_state(1)
+
+    @app.orchestration_trigger(context_name="context")
+    def signals(context):
+        sent = yield context.signal_entity(df.EntityId("counter", "c"), "add")
+        return [sent]
+
+    assert run_orchestration(app, signals) == [None]
+
+
+# -- what a task tells ----------------------------------------------------------------------------
+
+
+def test_a_task_answers_in_both_vocabularies(app):
+    """`is_completed` and `is_complete`, `state`, `is_failed`, `result` and `get_result()`."""
+
+    @app.orchestration_trigger(context_name="context")
+    def asks(context):
+        task = context.call_activity("echo", 7)
+        before = [task.is_completed, task.is_complete, task.state.name, task.result]
+        yield task
+        after = [task.is_completed, task.is_complete, task.state.name, task.result]
+        return [before, after, [task.is_failed, task.get_result(), task.get_exception()]]
+
+    assert run_orchestration(app, asks) == [
+        [False, False, "RUNNING", None],
+        [True, True, "SUCCEEDED", 7],
+        [False, 7, None],
+    ]
+
+
+def test_the_result_of_a_failed_task_is_its_exception(app):
+    """`task.result` never raises: of a failed task it is the exception, `get_result()` raises it."""
+
+    @app.orchestration_trigger(context_name="context")
+    def looks(context):
+        task = context.call_activity("fail")
+        yield context.task_any([task])
+        with pytest.raises(ValueError, match="sold out"):
+            task.get_result()
+        return [
+            task.is_failed,
+            task.is_faulted,
+            str(task.result),
+            task.get_exception() is task.result,
+        ]
+
+    text = "Activity function 'fail' failed: ValueError: sold out"
+    assert run_orchestration(app, looks) == [True, True, text, True]
+
+
+# -- groups ---------------------------------------------------------------------------------------
+
+
+def test_task_all_of_no_tasks_is_an_empty_list(app):
+    """`task_all([])` and `when_all([])` give [] at once: neither None nor a wait for ever."""
+
+    @app.orchestration_trigger(context_name="context")
+    def fans_out(context):
+        return [(yield context.task_all([])), (yield df.when_all([]))]
+
+    assert run_orchestration(app, fans_out) == [[], []]
+
+
+def test_task_any_of_no_tasks_is_an_error(app):
+    """`task_any([])` and `when_any([])` raise ValueError: neither None nor a wait for ever."""
+
+    @app.orchestration_trigger(context_name="context")
+    def races(context):
+        for race in (context.task_any, df.when_any):
+            with pytest.raises(ValueError, match="at least one task"):
+                race([])
+        return "refused"
+
+    assert run_orchestration(app, races) == "refused"
+
+
+def test_task_all_gives_results_in_the_order_of_its_tasks(app):
+    """Not in the order in which they were completed."""
+
+    @app.orchestration_trigger(context_name="context")
+    def fans_out(context):
+        event = context.wait_for_external_event("last", timeout=HOUR * 2)
+        results = yield context.task_all(
+            [context.create_timer(HOUR), context.call_activity("echo", 1)]
+        )
+        assert not event.is_completed
+        return results
+
+    assert run_orchestration(app, fans_out) == [None, 1]
+
+
+def test_task_all_fails_at_the_first_failure(app):
+    """It does not wait for the others, which run on."""
+
+    @app.orchestration_trigger(context_name="context")
+    def fans_out(context):
+        began, day = context.current_utc_datetime, context.create_timer(timedelta(days=1))
+        try:
+            yield context.task_all([day, context.call_activity("fail")])
+        except df.TaskFailedError:
+            return [(context.current_utc_datetime - began).days, day.is_completed]
+
+    assert run_orchestration(app, fans_out) == [0, False]
+
+
+def test_task_any_gives_the_winner_itself(app):
+    """`winner is task` and `winner == task` tell who was first."""
+
+    @app.orchestration_trigger(context_name="context")
+    def races(context):
+        slow, quick = context.create_timer(HOUR), context.call_activity("echo", 7)
+        winner = yield context.task_any([slow, quick])
+        return [winner is quick, winner == quick, winner.result]
+
+    assert run_orchestration(app, races) == [True, True, 7]
+
+
+def test_task_any_does_not_raise_when_the_winner_has_failed(app):
+    """The winner is looked at, or yielded, to learn of its failure."""
+
+    @app.orchestration_trigger(context_name="context")
+    def races(context):
+        winner = yield context.task_any([context.create_timer(HOUR), context.call_activity("fail")])
+        try:
+            yield winner
+        except ValueError:
+            return winner.is_failed
+
+    assert run_orchestration(app, races) is True
+
+
+def test_losers_of_a_race_run_on(app, play):
+    """task_any cancels nobody: the slow activity is run all the same."""
+
+    @app.orchestration_trigger(context_name="context")
+    def races(context):
+        loser = context.call_activity("echo", "second")
+        yield context.task_any([context.call_activity("echo", "first"), loser])
+        return (yield loser)
+
+    async def story(run: AppRunner):
+        return await run.run(races), len(run.calls)
+
+    assert play(story) == ("second", 2)
+
+
+def test_a_task_may_stand_in_several_groups(app):
+    """Every group hears of it, not only the last one."""
+
+    @app.orchestration_trigger(context_name="context")
+    def shares(context):
+        shared = context.call_activity("echo", 7)
+        hour = context.create_timer(HOUR)
+        groups = [
+            context.task_any([shared, hour]),
+            context.task_all([shared]),
+            df.when_all([shared]),
+        ]
+        winner = yield groups[0]
+        return [winner is shared, (yield groups[1]), (yield groups[2])]
+
+    assert run_orchestration(app, shares) == [True, [7], [7]]
+
+
+# -- timers ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("word", ["is_completed", "is_complete"])
+def test_the_timeout_of_an_approval_is_cancelled_as_the_samples_do_it(app, play, word):
+    """`if not timeout.is_completed: timeout.cancel()` is the classic sample of human interaction."""
+
+    @app.orchestration_trigger(context_name="context")
+    def approval(context):
+        answer = context.wait_for_external_event("Approval")
+        timeout = context.create_timer(context.current_utc_datetime + timedelta(days=3))
+        winner = yield context.task_any([answer, timeout])
+        if not getattr(timeout, word):
+            timeout.cancel()
+        return [winner == answer, answer.result, timeout.is_cancelled]
+
+    async def story(run: AppRunner):
+        waiting, began = await run.start(approval), run.now
+        await run.raise_event(waiting, "Approval", True)
+        return await run.result(waiting), run.now - began
+
+    assert play(story) == ([True, True, True], timedelta(0))
+
+
+def test_a_timer_that_has_fired_can_be_cancelled_without_an_error(app):
+    """`cancel()` then does nothing and gives False."""
+
+    @app.orchestration_trigger(context_name="context")
+    def cancels(context):
+        timer = context.create_timer(HOUR)
+        yield timer
+        return [timer.cancel(), timer.is_cancelled]
+
+    assert run_orchestration(app, cancels) == [False, False]
+
+
+def test_yielding_a_cancelled_timer_raises_and_does_not_hang(app):
+    """What is cancelled has ended, with a TaskCancelledError."""
+
+    @app.orchestration_trigger(context_name="context")
+    def waits(context):
+        timer = context.create_timer(HOUR)
+        cancelled = timer.cancel()
+        try:
+            yield timer
+        except df.TaskCancelledError:
+            return cancelled
+
+    assert run_orchestration(app, waits) is True
+
+
+def test_a_wait_for_an_event_can_be_cancelled(app, play):
+    """The next event of that name then goes to the next wait."""
+
+    @app.orchestration_trigger(context_name="context")
+    def waits(context):
+        first, second = (context.wait_for_external_event("go") for _ in range(2))
+        assert first.cancel()
+        return (yield second)
+
+    async def story(run: AppRunner):
+        waiting = await run.start(waits)
+        await run.raise_event(waiting, "go", 1)
+        return await run.result(waiting)
+
+    assert play(story) == 1
+
+
+def test_a_timer_takes_a_duration(app):
+    """`create_timer(timedelta(hours=1))` is as good as a moment."""
+
+    @app.orchestration_trigger(context_name="context")
+    def waits(context):
+        began = context.current_utc_datetime
+        yield context.create_timer(HOUR)
+        return context.current_utc_datetime - began >= HOUR
+
+    assert run_orchestration(app, waits) is True
+
+
+@pytest.mark.parametrize("moment", [timedelta(hours=-1), datetime(2001, 1, 1, tzinfo=UTC)], ids=str)
+def test_a_timer_of_the_past_fires_at_once(app, play, moment):
+    """It neither fails nor waits."""
+
+    @app.orchestration_trigger(context_name="context")
+    def waits(context):
+        yield context.create_timer(moment)
+
+    async def story(run: AppRunner):
+        began = run.now
+        await run.run(waits)
+        return run.now - began
+
+    assert play(story) == timedelta(0)
+
+
+def test_a_timer_may_be_months_away_and_is_one_event(app, play):
+    """It is not cut into pieces of days."""
+
+    @app.orchestration_trigger(context_name="context")
+    def waits(context):
+        yield context.create_timer(timedelta(days=200))
+
+    async def story(run: AppRunner):
+        waiting = await run.start(waits)
+        await run.result(waiting)
+        return [event["EventType"] for event in await run.history(waiting)].count("TimerFired")
+
+    assert play(story) == 1
+
+
+# -- external events ------------------------------------------------------------------------------
+
+
+def collector(app, waits: int, *, early: bool = True):
+    """An orchestrator that waits so many times, after an hour if the events shall come first."""
+
+    @app.orchestration_trigger(context_name="context")
+    def collect(context):
+        if early:
+            yield context.create_timer(HOUR)
+        tasks = [context.wait_for_external_event("Go") for _ in range(waits)]
+        return (yield context.task_all(tasks))
+
+    return collect
+
+
+async def send(run: AppRunner, orchestrator: Any, *events: tuple[str, Any]) -> Any:
+    waiting = await run.start(orchestrator)
+    for name, value in events:
+        await run.raise_event(waiting, name, value)
+    return await run.result(waiting)
+
+
+def test_the_case_of_an_events_name_does_not_matter(app, play):
+    """An event `GO` ends a wait for `Go`."""
+    collect = collector(app, 2)
+
+    assert play(lambda run: send(run, collect, ("go", 1), ("GO", 2))) == [1, 2]
+
+
+def test_events_before_the_wait_are_kept_each_for_one_wait(app, play):
+    """No event overwrites an earlier one, and none is delivered to several waits."""
+    collect = collector(app, 3)
+
+    assert play(lambda run: send(run, collect, ("Go", 1), ("Go", 2), ("Go", 3))) == [1, 2, 3]
+
+
+def test_the_first_of_several_waits_gets_the_first_event(app, play):
+    """Waits of one name are served in the order in which they were made."""
+    collect = collector(app, 3, early=False)
+
+    assert play(lambda run: send(run, collect, ("Go", 1), ("Go", 2), ("Go", 3))) == [1, 2, 3]
+
+
+def test_a_second_wait_does_not_get_the_event_of_the_first_again(app, play):
+    """One event, two waits: the second one goes on waiting."""
+
+    @app.orchestration_trigger(context_name="context")
+    def waits(context):
+        first = yield context.wait_for_external_event("go")
+        again = context.wait_for_external_event("go")
+        yield context.task_any([again, context.create_timer(HOUR)])
+        return [first, again.is_completed]
+
+    assert play(lambda run: send(run, waits, ("go", 1))) == [1, False]
+
+
+@pytest.mark.parametrize("value", [0, "", False, [], {}, None], ids=repr)
+def test_what_an_event_carries_may_be_falsy(app, play, value):
+    """`0`, `""`, `False` and `[]` arrive as they were sent."""
+
+    @app.orchestration_trigger(context_name="context")
+    def waits(context):
+        return [(yield context.wait_for_external_event("go"))]
+
+    assert play(lambda run: send(run, waits, ("go", value))) == [value]
+
+
+def test_a_wait_has_a_time_limit_of_its_own(app):
+    """`timeout=` takes the place of a race with a timer; TimeoutError when it is up."""
+
+    @app.orchestration_trigger(context_name="context")
+    def waits(context):
+        try:
+            yield context.wait_for_external_event("go", timeout=HOUR)
+        except TimeoutError:
+            return "nobody came"
+
+    assert run_orchestration(app, waits) == "nobody came"
