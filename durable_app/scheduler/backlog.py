@@ -4,9 +4,8 @@ Theory of operation. The queue in memory is a window on the table of tasks: when
 tasks stay in the store and are read when the window has been worked off. Keys grow, so "what comes
 after the last key in memory" is all it has to remember.
 
-Tasks that were lost before (``attempts`` > 0) are suspects: a crash may be theirs. They come after
-a back-off, and those that were lost twice run one at a time, so that one poisonous task does not
-drag others along.
+Tasks that were lost wait for the end of their back-off. Those that were lost again and again are
+suspects, and each has to wait for its place in the :mod:`~durable_app.scheduler.quarantine`.
 """
 
 from __future__ import annotations
@@ -21,12 +20,11 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from durable_app.ports import Store
+    from durable_app.scheduler.quarantine import Quarantine
     from durable_app.scheduler.streams import Streams
 
 _WINDOW: Final = 20_000
 _REFILL: Final = 2_000
-#: From so many lost attempts on a task runs alone.
-_QUARANTINE: Final = 2
 #: With more discarded tasks than this it is looked up which of them are still here.
 _SWEEP: Final = 4_096
 
@@ -34,17 +32,16 @@ _SWEEP: Final = 4_096
 class Backlog:
     """The queue of activities."""
 
-    def __init__(self, store: Store, streams: Streams, max_attempts: int) -> None:
+    def __init__(self, store: Store, streams: Streams, quarantine: Quarantine) -> None:
         """Everything that the store has is still to be read."""
         self._store = store
         self._streams = streams
-        self._max_attempts = max_attempts
+        self._quarantine = quarantine
         #: Tasks that were lost too often to be tried again.
         self.exhausted: deque[ActivityTask] = deque()
         self._queue: deque[ActivityTask] = deque()
         self._delayed: list[tuple[datetime, int, ActivityTask]] = []
         self._suspects: deque[ActivityTask] = deque()
-        self._suspect: TaskKey | None = None
         self._unserved: dict[str, list[ActivityTask]] = {}
         self._dead: set[TaskKey] = set()
         self._sweep_at = _SWEEP
@@ -64,20 +61,15 @@ class Backlog:
 
     def give_back(self, task: ActivityTask, now: datetime) -> None:
         """A task without an outcome; it goes to the front, or waits for its time."""
-        if self._suspect == task.key:
-            self._suspect = None
-        if task.not_before > now:
-            heapq.heappush(self._delayed, (task.not_before, task.key, task))
-        elif task.attempts >= _QUARANTINE:
-            self._suspects.append(task)
+        due = self._quarantine.due(task.attempts, task.not_before)
+        if due > now:
+            heapq.heappush(self._delayed, (due, task.key, task))
         else:
-            self._queue.appendleft(task)
+            self._enqueue(task)
 
     def finished(self, task: ActivityTask) -> None:
         """A task has an outcome."""
         self._dead.discard(task.key)
-        if self._suspect == task.key:
-            self._suspect = None
 
     def discard(self, key: TaskKey) -> None:
         """A task that is not to run any more; one that runs is not interrupted."""
@@ -103,7 +95,8 @@ class Backlog:
     def workers_changed(self) -> None:
         """A worker has come: tasks that nobody took may have found somebody."""
         for tasks in self._unserved.values():
-            self._queue.extend(tasks)
+            for task in reversed(tasks):
+                self._enqueue(task)
         self._unserved.clear()
 
     def dispatch(self, now: datetime) -> list[ActivityTask]:
@@ -112,7 +105,7 @@ class Backlog:
             # Nor is the store read: tasks that nobody takes would all end up in memory.
             return []
         while self._delayed and self._delayed[0][0] <= now:
-            self._suspects.append(heapq.heappop(self._delayed)[2])
+            self._enqueue(heapq.heappop(self._delayed)[2])
         sent: list[ActivityTask] = []
         self._send_suspects(sent)
         while self._queue or self._refill(now):
@@ -123,36 +116,34 @@ class Backlog:
         self._send_suspects(sent)
         return sent
 
+    def _enqueue(self, task: ActivityTask) -> None:
+        if self._quarantine.is_suspect(task.attempts):
+            self._suspects.append(task)
+        else:
+            self._queue.appendleft(task)
+
     def _send_suspects(self, sent: list[ActivityTask]) -> None:
-        while self._suspect is None and self._suspects and self._send_suspect(sent):
-            pass
+        while self._suspects and self._quarantine.is_free and self._send(self._suspects[0], sent):
+            self._suspects.popleft()
 
     def _send(self, task: ActivityTask, sent: list[ActivityTask]) -> bool:
         """True when the task has left the queue, wherever to."""
         if task.key in self._dead:
             self._dead.discard(task.key)
             return True
-        if task.attempts >= self._max_attempts:
+        if self._quarantine.is_spent(task.attempts):
             self.exhausted.append(task)
             return True
         stream = self._streams.for_activity(task.name)
         if stream is not None:
-            self._streams.hold_task(stream, task)
+            token = self._streams.hold_task(stream, task)
+            if self._quarantine.is_suspect(task.attempts):
+                self._quarantine.enter(token, task.instance.instance_id)
             sent.append(task)
             return True
         if self._streams.anybody_takes_activity(task.name):
             return False
         self._unserved.setdefault(task.name, []).append(task)
-        return True
-
-    def _send_suspect(self, sent: list[ActivityTask]) -> bool:
-        """True when the first suspect has left its queue, wherever to."""
-        task, before = self._suspects[0], len(sent)
-        if not self._send(task, sent):
-            return False
-        self._suspects.popleft()
-        if len(sent) > before and task.attempts >= _QUARANTINE:
-            self._suspect = task.key
         return True
 
     def _refill(self, now: datetime) -> bool:

@@ -72,9 +72,11 @@ class Hot:
         turn, token, stream_id: the turn in flight; an entity's is a batch of operations.
         is_queued: waits in the hub's ready queue.
         declined_by: workers that must not run it, by the ids of their streams.
+        careful_until: an entity's messages up to this one were there when a batch of it was lost.
     """
 
     __slots__ = (
+        "careful_until",
         "declined_by",
         "instance",
         "instance_id",
@@ -102,6 +104,7 @@ class Hot:
         self.stream_id = 0
         self.is_queued = False
         self.declined_by: frozenset[int] = frozenset()
+        self.careful_until = 0
 
     @property
     def inbox(self) -> list[Message]:

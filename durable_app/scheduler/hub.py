@@ -191,6 +191,8 @@ class Hub:
     def _settle(self) -> None:
         """Step, commit and act until nothing is left to do."""
         while True:
+            if self.commits.is_empty:
+                self.state.quarantine.settle()
             self.steps.run()
             self._mark_turns()
             self._dispatch_tasks()
@@ -399,7 +401,7 @@ class Hub:
 
     def _task_abandoned(self, task: ActivityTask, reason: str) -> None:
         later = activity.postponed(task, self.state.now)
-        if later.attempts >= self.state.options.max_attempts:
+        if self.state.quarantine.is_spent(later.attempts):
             self._give_up_task(later, reason)
             return
         self.state.store.postpone(later)

@@ -8,6 +8,7 @@ import msgspec
 
 from durable_app.scheduler.backlog import Backlog
 from durable_app.scheduler.hot import Hot, HotCache
+from durable_app.scheduler.quarantine import Quarantine
 from durable_app.scheduler.streams import Streams
 from durable_app.scheduler.wakeups import Wakeups
 from durable_app.scheduler.watchers import Watchers
@@ -74,7 +75,8 @@ class HubState:
         self.streams = Streams()
         self.watchers = Watchers()
         self.cache = HotCache(options.hot_bytes)
-        self.backlog = Backlog(store, self.streams, options.max_attempts)
+        self.quarantine = Quarantine(self.streams, self.cache, options.max_attempts)
+        self.backlog = Backlog(store, self.streams, self.quarantine)
         self.wakeups = Wakeups(store)
         self.dirty: dict[str, Hot] = {}
 
@@ -82,7 +84,9 @@ class HubState:
         """Take over the store and what waits in it."""
         recovery = self.store.open()
         self.ids = HubIds(self.clock, recovery.last_key)
-        self.recovered_key = recovery.last_key if recovery.unclean else 0
+        if recovery.unclean:
+            self.recovered_key = recovery.last_key
+            self.quarantine.recover(self.clock.now())
         self.streams.number_from(recovery.last_key)
 
     def find(self, instance_id: str) -> Hot | None:

@@ -1,7 +1,11 @@
 """What an instance does when it has something to do: control messages first, then a turn.
 
 An instance takes one turn at a time. Where no worker has a slot it waits in the ready queue; where
-no worker knows its name it waits for one that does.
+no worker knows its name it waits for one that does. One whose turns were lost again and again is a
+suspect, and waits for its place in the :mod:`~durable_app.scheduler.quarantine`.
+
+The result of an activity that was tried once more after a crash does not ride with the turn that it
+leads to: should that turn kill the process, the activity would be blamed for it.
 """
 
 from __future__ import annotations
@@ -13,13 +17,14 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from durable_app.errors import StoreUnavailableError
-from durable_app.protocol import EntityRequest, OrchestratorRequest
+from durable_app.protocol import EPOCH, EntityRequest, OrchestratorRequest
 from durable_app.scheduler.hot import Hot, Part
 from durable_app.taskhub import entities, lifecycle
 from durable_app.taskhub.delivery import Turn, is_ready, make_turn, sort_inbox
 from durable_app.taskhub.instance import ActivityTask, Decision, Message
 
 if TYPE_CHECKING:
+    from durable_app.protocol import CompletionToken
     from durable_app.scheduler.inputs import Ack
     from durable_app.scheduler.state import HubState
     from durable_app.scheduler.streams import Stream
@@ -33,10 +38,11 @@ class Steps:
     def __init__(self, state: HubState) -> None:
         """Nobody waits."""
         self._state = state
-        self._max_attempts = state.options.max_attempts
         self._ready: deque[str] = deque()
         #: Instances that no worker takes; a dict for its order.
         self._unserved: dict[str, None] = {}
+        #: Instances that wait until they may be tried alone; likewise.
+        self._suspects: dict[str, None] = {}
         #: Instances whose turns in this drain follow from what was there before a crash.
         self.recovered: list[str] = []
         #: Instances with parts that are not committed, the longest waiting first.
@@ -60,6 +66,12 @@ class Steps:
                 if hot_or_none is not None:
                     hot_or_none.is_queued = False
                     state.touch(hot_or_none)
+            elif self._suspects and state.quarantine.is_free:
+                instance_id = next(iter(self._suspects))
+                suspect = state.find(instance_id)
+                del self._suspects[instance_id]
+                if suspect is not None:
+                    state.touch(suspect)
             else:
                 return
 
@@ -113,12 +125,11 @@ class Steps:
     def postpone(self, hot: Hot, reason: str) -> None:
         """A turn was lost: back off, or give up."""
         decision = lifecycle.postpone(hot.instance, self._state.now)
-        if decision.instance is None or decision.instance.attempts < self._max_attempts:
+        row = decision.instance
+        if row is None or not self._state.quarantine.is_spent(row.attempts):
             self.decide(hot, decision)
         else:
-            hot.instance = msgspec.structs.replace(
-                hot.instance, attempts=decision.instance.attempts
-            )
+            hot.instance = msgspec.structs.replace(hot.instance, attempts=row.attempts)
             self.give_up(hot, reason)
 
     def send_turn(self, hot: Hot, turn: Turn, stream: Stream, *, with_history: bool) -> None:
@@ -127,7 +138,7 @@ class Steps:
         token = state.streams.new_token("i")
         instance = hot.instance
         past = state.store.read_history(hot.instance_id, turn.execution_id) if with_history else ()
-        hot.turn, hot.token, hot.stream_id = turn, token, stream.id
+        self._hold(hot, turn, token, stream)
         request = OrchestratorRequest(
             hot.instance_id,
             turn.execution_id,
@@ -187,8 +198,12 @@ class Steps:
 
     def _next_of_entity(self, hot: Hot) -> Decision | entities.EntityBatch | None:
         state = self._state
-        # After a batch that was lost one at a time: only the guilty operation may be given up.
-        most = 1 if hot.instance.attempts else state.options.max_batch
+        if hot.instance.attempts:
+            hot.careful_until = max(hot.visible, default=0)
+        # After a batch was lost one at a time, until all that may have been in it are through:
+        # only the guilty operation may be given up.
+        is_careful = next(iter(hot.visible), 0) <= hot.careful_until
+        most = 1 if is_careful else state.options.max_batch
         return entities.next_step(hot.instance, hot.visible.values(), state.now, state.ids, most)
 
     def _step_entity(self, hot: Hot) -> None:
@@ -209,10 +224,9 @@ class Steps:
         if stream is None:
             self._queue(hot, is_served=state.streams.anybody_takes_entity(instance.name))
             return
-        if batch.messages[0] <= state.recovered_key:
-            self.recovered.append(hot.instance_id)
+        self._note_recovered(hot, batch)
         token = state.streams.new_token("e")
-        hot.turn, hot.token, hot.stream_id = batch, token, stream.id
+        self._hold(hot, batch, token, stream)
         entity_state = instance.entity.state if instance.entity is not None else None
         state.streams.hold_batch(
             stream, EntityRequest(hot.instance_id, "", entity_state, batch.operations, token)
@@ -257,7 +271,7 @@ class Steps:
 
     def _hand_out(self, hot: Hot, turn: Turn) -> None:
         state, instance = self._state, hot.instance
-        if hot.is_ahead:
+        if hot.is_ahead or self._rides_recovered(hot):
             # A worker may read the history: what precedes the turn must be committed first.
             return
         if not self._may_try(hot):
@@ -268,20 +282,43 @@ class Steps:
             is_served = state.streams.anybody_takes_orchestration(name, declined_by)
             self._queue(hot, is_served=is_served)
             return
-        if turn.messages and turn.messages[0] <= state.recovered_key:
-            self.recovered.append(hot.instance_id)
+        self._note_recovered(hot, turn)
         self.send_turn(hot, turn, stream, with_history=False)
 
     def _may_try(self, hot: Hot) -> bool:
         """False where it was lost too often, or must wait before it is tried again."""
-        state, instance = self._state, hot.instance
-        if instance.attempts >= self._max_attempts:
+        state, attempts = self._state, hot.instance.attempts
+        quarantine = state.quarantine
+        if quarantine.is_spent(attempts):
             self.give_up(hot, "its process died")
             return False
-        if instance.not_before is not None and instance.not_before > state.now:
-            state.wakeups.alarm(hot.instance_id, instance.not_before)
+        due = quarantine.due(attempts, hot.instance.not_before or EPOCH)
+        if due > state.now:
+            state.wakeups.alarm(hot.instance_id, due)
+            return False
+        if quarantine.is_suspect(attempts) and not quarantine.is_free:
+            self._suspects[hot.instance_id] = None
             return False
         return True
+
+    def _hold(
+        self, hot: Hot, turn: Turn | entities.EntityBatch, token: CompletionToken, stream: Stream
+    ) -> None:
+        hot.turn, hot.token, hot.stream_id = turn, token, stream.id
+        if self._state.quarantine.is_suspect(hot.instance.attempts):
+            self._suspects.pop(hot.instance_id, None)
+            self._state.quarantine.enter(token, hot.instance_id)
+
+    def _note_recovered(self, hot: Hot, turn: Turn | entities.EntityBatch) -> None:
+        """Where it was there before a crash, a further crash shall count against it."""
+        first = turn.messages[0] if turn.messages else self._state.recovered_key + 1
+        if hot.instance.attempts or first <= self._state.recovered_key:
+            self.recovered.append(hot.instance_id)
+
+    def _rides_recovered(self, hot: Hot) -> bool:
+        last = self._state.recovered_key
+        tasks = (part.task for part in hot.parts if part.task is not None)
+        return any(task.attempts > 0 or task.key <= last for task in tasks)
 
     def _queue(self, hot: Hot, *, is_served: bool) -> None:
         instance_id = hot.instance_id

@@ -219,11 +219,12 @@ class Streams:
         self._held[request.token] = Held(stream, request.instance_id, is_batch=True)
         stream.hold(request)
 
-    def hold_task(self, stream: Stream, task: ActivityTask) -> None:
-        """Hand over an activity."""
+    def hold_task(self, stream: Stream, task: ActivityTask) -> CompletionToken:
+        """Hand over an activity; the token of this dispatch."""
         token = self.new_token("t")
         self._held[token] = Held(stream, task.instance.instance_id, task)
         stream.hold(task.request(token))
+        return token
 
     def release(self, token: CompletionToken) -> Held | None:
         """Free the slot; None where the token is outdated."""

@@ -30,6 +30,7 @@ class Wakeups:
         self._cursor = (EPOCH, 0)
         self._next_message: datetime | None = EPOCH
         self._alarms: list[tuple[datetime, str]] = []
+        self._alarmed: set[tuple[datetime, str]] = set()
 
     def note(self, visible_at: datetime) -> None:
         """A message was committed that is not visible yet."""
@@ -40,8 +41,11 @@ class Wakeups:
             self._cursor = (visible_at, 0)
 
     def alarm(self, instance_id: str, when: datetime) -> None:
-        """Look at an instance again."""
-        heapq.heappush(self._alarms, (when, instance_id))
+        """Look at an instance again. Each message that it gets meanwhile may ask for the same."""
+        alarm = (when, instance_id)
+        if alarm not in self._alarmed:
+            self._alarmed.add(alarm)
+            heapq.heappush(self._alarms, alarm)
 
     def next(self) -> datetime | None:
         """The moment to look again."""
@@ -54,7 +58,9 @@ class Wakeups:
         """Instances whose back-off has ended."""
         due = []
         while self._alarms and self._alarms[0][0] <= now:
-            due.append(heapq.heappop(self._alarms)[1])
+            alarm = heapq.heappop(self._alarms)
+            self._alarmed.discard(alarm)
+            due.append(alarm[1])
         return due
 
     def due_messages(self, now: datetime) -> list[tuple[int, str]]:

@@ -10,6 +10,8 @@ import pytest
 from durable_app.ports import Capacity, WorkFilter
 from durable_app.scheduler import backlog as module
 from durable_app.scheduler.backlog import Backlog
+from durable_app.scheduler.hot import HotCache
+from durable_app.scheduler.quarantine import Quarantine
 from durable_app.scheduler.streams import Stream, Streams
 from durable_app.storage.memory import MemoryStore
 from durable_app.taskhub.instance import Decision, TaskKey
@@ -21,7 +23,7 @@ def _backlog(*stored: Any, slots: int = 10, only: Any = None) -> tuple[Backlog, 
     store.commit([Decision("a", tasks=stored)])
     filter_ = WorkFilter(activities=only)
     streams.connect(Stream(1, Worker(), Capacity(1, slots), filter_))
-    return Backlog(store, streams, 5), streams
+    return Backlog(store, streams, Quarantine(streams, HotCache(2**20), 5)), streams
 
 
 def _keys(tasks: Any) -> list[int]:
@@ -67,13 +69,28 @@ def test_a_task_that_nobody_takes_holds_up_no_other() -> None:
 
 
 def test_tasks_that_were_lost_twice_run_one_at_a_time() -> None:
-    backlog, _ = _backlog(task(1, attempts=2), task(2, attempts=2), task(3))
+    backlog, streams = _backlog(task(1, attempts=2), task(2, attempts=2), task(3))
 
     first = backlog.dispatch(NOW)
     assert sorted(_keys(first)) == [1, 3]
-    backlog.finished(task(1, attempts=2))
+    streams.disconnect(1)
+    streams.connect(Stream(2, Worker(), Capacity(1, 10), WorkFilter()))
+    assert backlog.dispatch(NOW) == []
+    backlog._quarantine.settle()
 
     assert _keys(backlog.dispatch(NOW)) == [2]
+
+
+def test_suspects_that_nobody_took_still_run_one_at_a_time() -> None:
+    backlog, streams = _backlog(
+        *(task(n, attempts=n % 3, name="rare") for n in (2, 3, 5)), only=frozenset({"work"})
+    )
+    assert backlog.dispatch(NOW) == []
+
+    streams.connect(Stream(2, Worker(), Capacity(1, 10), WorkFilter()))
+    backlog.workers_changed()
+
+    assert len(backlog.dispatch(NOW)) == 2
 
 
 def test_a_delayed_task_waits_for_its_time() -> None:

@@ -1,0 +1,90 @@
+"""What may have killed the process is tried alone.
+
+Theory of operation. After an unclean end of the process everything that it left behind is marked
+before it is tried again. Should the process die once more, all that was marked has one more lost
+attempt: the guilty item, and those that merely ran beside it. Nobody can tell them apart until few
+attempts were lost by many. From then on an item is a *suspect*, be it an activity, the batch of an
+entity or the turn of an orchestration. Suspects of all kinds share one place: a suspect is handed
+out when the place is free, and the next one only when the outcome of the last is committed. So of
+all suspects only the guilty one goes on to lose attempts, and is given up in the end.
+
+Between a crash and the next trial of a suspect there is a back-off, longer each time. Meanwhile
+those that are not suspected, and suspects that were lost less often, get done.
+
+What must never happen: the place stays taken by an item that nobody runs. Therefore nobody has to
+leave it: it is free as soon as the dispatch has ended, however it did.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from durable_app.taskhub.activity import back_off
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from durable_app.protocol import CompletionToken
+    from durable_app.scheduler.hot import HotCache
+    from durable_app.scheduler.streams import Streams
+
+#: From so many lost attempts on an item is a suspect: the first loss is too often mere company.
+_SUSPECT: Final = 2
+
+
+class Quarantine:
+    """The place for one suspect."""
+
+    def __init__(self, streams: Streams, cache: HotCache, max_attempts: int) -> None:
+        """Empty; ``max_attempts`` >= 1 lost attempts are the end of an item."""
+        self._streams = streams
+        self._cache = cache
+        self._max_attempts = max_attempts
+        # Whatever the limit, the last attempt is made alone.
+        self._suspect = max(1, min(_SUSPECT, max_attempts - 1))
+        self._crashed_at: datetime | None = None
+        self._occupant: tuple[CompletionToken, str] | None = None
+
+    @property
+    def is_free(self) -> bool:
+        """True when a suspect may be handed out."""
+        return self._occupant is None
+
+    def recover(self, now: datetime) -> None:
+        """The process before this one has crashed."""
+        self._crashed_at = now
+
+    def is_suspect(self, attempts: int) -> bool:
+        """True for an item that lost so many attempts, and has one left: it needs the place."""
+        return self._suspect <= attempts < self._max_attempts
+
+    def is_spent(self, attempts: int) -> bool:
+        """True for an item that lost so many attempts that it is given up."""
+        return attempts >= self._max_attempts
+
+    def due(self, attempts: int, not_before: datetime) -> datetime:
+        """When an item that lost so many attempts may be tried, given when it may at the earliest.
+
+        A crash comes without anybody who could write down when to try again: a suspect's back-off
+        counts from the start of this process.
+        """
+        if self._crashed_at is None or not self.is_suspect(attempts):
+            return not_before
+        return max(not_before, self._crashed_at + back_off(max(1, attempts - 1)))
+
+    def enter(self, token: CompletionToken, instance_id: str) -> None:
+        """A suspect of this instance is handed out."""
+        self._occupant = (token, instance_id)
+
+    def settle(self) -> None:
+        """All that was decided is committed, except for parts that ride with a turn: look again.
+
+        Not before: of a suspect whose outcome is lost nobody could say that it had one.
+        """
+        if self._occupant is None:
+            return
+        token, instance_id = self._occupant
+        if self._streams.held(token) is None:
+            hot = self._cache.get(instance_id)
+            if hot is None or not hot.parts:
+                self._occupant = None
