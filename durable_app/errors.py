@@ -5,6 +5,8 @@
     |-- ConfigError              host.json, settings, command line
     |-- InstanceNotFoundError    no such instance in this task hub
     |-- InstanceExistsError      the id is taken and the reuse policy forbids replacing it
+    |-- TaskHubNotFoundError     no task hub of that name is served
+    |-- TaskHubExistsError       a task hub of that name is served already
     |-- WrongStatusError         the instance's status does not allow the request
     |-- NonDeterminismError      the orchestrator asks for something else than its history holds
     |-- OrchestratorError        the orchestrator broke a rule of the programming model
@@ -18,7 +20,13 @@
     |-- StoreUnavailableError    the database cannot be used at the moment
     |-- StoreCorruptError        the database file is damaged or not ours
     |-- SchedulerUnavailableError  no task hub answers
-    `-- PayloadError             a value cannot be encoded or decoded
+    |-- WireFormatError          a message of the task hub protocol breaks its rules
+    |   `-- UnknownActionError   an orchestrator turn asks for something that this version lacks
+    |-- PayloadError             a value cannot be encoded or decoded
+    `-- ScheduleError            a request to a schedule has failed
+        |-- ScheduleNotFoundError           there is no schedule of that id
+        |-- ScheduleClientValidationError   its options make no sense
+        `-- ScheduleInvalidTransitionError  its status does not allow the request
 
 A message says what happened and what to do next. ``code`` is stable and meant for programs;
 ``retriable`` tells whether the same call can succeed later without a change.
@@ -27,6 +35,8 @@ A message says what happened and what to do next. ``code`` is stable and meant f
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+from durable_app.foreign_names import INSTEAD
 
 if TYPE_CHECKING:
     from typing import Self
@@ -45,13 +55,21 @@ __all__ = [
     "OrchestrationFailedError",
     "OrchestratorError",
     "PayloadError",
+    "ScheduleClientValidationError",
+    "ScheduleError",
+    "ScheduleInvalidTransitionError",
+    "ScheduleNotFoundError",
     "SchedulerUnavailableError",
     "StoreCorruptError",
     "StoreUnavailableError",
     "TaskCancelledError",
     "TaskFailedError",
+    "TaskHubExistsError",
+    "TaskHubNotFoundError",
     "TaskTimeoutError",
+    "UnknownActionError",
     "UnsupportedOnHostError",
+    "WireFormatError",
     "WrongStatusError",
 ]
 
@@ -108,6 +126,18 @@ class InstanceExistsError(DurableError):
         )
         self.instance_id = instance_id
         self.status = status
+
+
+class TaskHubNotFoundError(DurableError, LookupError):
+    """No task hub of that name is served here."""
+
+    code = "task_hub_not_found"
+
+
+class TaskHubExistsError(DurableError):
+    """A task hub of that name is served already."""
+
+    code = "task_hub_exists"
 
 
 class WrongStatusError(DurableError):
@@ -255,6 +285,29 @@ class SchedulerUnavailableError(DurableError):
     retriable = True
 
 
+class WireFormatError(DurableError, ValueError):
+    """A message of the task hub protocol breaks the protocol's rules; nothing was done with it.
+
+    Attributes:
+        reason: what is wrong, as a full sentence.
+        field: name of the field, as the protocol spells it; "" for the message as a whole.
+    """
+
+    code = "wire_format"
+
+    def __init__(self, reason: str, field: str = "") -> None:
+        """Args: the reason as a full sentence, and the name of the field."""
+        super().__init__(f"{field}: {reason}" if field else reason)
+        self.reason = reason
+        self.field = field
+
+
+class UnknownActionError(WireFormatError):
+    """A worker newer than this hub asks for something the hub cannot do; only that turn fails."""
+
+    code = "unknown_action"
+
+
 class PayloadError(DurableError, TypeError):
     """A value cannot be turned into JSON, or JSON does not fit the type that was asked for.
 
@@ -272,18 +325,77 @@ class PayloadError(DurableError, TypeError):
         self.path = path
 
 
-_WITHOUT_CLASSIC = "decorate the function with @app.orchestration_trigger"
-_WITHOUT_CLASSIC_ENTITY = "decorate the function with @app.entity_trigger"
-_NOT_DURABLE = "only an orchestrator makes durable HTTP calls, others make the request themselves"
-_NOT_A_CALLER = "only an orchestrator can wait for an entity, others use signal_entity"
+class ScheduleError(DurableError, RuntimeError):
+    """A request to a schedule has failed.
 
-# Names of other Durable Functions libraries that are not here -> what to do instead.
-_INSTEAD = {
-    "Entity": _WITHOUT_CLASSIC_ENTITY,
-    "call_entity": _NOT_A_CALLER,
-    "call_http": _NOT_DURABLE,
-    "Orchestrator": _WITHOUT_CLASSIC,
-}
+    Attributes:
+        properties: what it is about, for those who get the error from another process.
+    """
+
+    code = "schedule"
+
+    @property
+    def properties(self) -> dict[str, str]:
+        """The public attributes, all of them texts."""
+        return {key: value for key, value in vars(self).items() if isinstance(value, str)}
+
+
+class ScheduleNotFoundError(ScheduleError, LookupError):
+    """There is no schedule of that id.
+
+    Attributes:
+        schedule_id: that was asked for.
+    """
+
+    code = "schedule_not_found"
+
+    def __init__(self, schedule_id: str) -> None:
+        """Name the id that was looked for."""
+        super().__init__(f"Schedule with ID '{schedule_id}' was not found.")
+        self.schedule_id = schedule_id
+
+
+class ScheduleClientValidationError(ScheduleError, ValueError):
+    """What a schedule shall be makes no sense.
+
+    Attributes:
+        schedule_id: of the schedule.
+        reason: what is wrong with it.
+    """
+
+    code = "schedule_validation"
+
+    def __init__(self, schedule_id: str, reason: str) -> None:
+        """Args: the id, and what is wrong as a full sentence."""
+        super().__init__(f"Schedule '{schedule_id}' is not valid: {reason}")
+        self.schedule_id = schedule_id
+        self.reason = reason
+
+
+class ScheduleInvalidTransitionError(ScheduleError):
+    """A schedule's status does not allow the request.
+
+    Attributes:
+        schedule_id: of the schedule.
+        from_status: that it has, as text: "Active" or "Paused".
+        to_status: that the request would have led to.
+        operation_name: of the request, such as "pause_schedule".
+    """
+
+    code = "schedule_invalid_transition"
+
+    def __init__(
+        self, schedule_id: str, from_status: str, to_status: str, operation_name: str
+    ) -> None:
+        """Args: the id, both statuses, and the operation."""
+        super().__init__(
+            f"Schedule '{schedule_id}' is {from_status}: '{operation_name}' cannot make it"
+            f" {to_status}."
+        )
+        self.schedule_id = schedule_id
+        self.from_status = from_status
+        self.to_status = to_status
+        self.operation_name = operation_name
 
 
 def missing(owner: str, name: str) -> str:
@@ -292,5 +404,5 @@ def missing(owner: str, name: str) -> str:
     A name that other Durable Functions libraries have is told apart from a misspelt one.
     """
     text = f"{owner} has no attribute '{name}'"
-    instead = _INSTEAD.get(name)
+    instead = INSTEAD.get(name)
     return text if instead is None else f"{text}: not in this version of durable_app; {instead}."

@@ -248,8 +248,14 @@ class Orchestrations(Protocol):
         """Remove all finished instances that match."""
         ...
 
-    async def history(self, instance_id: str) -> list[HistoryEvent] | None:
-        """The committed history of the present execution; None where there is no such instance."""
+    async def history(
+        self, instance_id: str, execution_id: str | None = None
+    ) -> list[HistoryEvent] | None:
+        """The committed history; None where there is no such instance.
+
+        Args:
+            execution_id: None for the present execution; the history of another one is empty.
+        """
         ...
 
 
@@ -300,11 +306,13 @@ class Entities(Protocol):
         data: str | None,
         *,
         signal_time: datetime | None = None,
+        trace: TraceContext | None = None,
     ) -> None:
         """Post an operation; it is kept until the entity has run it.
 
         Args:
             signal_time: aware; not run earlier. None for "now".
+            trace: to which the operation belongs.
 
         Raises:
             ValueError: the id is none of an entity.
@@ -367,8 +375,8 @@ class WorkSink(Protocol):
         ...
 
 
-class WorkStream(Protocol):
-    """The way back, one per connected worker. Callable from any thread, never blocks."""
+class WorkDesk(Protocol):
+    """Where results are handed in. Callable from any thread, never blocks."""
 
     def complete(self, results: Sequence[WorkResult]) -> None:
         """Hand back results. One with an outdated token is dropped silently."""
@@ -385,6 +393,10 @@ class WorkStream(Protocol):
         again, unless it was forgotten meanwhile.
         """
         ...
+
+
+class WorkStream(WorkDesk, Protocol):
+    """The way back, one per connected worker. Callable from any thread, never blocks."""
 
     def load_history(self, instance_id: str, execution_id: str) -> list[HistoryEvent]:
         """Committed history of an execution. The one call here that blocks (a database read)."""
@@ -406,6 +418,48 @@ class WorkSource(Protocol):
         self, sink: WorkSink, capacity: Capacity, only: WorkFilter | None = None
     ) -> WorkStream:
         """Register a worker; items flow from now on."""
+        ...
+
+
+# ---------------------------------------------------------------------------------------------
+# Several task hubs
+# ---------------------------------------------------------------------------------------------
+
+
+class ServedHub(Orchestrations, Entities, WorkSource, WorkDesk, Protocol):
+    """A task hub with all its sides."""
+
+
+class TaskHubs(Protocol):
+    """The task hubs that one process serves, by name; letter case makes no difference."""
+
+    async def find(self, name: str) -> ServedHub:
+        """The hub of that name, open.
+
+        Raises:
+            TaskHubNotFoundError: none is served under it.
+            ValueError: it is no name for a task hub.
+        """
+        ...
+
+    async def create(self, name: str, *, recreate: bool = False) -> None:
+        """Serve another hub from now on.
+
+        Args:
+            recreate: where there is one, remove it with all it holds.
+
+        Raises:
+            TaskHubExistsError: there is one.
+            ValueError: it is no name for a task hub.
+        """
+        ...
+
+    async def delete(self, name: str) -> None:
+        """Remove a hub with all it holds.
+
+        Raises:
+            TaskHubNotFoundError: none is served under the name.
+        """
         ...
 
 
