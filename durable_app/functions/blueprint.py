@@ -16,7 +16,7 @@ from azure.functions.decorators.function_app import (
     TriggerApi,
 )
 
-from durable_app.errors import DefinitionError
+from durable_app.errors import DefinitionError, missing
 from durable_app.exception_types import register_exception
 from durable_app.functions import bindings, signatures
 from durable_app.functions.activity_context import check_context
@@ -93,6 +93,11 @@ class Blueprint(TriggerApi, BindingApi, SettingsApi):
         super().__init__(  # type: ignore[no-untyped-call]  # upstream
             auth_level=_auth_level(http_auth_level)
         )
+
+    if not TYPE_CHECKING:  # A type checker that saw it would take every misspelt name for Any.
+
+        def __getattr__(self, name: str) -> object:
+            raise AttributeError(missing(type(self).__name__, name), name=name, obj=self)
 
     # -- What azure-functions' own decorators and apps use ----------------------------------------
 
