@@ -87,7 +87,7 @@ class Calling:
     @overload
     def call_activity(
         self,
-        name: Named,
+        name: Named | None = None,
         input_: Any = None,
         expected_type: Any = None,
         *,
@@ -95,11 +95,12 @@ class Calling:
         input: Any = None,
         retry_policy: Policy | None = None,
         return_type: Any = None,
+        activity: Named | None = None,
     ) -> Task[Any]: ...
 
     def call_activity(
         self,
-        name: Any,
+        name: Any = None,
         input_: Any = None,
         expected_type: Any = None,
         *,
@@ -107,6 +108,7 @@ class Calling:
         input: Any = None,
         retry_policy: Policy | None = None,
         return_type: Any = None,
+        activity: Any = None,
     ) -> Task[Any]:
         """Call an activity.
 
@@ -119,6 +121,7 @@ class Calling:
             input: another name of ``input_``.
             retry_policy: as ``retry_options`` of ``call_activity_with_retry``; None to try once.
             return_type: another name of ``expected_type``.
+            activity: another name of ``name``.
 
         Raises:
             PayloadError: the input has no JSON form.
@@ -126,6 +129,8 @@ class Calling:
         """
         api = "call_activity"
         policy = None if retry_policy is None else retry_plan(retry_policy, api)
+        if name is None:
+            name = activity
         if input_ is None:
             input_ = input
         wanted = return_type if expected_type is None else expected_type
@@ -294,7 +299,7 @@ class Calling:
     @overload
     def call_sub_orchestrator(
         self,
-        name: Named,
+        name: Named | None = None,
         input_: Any = None,
         instance_id: str | None = None,
         version: str | None = None,
@@ -304,11 +309,12 @@ class Calling:
         input: Any = None,
         retry_policy: Policy | None = None,
         return_type: Any = None,
+        orchestrator: Named | None = None,
     ) -> Task[Any]: ...
 
     def call_sub_orchestrator(  # noqa: PLR0913  the names of two libraries
         self,
-        name: Any,
+        name: Any = None,
         input_: Any = None,
         instance_id: str | None = None,
         version: str | None = None,
@@ -318,6 +324,7 @@ class Calling:
         input: Any = None,
         retry_policy: Policy | None = None,
         return_type: Any = None,
+        orchestrator: Any = None,
     ) -> Task[Any]:
         """Run another orchestrator as an instance of its own.
 
@@ -332,6 +339,7 @@ class Calling:
             retry_policy: as ``retry_options`` of ``call_sub_orchestrator_with_retry``; None to try
                 once.
             return_type: another name of ``expected_type``.
+            orchestrator: another name of ``name``.
 
         Raises:
             PayloadError: the input has no JSON form.
@@ -340,6 +348,8 @@ class Calling:
         """
         api = "call_sub_orchestrator"
         policy = None if retry_policy is None else retry_plan(retry_policy, api)
+        if name is None:
+            name = orchestrator
         if input_ is None:
             input_ = input
         wanted = return_type if expected_type is None else expected_type

@@ -254,7 +254,12 @@ class OrchestrationContext(Calling, FanningOut, Gathering, Addressing, HttpCalli
     # -- the rest ----------------------------------------------------------------------------
 
     def continue_as_new(
-        self, input_: Any, *, save_events: bool = True, new_version: str | None = None
+        self,
+        input_: Any = None,
+        *,
+        save_events: bool = True,
+        new_version: str | None = None,
+        new_input: Any = None,
     ) -> None:
         """Start over with a new input and an empty history.
 
@@ -265,6 +270,7 @@ class OrchestrationContext(Calling, FanningOut, Gathering, Addressing, HttpCalli
             input_: anything with a JSON form; None for no input.
             save_events: external events that nobody took go to the new execution.
             new_version: of the new execution; None for the present one.
+            new_input: another name of ``input_``.
 
         Raises:
             PayloadError: the input has no JSON form.
@@ -277,14 +283,20 @@ class OrchestrationContext(Calling, FanningOut, Gathering, Addressing, HttpCalli
                     "This host keeps the version of an instance. Start a new instance of the other"
                     " version, and return."
                 )
-        self._ledger.continue_as_new(Restart(encode_input(input_), save_events, new_version))
+        given = encode_input(new_input if input_ is None else input_)
+        self._ledger.continue_as_new(Restart(given, save_events, new_version))
 
-    def set_custom_status(self, status: Any) -> None:
+    def set_custom_status(self, status: Any = None, *, custom_status: Any = None) -> None:
         """Show a value to clients that ask for the instance's status; 0, "", None are kept too.
+
+        Args:
+            custom_status: another name of ``status``.
 
         Raises:
             PayloadError: the value has no JSON form.
         """
+        if status is None:
+            status = custom_status
         self._ledger.note_status(to_text(status), replaying=self.is_replaying)
         self._custom_status = status
 

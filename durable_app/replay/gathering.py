@@ -82,26 +82,44 @@ class Gathering:
     @overload
     def task_all(self, tasks: Iterable[Task[T]]) -> Task[list[T]]: ...
 
-    def task_all(self, tasks: Iterable[Task[Any]]) -> Task[Any]:
+    @overload
+    def task_all(self, *, activities: Iterable[Task[T]]) -> Task[list[T]]: ...
+
+    def task_all(self, tasks: Any = None, *, activities: Any = None) -> Task[Any]:
         """Wait for all tasks; the result is the list of their results, in the same order.
 
         The first failure fails the whole at once; the other tasks run on and are ignored.
+
+        Args:
+            tasks: any iterable.
+            activities: another name of ``tasks``.
 
         Raises:
             TypeError: an item is no task.
         """
         context: Any = self
-        return WhenAllTask(context, checked_children(context, tasks, "task_all"))
+        given = activities if tasks is None else tasks
+        return WhenAllTask(context, checked_children(context, given, "task_all"))
 
-    def task_any(self, tasks: Iterable[Task[T]]) -> Task[Task[T]]:
+    @overload
+    def task_any(self, tasks: Iterable[Task[T]]) -> Task[Task[T]]: ...
+
+    @overload
+    def task_any(self, *, activities: Iterable[Task[T]]) -> Task[Task[T]]: ...
+
+    def task_any(self, tasks: Any = None, *, activities: Any = None) -> Task[Any]:
         """Wait for the first task that is completed; the result is that task, failed or not.
+
+        Args:
+            tasks: any iterable.
+            activities: another name of ``tasks``.
 
         Raises:
             TypeError: an item is no task.
             ValueError: there are no tasks: none could ever be the first.
         """
         context: Any = self
-        children = checked_children(context, tasks, "task_any")
+        children = checked_children(context, activities if tasks is None else tasks, "task_any")
         if not children:
             raise ValueError("task_any needs at least one task: of none, none comes first.")
         return WhenAnyTask(context, children)

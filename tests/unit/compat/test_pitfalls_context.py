@@ -15,7 +15,7 @@ HOUR = timedelta(hours=1)
 # -- arguments of calls ---------------------------------------------------------------------------
 
 
-def test_a_decorated_function_stands_for_its_name(app):
+def test_a_decorated_function_stands_for_its_name(app: df.DFApp):
     """`call_activity(double, 2)` and `call_sub_orchestrator(child, 2)` work without quotes."""
 
     @app.activity_trigger(input_name="number", activity="TwoTimes")
@@ -34,7 +34,7 @@ def test_a_decorated_function_stands_for_its_name(app):
     assert run_orchestration(app, parent) == [4, 5]
 
 
-def test_the_function_below_its_decorator_stands_for_its_name_too(app):
+def test_the_function_below_its_decorator_stands_for_its_name_too(app: df.DFApp):
     """A plain function that is registered elsewhere may be named by itself."""
 
     def triple(number: int) -> int:
@@ -49,7 +49,7 @@ def test_the_function_below_its_decorator_stands_for_its_name_too(app):
     assert run_orchestration(app, calls) == 6
 
 
-def test_expected_type_and_version_are_taken_by_every_call(app):
+def test_expected_type_and_version_are_taken_by_every_call(app: df.DFApp):
     """The arguments that 1.x has and 2.x has not are kept."""
 
     @app.entity_trigger(context_name="context")
@@ -82,7 +82,7 @@ def test_expected_type_and_version_are_taken_by_every_call(app):
     assert run_orchestration(app, parent) == "2.0"
 
 
-def test_the_keywords_of_1x_for_entities_are_taken(app):
+def test_the_keywords_of_1x_for_entities_are_taken(app: df.DFApp):
     """`entityId=`, `operationName=`, `operationInput=`."""
 
     @app.entity_trigger(context_name="context")
@@ -98,8 +98,43 @@ def test_the_keywords_of_1x_for_entities_are_taken(app):
     assert run_orchestration(app, calls) == ["put", 0]
 
 
+def test_the_keywords_of_1x_and_of_durabletask_are_both_taken(app: df.DFApp, play):
+    """Arguments may be named as either library names them."""
+
+    @app.orchestration_trigger(context_name="context")
+    def child(context):
+        return context.get_input()
+
+    @app.orchestration_trigger(context_name="context")
+    def parent(context):
+        if context.get_input() == "again":
+            return context.custom_status
+        old = [
+            context.call_activity(name="echo", input_=1),
+            context.call_sub_orchestrator(name="child", input_=2),
+        ]
+        new = [
+            context.call_activity(activity="echo", input=3),
+            context.call_sub_orchestrator(orchestrator="child", input=4),
+        ]
+        winner = yield context.task_any(activities=old)
+        results = yield context.task_all(activities=old + new)
+        assert winner in old
+        assert results == [1, 2, 3, 4]
+        context.set_custom_status(status="old")
+        context.set_custom_status(custom_status="new")
+        context.continue_as_new(new_input="again", save_events=True)
+
+    async def story(run: AppRunner):
+        started = await run.start(parent)
+        await run.result(started)
+        return (await run.status(started)).input_
+
+    assert play(story) == "again"
+
+
 @pytest.mark.parametrize("given", [0, "", False, []], ids=repr)
-def test_falsy_inputs_arrive(app, given):
+def test_falsy_inputs_arrive(app: df.DFApp, given):
     """`0`, `""`, `False` and `[]` are inputs, of activities and of sub-orchestrations."""
 
     @app.orchestration_trigger(context_name="context")
@@ -119,7 +154,7 @@ def test_falsy_inputs_arrive(app, given):
 
 
 @pytest.mark.parametrize("status", [0, "", False, [], {}, None], ids=repr)
-def test_a_falsy_custom_status_is_shown(app, play, status):
+def test_a_falsy_custom_status_is_shown(app: df.DFApp, play, status):
     """`0`, `""`, `False` and `[]` replace the status that was set before."""
 
     @app.orchestration_trigger(context_name="context")
@@ -135,7 +170,7 @@ def test_a_falsy_custom_status_is_shown(app, play, status):
     assert play(story) == status
 
 
-def test_an_orchestrator_can_read_the_status_that_it_has_set(app):
+def test_an_orchestrator_can_read_the_status_that_it_has_set(app: df.DFApp):
     """`context.custom_status`, falsy ones included."""
 
     @app.orchestration_trigger(context_name="context")
@@ -150,7 +185,7 @@ def test_an_orchestrator_can_read_the_status_that_it_has_set(app):
 # -- time -----------------------------------------------------------------------------------------
 
 
-def test_the_orchestrations_time_is_aware_with_one_argument_and_with_two(app):
+def test_the_orchestrations_time_is_aware_with_one_argument_and_with_two(app: df.DFApp):
     """It can be compared with aware times, and is the same time in both forms."""
 
     @app.orchestration_trigger(context_name="context")
@@ -166,7 +201,7 @@ def test_the_orchestrations_time_is_aware_with_one_argument_and_with_two(app):
     assert run_orchestration(app, two, 1, start_at=start) is True
 
 
-def test_a_naive_time_is_taken_as_utc(app):
+def test_a_naive_time_is_taken_as_utc(app: df.DFApp):
     """`create_timer(datetime(2030, 1, 2))` of apps that have no time zones."""
 
     @app.orchestration_trigger(context_name="ctx")
@@ -181,7 +216,7 @@ def test_a_naive_time_is_taken_as_utc(app):
 # -- ids ------------------------------------------------------------------------------------------
 
 
-def test_ids_that_the_context_makes_differ_and_outlast_a_replay(app):
+def test_ids_that_the_context_makes_differ_and_outlast_a_replay(app: df.DFApp):
     """Every turn is replayed here: an id that changed would fail the orchestration."""
 
     @app.orchestration_trigger(context_name="context")
@@ -196,7 +231,7 @@ def test_ids_that_the_context_makes_differ_and_outlast_a_replay(app):
     assert [str(uuid.UUID(each)) for each in ids] == ids
 
 
-def test_children_of_a_later_generation_have_new_ids(app, play):
+def test_children_of_a_later_generation_have_new_ids(app: df.DFApp, play):
     """An eternal orchestrator does not meet the children of the generation before."""
 
     @app.orchestration_trigger(context_name="context")
@@ -213,7 +248,7 @@ def test_children_of_a_later_generation_have_new_ids(app, play):
     assert run_orchestration(app, eternal, []) == 3
 
 
-def test_a_child_knows_its_parent(app, play):
+def test_a_child_knows_its_parent(app: df.DFApp, play):
     """`parent_instance_id` of a child is its parent's id, of a parent it is None."""
 
     @app.orchestration_trigger(context_name="context")
@@ -232,7 +267,7 @@ def test_a_child_knows_its_parent(app, play):
 # -- continue_as_new ------------------------------------------------------------------------------
 
 
-def test_what_comes_after_continue_as_new_does_not_happen(app, play):
+def test_what_comes_after_continue_as_new_does_not_happen(app: df.DFApp, play):
     """It need not be the last statement: calls after it are ignored."""
 
     @app.orchestration_trigger(context_name="context")
@@ -248,7 +283,7 @@ def test_what_comes_after_continue_as_new_does_not_happen(app, play):
     assert play(story) == ("done", [])
 
 
-def test_events_that_nobody_took_outlive_continue_as_new(app, play):
+def test_events_that_nobody_took_outlive_continue_as_new(app: df.DFApp, play):
     """They are delivered to the next generation, unless it says `save_events=False`."""
 
     @app.orchestration_trigger(context_name="context")
@@ -270,7 +305,7 @@ def test_events_that_nobody_took_outlive_continue_as_new(app, play):
 
 
 @pytest.mark.parametrize("given", [0, False, "", []], ids=repr)
-def test_a_generation_may_begin_with_a_falsy_input(app, given):
+def test_a_generation_may_begin_with_a_falsy_input(app: df.DFApp, given):
     """`continue_as_new(0)` gives the next generation 0, not None."""
 
     @app.orchestration_trigger(context_name="context")
@@ -278,6 +313,7 @@ def test_a_generation_may_begin_with_a_falsy_input(app, given):
         if context.get_input() != "first":
             return [context.get_input()]
         context.continue_as_new(given)
+        return None
 
     assert run_orchestration(app, rounds, "first") == [given]
 
@@ -285,7 +321,7 @@ def test_a_generation_may_begin_with_a_falsy_input(app, given):
 # -- the rest -------------------------------------------------------------------------------------
 
 
-def test_an_orchestrator_without_input_gets_none(app):
+def test_an_orchestrator_without_input_gets_none(app: df.DFApp):
     """`get_input()` is None, it does not raise."""
 
     @app.orchestration_trigger(context_name="context")
@@ -295,7 +331,7 @@ def test_an_orchestrator_without_input_gets_none(app):
     assert run_orchestration(app, asks) == [None]
 
 
-def test_the_history_can_be_read_by_the_orchestrator(app):
+def test_the_history_can_be_read_by_the_orchestrator(app: df.DFApp):
     """`context.histories` is a list of events, in both forms."""
 
     @app.orchestration_trigger(context_name="ctx")
@@ -307,7 +343,7 @@ def test_the_history_can_be_read_by_the_orchestrator(app):
     assert {"TaskScheduled", "TaskCompleted"} <= set(names)
 
 
-def test_an_http_answer_is_read_as_an_object_and_as_a_dict(app):
+def test_an_http_answer_is_read_as_an_object_and_as_a_dict(app: df.DFApp):
     """`response.status_code` of 2.x and `response["statusCode"]` of 1.x."""
 
     @app.orchestration_trigger(context_name="context")
@@ -319,7 +355,7 @@ def test_an_http_answer_is_read_as_an_object_and_as_a_dict(app):
     assert run_orchestration(app, asks, stubs=stubs) == [200, 200, "7", "7"]
 
 
-def test_a_raw_text_of_an_http_call_is_a_text(app):
+def test_a_raw_text_of_an_http_call_is_a_text(app: df.DFApp):
     """`is_raw_str=True` with a dict is refused at the call."""
 
     @app.orchestration_trigger(context_name="context")

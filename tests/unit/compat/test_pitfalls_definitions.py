@@ -18,15 +18,15 @@ import durable_app as df
 from durable_app.testing import AppRunner, run_orchestration
 
 
-def indexed(app) -> dict[str, Any]:
+def indexed(app: df.DFApp) -> dict[str, Any]:
     """The app's functions by name, as Azure's worker gets them."""
-    return {each.get_function_name(): each for each in app.get_functions()}
+    return {str(each.get_function_name()): each for each in app.get_functions()}
 
 
 # -- shapes of orchestrators ----------------------------------------------------------------------
 
 
-def test_an_orchestrator_may_be_async(app):
+def test_an_orchestrator_may_be_async(app: df.DFApp):
     """`async def` with `await`; its coroutine is not what is taken for the result."""
 
     @app.orchestration_trigger(context_name="context")
@@ -36,7 +36,7 @@ def test_an_orchestrator_may_be_async(app):
     assert run_orchestration(app, waits) == 7
 
 
-def test_async_with_yield_is_refused_when_it_is_decorated(app):
+def test_async_with_yield_is_refused_when_it_is_decorated(app: df.DFApp):
     """The message says what to write instead."""
     with pytest.raises(df.DefinitionError, match="write `await` in place of each `yield`"):
 
@@ -45,7 +45,7 @@ def test_async_with_yield_is_refused_when_it_is_decorated(app):
             yield context.call_activity("echo")
 
 
-def test_an_orchestrator_may_be_a_plain_function(app):
+def test_an_orchestrator_may_be_a_plain_function(app: df.DFApp):
     """Without any `yield` its result is what it returns."""
 
     @app.orchestration_trigger(context_name="context")
@@ -87,7 +87,7 @@ class Flow:
     ],
     ids=["a default", "*args", "a partial", "annotated", "a method"],
 )
-def test_the_number_of_arguments_is_counted_right(app, function, expected):
+def test_the_number_of_arguments_is_counted_right(app: df.DFApp, function, expected):
     """A default, *args, a partial or `self` does not make a second argument."""
     app.orchestration_trigger(context_name="context", orchestration="f")(function)
 
@@ -97,7 +97,7 @@ def test_the_number_of_arguments_is_counted_right(app, function, expected):
 # -- shapes of activities -------------------------------------------------------------------------
 
 
-def test_an_activity_may_be_async(app):
+def test_an_activity_may_be_async(app: df.DFApp):
     """Its coroutine is awaited, wherever it runs."""
 
     @app.activity_trigger(input_name="number")
@@ -112,7 +112,7 @@ def test_an_activity_may_be_async(app):
     assert run_orchestration(app, calls) == 4
 
 
-def test_the_context_of_an_activity_tells_who_calls(app, play):
+def test_the_context_of_an_activity_tells_who_calls(app: df.DFApp, play):
     """`ctx.orchestration_id` of a two-argument activity is no placeholder."""
 
     @app.activity_trigger(input_name="number")
@@ -134,7 +134,7 @@ def test_the_context_of_an_activity_tells_who_calls(app, play):
     [dict[str, Any], Optional[dict], list[int], int | None, "list[Later]"],  # noqa: UP045  the old spelling is a case
     ids=str,
 )
-def test_annotations_of_any_form_are_accepted(app, kind):
+def test_annotations_of_any_form_are_accepted(app: df.DFApp, kind):
     """What Azure's worker would refuse stays with us: it sees bare types."""
 
     def takes(order) -> Any:
@@ -147,7 +147,7 @@ def test_annotations_of_any_form_are_accepted(app, kind):
     assert all(isinstance(each, type) for each in handle.__annotations__.values())
 
 
-def test_a_decorated_function_is_still_called_in_tests(app):
+def test_a_decorated_function_is_still_called_in_tests(app: df.DFApp):
     """`double(2)` runs the code below the decorator."""
 
     @app.activity_trigger(input_name="number")
@@ -161,13 +161,16 @@ def test_a_decorated_function_is_still_called_in_tests(app):
 
 
 @pytest.mark.parametrize("turned", [False, True], ids=["innermost", "outermost"])
-def test_the_order_of_decorators_does_not_matter(app, turned):
+def test_the_order_of_decorators_does_not_matter(app: df.DFApp, turned):
     """`durable_client_input` may stand above or below the trigger."""
 
     async def start(req: func.HttpRequest, client: df.DurableOrchestrationClient) -> str:
         return "started"
 
-    decorators = [app.durable_client_input(client_name="client"), app.route(route="start")]
+    decorators: list[Any] = [
+        app.durable_client_input(client_name="client"),
+        app.route(route="start"),
+    ]
     made: Any = start
     for decorate in reversed(decorators) if turned else decorators:
         made = decorate(made)
@@ -176,7 +179,7 @@ def test_the_order_of_decorators_does_not_matter(app, turned):
     assert {each["type"] for each in bindings} == {"httpTrigger", "http", "durableClient"}
 
 
-def test_a_function_with_a_client_may_be_sync(app):
+def test_a_function_with_a_client_may_be_sync(app: df.DFApp):
     """It gets a client whose methods need no `await`, and stays a plain function for the host."""
 
     @app.route(route="start")
@@ -189,7 +192,7 @@ def test_a_function_with_a_client_may_be_sync(app):
     assert not inspect.iscoroutinefunction(df.SyncDurableFunctionsClient.start_new)
 
 
-def test_an_activity_may_have_a_client(app):
+def test_an_activity_may_have_a_client(app: df.DFApp):
     """It starts and asks as a function with an HTTP trigger does."""
 
     @app.activity_trigger(input_name="instance")
@@ -208,17 +211,17 @@ def test_an_activity_may_have_a_client(app):
 # -- the app --------------------------------------------------------------------------------------
 
 
-def test_nothing_is_added_to_the_list_of_functions(app):
+def test_nothing_is_added_to_the_list_of_functions(app: df.DFApp):
     """It holds the app's own functions; durable HTTP calls need none of theirs in it."""
     assert sorted(indexed(app)) == ["echo", "fail"]
 
 
-def test_functions_can_be_listed_twice(app):
+def test_functions_can_be_listed_twice(app: df.DFApp):
     """`get_functions()` gives the same again."""
     assert sorted(indexed(app)) == sorted(indexed(app))
 
 
-def test_a_binding_name_that_azure_refuses_is_refused_here(app):
+def test_a_binding_name_that_azure_refuses_is_refused_here(app: df.DFApp):
     """With file and line, and with a name that works; not after the deployment."""
     with pytest.raises(df.DefinitionError, match=r"test_pitfalls_definitions\.py:\d+.*orderId"):
 
@@ -227,7 +230,7 @@ def test_a_binding_name_that_azure_refuses_is_refused_here(app):
             return order_id
 
 
-def test_several_versions_of_an_orchestrator_live_side_by_side(app, play):
+def test_several_versions_of_an_orchestrator_live_side_by_side(app: df.DFApp, play):
     """An instance runs the code of its version."""
 
     @app.orchestration_trigger(context_name="context", orchestration="pay", version="1.0")
@@ -245,8 +248,8 @@ def test_several_versions_of_an_orchestrator_live_side_by_side(app, play):
     assert play(story) == ["old", "new"]
 
 
-def test_the_hooks_of_unit_tests_are_where_they_were(app):
-    """`.build().get_user_function().orchestrator_function`, `.client_function`, `.entity_function`."""
+def test_the_hooks_of_unit_tests_are_where_they_were(app: df.DFApp):
+    """`build().get_user_function()` has the function as `orchestrator_function` and the like."""
 
     @app.orchestration_trigger(context_name="context")
     def flow(context):

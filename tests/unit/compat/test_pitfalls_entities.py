@@ -27,7 +27,7 @@ def test_the_id_of_an_entity_is_a_key_of_a_dict():
     assert sorted([C, df.EntityId("Account", "z")])[0].key == "z"
 
 
-def test_the_case_of_an_entitys_name_does_not_matter(app, play):
+def test_the_case_of_an_entitys_name_does_not_matter(app: df.DFApp, play):
     """`Counter` and `counter` are one entity; keys are compared as they are."""
 
     @app.entity_trigger(context_name="context", entity_name="Counter")
@@ -76,7 +76,7 @@ class Account(df.DurableEntity):
         self.set_state("seen")
 
 
-def test_an_operation_that_fails_changes_nothing(app, play):
+def test_an_operation_that_fails_changes_nothing(app: df.DFApp, play):
     """Its state, its signals and its starts are taken back; those before it are kept."""
     app.entity_trigger(context_name="context")(Account)
     ran = []
@@ -99,7 +99,7 @@ def test_an_operation_that_fails_changes_nothing(app, play):
 
 
 @pytest.mark.parametrize("state", [0, "", False, [], {}], ids=repr)
-def test_a_falsy_state_is_a_state(app, play, state):
+def test_a_falsy_state_is_a_state(app: df.DFApp, play, state):
     """`set_state(0)` keeps 0: the initializer is not asked again, and the entity exists."""
 
     @app.entity_trigger(context_name="context")
@@ -127,7 +127,7 @@ def test_a_state_that_is_changed_in_place_is_not_kept_by_itself():
     assert (done.result, done.state) == ([7, 1], [7])
 
 
-def test_later_changes_of_what_was_given_to_set_state_do_not_count(app):
+def test_later_changes_of_what_was_given_to_set_state_do_not_count(app: df.DFApp):
     """`set_state` keeps what the value is at the time of the call."""
 
     @app.entity_trigger(context_name="context")
@@ -139,7 +139,7 @@ def test_later_changes_of_what_was_given_to_set_state_do_not_count(app):
     assert run_entity_operation(counter, "add").state == [1]
 
 
-def test_an_entity_knows_whether_it_is_new(app):
+def test_an_entity_knows_whether_it_is_new(app: df.DFApp):
     """`is_newly_constructed` is True for the first operation only."""
 
     @app.entity_trigger(context_name="context")
@@ -159,7 +159,7 @@ def test_an_entity_knows_whether_it_is_new(app):
     ["set_state", "get_state", "signal_entity", "start_new_orchestration", "entity_context",
      "_hidden", "__init__", "schedule_new_orchestration"],
 )  # fmt: skip
-def test_callers_reach_your_own_public_methods_only(app, play, operation):
+def test_callers_reach_your_own_public_methods_only(app: df.DFApp, play, operation):
     """`set_state` as an operation would let anybody overwrite a state; it is unknown."""
     app.entity_trigger(context_name="context")(Account)
 
@@ -181,7 +181,7 @@ def test_the_case_of_an_operations_name_matters():
         run_entity_operation(Account, "CHANGE")
 
 
-def test_what_an_entity_function_returns_is_its_result(app):
+def test_what_an_entity_function_returns_is_its_result(app: df.DFApp):
     """`set_result` is not needed; where it is called it counts, None included."""
 
     @app.entity_trigger(context_name="context")
@@ -195,7 +195,7 @@ def test_what_an_entity_function_returns_is_its_result(app):
 
 
 @pytest.mark.parametrize("given", [0, "", False, [], {}], ids=repr)
-def test_falsy_inputs_arrive_at_an_entity(app, play, given):
+def test_falsy_inputs_arrive_at_an_entity(app: df.DFApp, play, given):
     """From orchestrators, from clients and from other entities."""
     seen = []
 
@@ -219,7 +219,7 @@ def test_falsy_inputs_arrive_at_an_entity(app, play, given):
     assert seen == [given] * 4
 
 
-def test_an_entity_sends_signals_and_starts_orchestrations(app, play):
+def test_an_entity_sends_signals_and_starts_orchestrations(app: df.DFApp, play):
     """From functions of one argument, too."""
 
     @app.entity_trigger(context_name="context")
@@ -242,7 +242,7 @@ def test_an_entity_sends_signals_and_starts_orchestrations(app, play):
     assert play(story) == ("add", "by an entity")
 
 
-def test_a_signal_can_be_for_later(app, play):
+def test_a_signal_can_be_for_later(app: df.DFApp, play):
     """`signal_time=` of a client, to the moment."""
 
     @app.entity_trigger(context_name="context")
@@ -259,7 +259,7 @@ def test_a_signal_can_be_for_later(app, play):
     assert play(story) == (None, 1)
 
 
-def test_an_operation_may_be_async(app):
+def test_an_operation_may_be_async(app: df.DFApp):
     """`async def` is awaited; its coroutine is not what the caller gets."""
 
     @app.entity_trigger(context_name="context")
@@ -270,7 +270,7 @@ def test_an_operation_may_be_async(app):
     assert run_entity_operation(Counter, "add", 6).result == 7
 
 
-def test_an_entity_that_does_not_exist_is_an_error_of_the_call(app, play):
+def test_an_entity_that_does_not_exist_is_an_error_of_the_call(app: df.DFApp, play):
     """The caller hears of it; it does not wait for ever."""
 
     @app.orchestration_trigger(context_name="context")
@@ -284,7 +284,7 @@ def test_an_entity_that_does_not_exist_is_an_error_of_the_call(app, play):
 # -- locks ----------------------------------------------------------------------------------------
 
 
-def test_two_orchestrations_that_lock_the_same_entities_never_block_each_other(app, play):
+def test_two_orchestrations_that_lock_the_same_entities_never_block_each_other(app: df.DFApp, play):
     """The order in which entities are named does not matter."""
     app.entity_trigger(context_name="context")(Account)
     here, there = df.EntityId("Account", "here"), df.EntityId("Account", "there")
@@ -306,7 +306,7 @@ def test_two_orchestrations_that_lock_the_same_entities_never_block_each_other(a
     assert play(story) == (0, 0)
 
 
-def test_a_lock_is_released_when_its_orchestration_fails_or_is_terminated(app, play):
+def test_a_lock_is_released_when_its_orchestration_fails_or_is_terminated(app: df.DFApp, play):
     """Nobody waits for an entity that a dead orchestration has locked."""
     app.entity_trigger(context_name="context")(Account)
 
@@ -328,7 +328,7 @@ def test_a_lock_is_released_when_its_orchestration_fails_or_is_terminated(app, p
     assert play(story) == (None, 5)
 
 
-def test_a_lock_without_a_yield_is_refused(app):
+def test_a_lock_without_a_yield_is_refused(app: df.DFApp):
     """`with context.lock_entities(...)` would hold nothing."""
     app.entity_trigger(context_name="context")(Account)
 
@@ -337,14 +337,14 @@ def test_a_lock_without_a_yield_is_refused(app):
         with context.lock_entities([df.EntityId("Account", "a")]):
             yield context.create_timer(timedelta(hours=1))
 
-    with pytest.raises(df.OrchestrationFailedError, match="with \\(yield context.lock_entities"):
+    with pytest.raises(df.OrchestrationFailedError, match=r"with \(yield context.lock_entities"):
         run_orchestration(app, forgets)
 
 
 # -- reading --------------------------------------------------------------------------------------
 
 
-def test_the_state_that_a_client_reads_is_a_value(app, play):
+def test_the_state_that_a_client_reads_is_a_value(app: df.DFApp, play):
     """Not JSON text that has to be decoded once more."""
 
     @app.entity_trigger(context_name="context")

@@ -61,7 +61,7 @@ class Money:
         return Money(data["cents"])
 
 
-def through(app, value: Any, kind: Any) -> Any:
+def through(app: df.DFApp, value: Any, kind: Any) -> Any:
     """What an activity sees of a value, and what the orchestrator gets back."""
     seen = []
 
@@ -102,7 +102,7 @@ def through(app, value: Any, kind: Any) -> Any:
     ],
     ids=lambda each: getattr(each, "__name__", None) or repr(each)[:40],
 )
-def test_common_types_travel_by_annotation(app, value, kind):
+def test_common_types_travel_by_annotation(app: df.DFApp, value, kind):
     """datetime, UUID, Decimal, bytes, sets, tuples, pydantic models ... need no converter."""
     found = through(app, value, kind)
 
@@ -110,7 +110,7 @@ def test_common_types_travel_by_annotation(app, value, kind):
     assert type(found) is type(value)
 
 
-def test_an_annotation_without_a_decorated_function_decodes_too(app):
+def test_an_annotation_without_a_decorated_function_decodes_too(app: df.DFApp):
     """The parameter of the activity counts, also when it is called by its name."""
 
     @app.activity_trigger(input_name="order")
@@ -126,14 +126,14 @@ def test_an_annotation_without_a_decorated_function_decodes_too(app):
 
 
 @pytest.mark.parametrize("text", ["5", "null", "true", '"quoted"', '{"a": 1}', "[1]", ""])
-def test_a_text_that_looks_like_json_stays_a_text(app, text):
+def test_a_text_that_looks_like_json_stays_a_text(app: df.DFApp, text):
     """Inputs and results are decoded once."""
     assert through(app, text, Any) == text
     assert through(df.DFApp(), text, str) == text
 
 
 @pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
-def test_what_json_has_no_number_for_is_refused_with_its_place(app, number):
+def test_what_json_has_no_number_for_is_refused_with_its_place(app: df.DFApp, number):
     """NaN is no JSON: it is refused where it is sent, not found by who reads it."""
 
     @app.orchestration_trigger(context_name="context")
@@ -144,7 +144,7 @@ def test_what_json_has_no_number_for_is_refused_with_its_place(app, number):
         run_orchestration(app, sends)
 
 
-def test_a_value_that_does_not_fit_fails_with_its_place(app):
+def test_a_value_that_does_not_fit_fails_with_its_place(app: df.DFApp):
     """It is not passed on as it is: the activity fails, and the field is named."""
 
     @app.activity_trigger(input_name="order")
@@ -159,7 +159,7 @@ def test_a_value_that_does_not_fit_fails_with_its_place(app):
         run_orchestration(app, calls)
 
 
-def test_a_naive_datetime_is_refused(app):
+def test_a_naive_datetime_is_refused(app: df.DFApp):
     """Its time zone would be a guess of who reads it."""
 
     @app.orchestration_trigger(context_name="context")
@@ -173,20 +173,20 @@ def test_a_naive_datetime_is_refused(app):
 ENVELOPE = {"__class__": "Money", "__module__": __name__, "__data__": {"cents": 110}}
 
 
-def test_what_1x_has_written_is_read(app):
+def test_what_1x_has_written_is_read(app: df.DFApp):
     """An envelope of 1.x and plain JSON give the same object, where the type is asked for."""
 
     @app.orchestration_trigger(context_name="context")
     def reads(context):
-        found = []
-        for written in (ENVELOPE, {"cents": 110}):
-            found.append((yield context.call_activity("echo", written, expected_type=Money)))
+        written = [ENVELOPE, {"cents": 110}]
+        calls = [context.call_activity("echo", each, expected_type=Money) for each in written]
+        found = yield context.task_all(calls)
         return [each.cents for each in found]
 
     assert run_orchestration(app, reads) == [110, 110]
 
 
-def test_a_payload_does_not_choose_a_class(app):
+def test_a_payload_does_not_choose_a_class(app: df.DFApp):
     """Whatever class an envelope names, none is made unless the caller's type says so."""
     made = []
 
@@ -205,14 +205,14 @@ def test_a_payload_does_not_choose_a_class(app):
     assert made == []
 
 
-def test_objects_within_objects_travel(app):
+def test_objects_within_objects_travel(app: df.DFApp):
     """A list of custom objects in a dict needs no conversion by hand."""
     found = through(app, {"prices": [Money(1), Money(2)]}, dict[str, list[Any]])
 
     assert found == {"prices": [{"cents": 1}, {"cents": 2}]}
 
 
-def test_an_input_of_an_orchestrator_is_decoded_by_its_annotation(app):
+def test_an_input_of_an_orchestrator_is_decoded_by_its_annotation(app: df.DFApp):
     """The second argument has the type that it is annotated with."""
 
     @app.orchestration_trigger(context_name="ctx")
@@ -222,7 +222,7 @@ def test_an_input_of_an_orchestrator_is_decoded_by_its_annotation(app):
     assert run_orchestration(app, orders, Order([Line(Decimal("1.10"))])) == ["Order", "1.10"]
 
 
-def test_an_input_type_is_said_in_the_decorator_or_where_it_is_read(app):
+def test_an_input_type_is_said_in_the_decorator_or_where_it_is_read(app: df.DFApp):
     """`input_type=` and `get_input(expected_type=)`."""
 
     @app.orchestration_trigger(context_name="context", input_type=Order)

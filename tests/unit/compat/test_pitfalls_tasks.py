@@ -15,7 +15,7 @@ HOUR = timedelta(hours=1)
 # -- yield ----------------------------------------------------------------------------------------
 
 
-def test_a_task_that_was_yielded_twice_gives_its_value_twice(app):
+def test_a_task_that_was_yielded_twice_gives_its_value_twice(app: df.DFApp):
     """A second yield of a task gives the same value, at once."""
 
     @app.orchestration_trigger(context_name="context")
@@ -28,7 +28,7 @@ def test_a_task_that_was_yielded_twice_gives_its_value_twice(app):
     assert run_orchestration(app, twice) == [7, 7]
 
 
-def test_a_failed_task_that_was_yielded_twice_fails_twice(app):
+def test_a_failed_task_that_was_yielded_twice_fails_twice(app: df.DFApp):
     """A second yield of a failed task raises its failure once more."""
 
     @app.orchestration_trigger(context_name="context")
@@ -47,7 +47,7 @@ def test_a_failed_task_that_was_yielded_twice_fails_twice(app):
     )
 
 
-def test_a_task_that_is_already_done_is_yielded_without_a_wait(app):
+def test_a_task_that_is_already_done_is_yielded_without_a_wait(app: df.DFApp):
     """The loser of a race that ended meanwhile gives its value when it is yielded later."""
 
     @app.orchestration_trigger(context_name="context")
@@ -62,7 +62,7 @@ def test_a_task_that_is_already_done_is_yielded_without_a_wait(app):
 
 
 @pytest.mark.parametrize("given", [None, 5, "done", [], {}], ids=repr)
-def test_what_is_no_task_fails_with_its_line_when_it_is_yielded(app, given):
+def test_what_is_no_task_fails_with_its_line_when_it_is_yielded(app: df.DFApp, given):
     """A bare `yield`, or one of a number or a list, fails with file and line; nothing hangs."""
 
     @app.orchestration_trigger(context_name="context")
@@ -73,7 +73,7 @@ def test_what_is_no_task_fails_with_its_line_when_it_is_yielded(app, given):
         run_orchestration(app, forgetful)
 
 
-def test_a_list_of_tasks_is_refused_and_task_all_named(app):
+def test_a_list_of_tasks_is_refused_and_task_all_named(app: df.DFApp):
     """`yield [task, task]` fails, and the message says to write task_all."""
 
     @app.orchestration_trigger(context_name="context")
@@ -84,7 +84,7 @@ def test_a_list_of_tasks_is_refused_and_task_all_named(app):
         run_orchestration(app, lists)
 
 
-def test_a_call_that_is_never_yielded_happens(app, play):
+def test_a_call_that_is_never_yielded_happens(app: df.DFApp, play):
     """The call is the order: an activity runs although nobody waits for it."""
 
     @app.orchestration_trigger(context_name="context")
@@ -99,7 +99,7 @@ def test_a_call_that_is_never_yielded_happens(app, play):
     assert play(story) == ["unseen"]
 
 
-def test_what_a_signal_returns_can_be_yielded(app):
+def test_what_a_signal_returns_can_be_yielded(app: df.DFApp):
     """`yield context.signal_entity(...)` goes on at once."""
 
     @app.entity_trigger(context_name="context")
@@ -117,7 +117,7 @@ def test_what_a_signal_returns_can_be_yielded(app):
 # -- what a task tells ----------------------------------------------------------------------------
 
 
-def test_a_task_answers_in_both_vocabularies(app):
+def test_a_task_answers_in_both_vocabularies(app: df.DFApp):
     """`is_completed` and `is_complete`, `state`, `is_failed`, `result` and `get_result()`."""
 
     @app.orchestration_trigger(context_name="context")
@@ -135,8 +135,8 @@ def test_a_task_answers_in_both_vocabularies(app):
     ]
 
 
-def test_the_result_of_a_failed_task_is_its_exception(app):
-    """`task.result` never raises: of a failed task it is the exception, `get_result()` raises it."""
+def test_the_result_of_a_failed_task_is_its_exception(app: df.DFApp):
+    """`task.result` of a failed task is the exception itself, `get_result()` raises it."""
 
     @app.orchestration_trigger(context_name="context")
     def looks(context):
@@ -158,7 +158,7 @@ def test_the_result_of_a_failed_task_is_its_exception(app):
 # -- groups ---------------------------------------------------------------------------------------
 
 
-def test_task_all_of_no_tasks_is_an_empty_list(app):
+def test_task_all_of_no_tasks_is_an_empty_list(app: df.DFApp):
     """`task_all([])` and `when_all([])` give [] at once: neither None nor a wait for ever."""
 
     @app.orchestration_trigger(context_name="context")
@@ -168,7 +168,7 @@ def test_task_all_of_no_tasks_is_an_empty_list(app):
     assert run_orchestration(app, fans_out) == [[], []]
 
 
-def test_task_any_of_no_tasks_is_an_error(app):
+def test_task_any_of_no_tasks_is_an_error(app: df.DFApp):
     """`task_any([])` and `when_any([])` raise ValueError: neither None nor a wait for ever."""
 
     @app.orchestration_trigger(context_name="context")
@@ -181,7 +181,7 @@ def test_task_any_of_no_tasks_is_an_error(app):
     assert run_orchestration(app, races) == "refused"
 
 
-def test_task_all_gives_results_in_the_order_of_its_tasks(app):
+def test_task_all_gives_results_in_the_order_of_its_tasks(app: df.DFApp):
     """Not in the order in which they were completed."""
 
     @app.orchestration_trigger(context_name="context")
@@ -196,7 +196,7 @@ def test_task_all_gives_results_in_the_order_of_its_tasks(app):
     assert run_orchestration(app, fans_out) == [None, 1]
 
 
-def test_task_all_fails_at_the_first_failure(app):
+def test_task_all_fails_at_the_first_failure(app: df.DFApp):
     """It does not wait for the others, which run on."""
 
     @app.orchestration_trigger(context_name="context")
@@ -210,7 +210,7 @@ def test_task_all_fails_at_the_first_failure(app):
     assert run_orchestration(app, fans_out) == [0, False]
 
 
-def test_task_any_gives_the_winner_itself(app):
+def test_task_any_gives_the_winner_itself(app: df.DFApp):
     """`winner is task` and `winner == task` tell who was first."""
 
     @app.orchestration_trigger(context_name="context")
@@ -222,7 +222,7 @@ def test_task_any_gives_the_winner_itself(app):
     assert run_orchestration(app, races) == [True, True, 7]
 
 
-def test_task_any_does_not_raise_when_the_winner_has_failed(app):
+def test_task_any_does_not_raise_when_the_winner_has_failed(app: df.DFApp):
     """The winner is looked at, or yielded, to learn of its failure."""
 
     @app.orchestration_trigger(context_name="context")
@@ -236,7 +236,7 @@ def test_task_any_does_not_raise_when_the_winner_has_failed(app):
     assert run_orchestration(app, races) is True
 
 
-def test_losers_of_a_race_run_on(app, play):
+def test_losers_of_a_race_run_on(app: df.DFApp, play):
     """task_any cancels nobody: the slow activity is run all the same."""
 
     @app.orchestration_trigger(context_name="context")
@@ -251,7 +251,7 @@ def test_losers_of_a_race_run_on(app, play):
     assert play(story) == ("second", 2)
 
 
-def test_a_task_may_stand_in_several_groups(app):
+def test_a_task_may_stand_in_several_groups(app: df.DFApp):
     """Every group hears of it, not only the last one."""
 
     @app.orchestration_trigger(context_name="context")
@@ -273,8 +273,8 @@ def test_a_task_may_stand_in_several_groups(app):
 
 
 @pytest.mark.parametrize("word", ["is_completed", "is_complete"])
-def test_the_timeout_of_an_approval_is_cancelled_as_the_samples_do_it(app, play, word):
-    """`if not timeout.is_completed: timeout.cancel()` is the classic sample of human interaction."""
+def test_the_timeout_of_an_approval_is_cancelled_as_the_samples_do_it(app: df.DFApp, play, word):
+    """`if not timeout.is_completed: timeout.cancel()`, in the words of either library."""
 
     @app.orchestration_trigger(context_name="context")
     def approval(context):
@@ -293,7 +293,7 @@ def test_the_timeout_of_an_approval_is_cancelled_as_the_samples_do_it(app, play,
     assert play(story) == ([True, True, True], timedelta(0))
 
 
-def test_a_timer_that_has_fired_can_be_cancelled_without_an_error(app):
+def test_a_timer_that_has_fired_can_be_cancelled_without_an_error(app: df.DFApp):
     """`cancel()` then does nothing and gives False."""
 
     @app.orchestration_trigger(context_name="context")
@@ -305,7 +305,7 @@ def test_a_timer_that_has_fired_can_be_cancelled_without_an_error(app):
     assert run_orchestration(app, cancels) == [False, False]
 
 
-def test_yielding_a_cancelled_timer_raises_and_does_not_hang(app):
+def test_yielding_a_cancelled_timer_raises_and_does_not_hang(app: df.DFApp):
     """What is cancelled has ended, with a TaskCancelledError."""
 
     @app.orchestration_trigger(context_name="context")
@@ -320,7 +320,7 @@ def test_yielding_a_cancelled_timer_raises_and_does_not_hang(app):
     assert run_orchestration(app, waits) is True
 
 
-def test_a_wait_for_an_event_can_be_cancelled(app, play):
+def test_a_wait_for_an_event_can_be_cancelled(app: df.DFApp, play):
     """The next event of that name then goes to the next wait."""
 
     @app.orchestration_trigger(context_name="context")
@@ -337,7 +337,7 @@ def test_a_wait_for_an_event_can_be_cancelled(app, play):
     assert play(story) == 1
 
 
-def test_a_timer_takes_a_duration(app):
+def test_a_timer_takes_a_duration(app: df.DFApp):
     """`create_timer(timedelta(hours=1))` is as good as a moment."""
 
     @app.orchestration_trigger(context_name="context")
@@ -350,7 +350,7 @@ def test_a_timer_takes_a_duration(app):
 
 
 @pytest.mark.parametrize("moment", [timedelta(hours=-1), datetime(2001, 1, 1, tzinfo=UTC)], ids=str)
-def test_a_timer_of_the_past_fires_at_once(app, play, moment):
+def test_a_timer_of_the_past_fires_at_once(app: df.DFApp, play, moment):
     """It neither fails nor waits."""
 
     @app.orchestration_trigger(context_name="context")
@@ -365,7 +365,7 @@ def test_a_timer_of_the_past_fires_at_once(app, play, moment):
     assert play(story) == timedelta(0)
 
 
-def test_a_timer_may_be_months_away_and_is_one_event(app, play):
+def test_a_timer_may_be_months_away_and_is_one_event(app: df.DFApp, play):
     """It is not cut into pieces of days."""
 
     @app.orchestration_trigger(context_name="context")
@@ -383,7 +383,7 @@ def test_a_timer_may_be_months_away_and_is_one_event(app, play):
 # -- external events ------------------------------------------------------------------------------
 
 
-def collector(app, waits: int, *, early: bool = True):
+def collector(app: df.DFApp, waits: int, *, early: bool = True):
     """An orchestrator that waits so many times, after an hour if the events shall come first."""
 
     @app.orchestration_trigger(context_name="context")
@@ -403,28 +403,28 @@ async def send(run: AppRunner, orchestrator: Any, *events: tuple[str, Any]) -> A
     return await run.result(waiting)
 
 
-def test_the_case_of_an_events_name_does_not_matter(app, play):
+def test_the_case_of_an_events_name_does_not_matter(app: df.DFApp, play):
     """An event `GO` ends a wait for `Go`."""
     collect = collector(app, 2)
 
     assert play(lambda run: send(run, collect, ("go", 1), ("GO", 2))) == [1, 2]
 
 
-def test_events_before_the_wait_are_kept_each_for_one_wait(app, play):
+def test_events_before_the_wait_are_kept_each_for_one_wait(app: df.DFApp, play):
     """No event overwrites an earlier one, and none is delivered to several waits."""
     collect = collector(app, 3)
 
     assert play(lambda run: send(run, collect, ("Go", 1), ("Go", 2), ("Go", 3))) == [1, 2, 3]
 
 
-def test_the_first_of_several_waits_gets_the_first_event(app, play):
+def test_the_first_of_several_waits_gets_the_first_event(app: df.DFApp, play):
     """Waits of one name are served in the order in which they were made."""
     collect = collector(app, 3, early=False)
 
     assert play(lambda run: send(run, collect, ("Go", 1), ("Go", 2), ("Go", 3))) == [1, 2, 3]
 
 
-def test_a_second_wait_does_not_get_the_event_of_the_first_again(app, play):
+def test_a_second_wait_does_not_get_the_event_of_the_first_again(app: df.DFApp, play):
     """One event, two waits: the second one goes on waiting."""
 
     @app.orchestration_trigger(context_name="context")
@@ -438,7 +438,7 @@ def test_a_second_wait_does_not_get_the_event_of_the_first_again(app, play):
 
 
 @pytest.mark.parametrize("value", [0, "", False, [], {}, None], ids=repr)
-def test_what_an_event_carries_may_be_falsy(app, play, value):
+def test_what_an_event_carries_may_be_falsy(app: df.DFApp, play, value):
     """`0`, `""`, `False` and `[]` arrive as they were sent."""
 
     @app.orchestration_trigger(context_name="context")
@@ -448,7 +448,7 @@ def test_what_an_event_carries_may_be_falsy(app, play, value):
     assert play(lambda run: send(run, waits, ("go", value))) == [value]
 
 
-def test_a_wait_has_a_time_limit_of_its_own(app):
+def test_a_wait_has_a_time_limit_of_its_own(app: df.DFApp):
     """`timeout=` takes the place of a race with a timer; TimeoutError when it is up."""
 
     @app.orchestration_trigger(context_name="context")

@@ -25,8 +25,9 @@ def test_a_generator_that_returns_without_a_yield_gives_its_result():
     """The helper of 1.x needs no task for it."""
 
     def returns(context):
+        if context is not None:
+            yield context.call_activity("echo")
         return "nothing to do"
-        yield
 
     assert list(orchestrator_generator_wrapper(returns(None))) == ["nothing to do"]
 
@@ -69,7 +70,7 @@ def test_one_operation_of_an_entity_runs_without_an_app():
     outcome = execute_entity(Counter, "add", 5, state=2, entity_key="c")
 
     assert (outcome.get_result(int), outcome.get_state(int)) == (7, 7)
-    signal, start = outcome.actions
+    (signal,), (start,) = outcome.signals, outcome.started
     assert (str(signal.entity_id), signal.operation, signal.get_input()) == ("@log@l", "write", 5)
     assert (start.name, start.instance_id, start.get_input()) == ("report", "one", 5)
 
@@ -85,7 +86,7 @@ def test_an_operation_that_fails_raises_in_the_test():
         execute_entity(Counter, "add")
 
 
-def test_a_month_passes_at_once(app, play):
+def test_a_month_passes_at_once(app: df.DFApp, play):
     """Timers leap: no test waits, no port is opened."""
 
     @app.orchestration_trigger(context_name="context")
@@ -100,7 +101,7 @@ def test_a_month_passes_at_once(app, play):
     assert play(story) == ("a month later", timedelta(days=30))
 
 
-def test_a_decorated_app_runs_in_a_test_as_it_is(app, play):
+def test_a_decorated_app_runs_in_a_test_as_it_is(app: df.DFApp, play):
     """The app itself, with its blueprints and clients: nothing is registered a second time."""
     blueprint = df.Blueprint()
 
@@ -117,7 +118,7 @@ def test_a_decorated_app_runs_in_a_test_as_it_is(app, play):
     assert play(story) == 7
 
 
-def test_code_that_is_not_deterministic_fails_its_test(app, play):
+def test_code_that_is_not_deterministic_fails_its_test(app: df.DFApp, play):
     """Every turn is replayed, as after a restart."""
     calls = []
 
