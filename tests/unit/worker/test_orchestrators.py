@@ -129,8 +129,13 @@ class Office:
     def settled(self) -> int:
         """Pending turns once all that was submitted has been handed back."""
         self.run(a_turn("ends"))
-        self.thread._queue.put(None)
+        self.thread.stop()
+        # The watchdog hands back, too: where the machine was so busy that a turn seemed to block
+        # it may still be at it when the orchestrator thread has ended.
         self.thread._thread.join(TIMEOUT_S)
+        self.thread._watchdog.join(TIMEOUT_S)
+        assert not self.thread._thread.is_alive()
+        assert not self.thread._watchdog.is_alive()
         return self.thread.pending
 
 
