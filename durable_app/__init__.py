@@ -18,6 +18,12 @@ if TYPE_CHECKING:
     from durable_app.client.functions_client import DurableFunctionsClient
     from durable_app.client.management import HttpManagementPayload
     from durable_app.client.orchestration_client import DurableOrchestrationClient
+    from durable_app.client.schedules import (
+        AsyncScheduleClient,
+        AsyncScheduledTaskClient,
+        ScheduleClient,
+        ScheduledTaskClient,
+    )
     from durable_app.client.state import (
         OrchestrationQuery,
         OrchestrationState,
@@ -47,6 +53,10 @@ if TYPE_CHECKING:
         OrchestrationFailedError,
         OrchestratorError,
         PayloadError,
+        ScheduleClientValidationError,
+        ScheduleError,
+        ScheduleInvalidTransitionError,
+        ScheduleNotFoundError,
         SchedulerUnavailableError,
         TaskCancelledError,
         TaskFailedError,
@@ -75,11 +85,21 @@ if TYPE_CHECKING:
     from durable_app.replay.logger import ReplaySafeLogger
     from durable_app.replay.retry import RetryOptions, RetryPolicy
     from durable_app.replay.tasks import Task, TaskState
+    from durable_app.schedules.options import (
+        OverlapPolicy,
+        ScheduleCreationOptions,
+        ScheduleDescription,
+        ScheduleQuery,
+        ScheduleStatus,
+        ScheduleUpdateOptions,
+    )
 
 __version__ = "0.1.0"
 
 __all__ = [
     "ActivityContext",
+    "AsyncScheduleClient",
+    "AsyncScheduledTaskClient",
     "Blueprint",
     "CleanEntityStorageResult",
     "ConfigError",
@@ -114,6 +134,7 @@ __all__ = [
     "OrchestrationState",
     "OrchestrationStatus",
     "OrchestratorError",
+    "OverlapPolicy",
     "Page",
     "PayloadError",
     "PurgeHistoryResult",
@@ -121,6 +142,17 @@ __all__ = [
     "ReplaySafeLogger",
     "RetryOptions",
     "RetryPolicy",
+    "ScheduleClient",
+    "ScheduleClientValidationError",
+    "ScheduleCreationOptions",
+    "ScheduleDescription",
+    "ScheduleError",
+    "ScheduleInvalidTransitionError",
+    "ScheduleNotFoundError",
+    "ScheduleQuery",
+    "ScheduleStatus",
+    "ScheduleUpdateOptions",
+    "ScheduledTaskClient",
     "SchedulerUnavailableError",
     "SyncDurableFunctionsClient",
     "SyncDurableOrchestrationClient",
@@ -138,6 +170,16 @@ __all__ = [
 ]
 
 _HOME = {
+    "AsyncScheduleClient": "client.schedules",
+    "AsyncScheduledTaskClient": "client.schedules",
+    "ScheduleClient": "client.schedules",
+    "ScheduledTaskClient": "client.schedules",
+    "OverlapPolicy": "schedules.options",
+    "ScheduleCreationOptions": "schedules.options",
+    "ScheduleDescription": "schedules.options",
+    "ScheduleQuery": "schedules.options",
+    "ScheduleStatus": "schedules.options",
+    "ScheduleUpdateOptions": "schedules.options",
     "ActivityContext": "functions.activity_context",
     "Blueprint": "functions.blueprint",
     "CleanEntityStorageResult": "client.entities",

@@ -9,6 +9,7 @@ from azure.functions import AuthLevel, FunctionRegister
 from durable_app.errors import DefinitionError
 from durable_app.functions.blueprint import Blueprint
 from durable_app.functions.builder import builders_in, builders_of, check_functions
+from durable_app.functions.scheduled_tasks import is_of_scheduled_tasks
 
 if TYPE_CHECKING:
     from azure.functions.decorators.function_app import DecoratorApi, Function
@@ -50,6 +51,9 @@ class DFApp(Blueprint, FunctionRegister):
         else:
             added = builders_of(function_container)
         self._registered.append(function_container)
+        if self._has_scheduled_tasks:
+            added = [each for each in added if not is_of_scheduled_tasks(each)]
+        self._has_scheduled_tasks |= any(is_of_scheduled_tasks(each) for each in added)
         self._declared.extend(added)
 
     register_blueprint = register_functions

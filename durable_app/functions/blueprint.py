@@ -36,6 +36,7 @@ from durable_app.functions.names import (
     definition_error,
 )
 from durable_app.functions.orchestrator_form import of_context_alone, orchestrator_form
+from durable_app.functions.scheduled_tasks import add_scheduled_tasks, check_names_are_free
 from durable_app.functions.versions import joined
 
 if TYPE_CHECKING:
@@ -90,6 +91,7 @@ class Blueprint(TriggerApi, BindingApi, SettingsApi):
     def __init__(self, http_auth_level: AuthLevel | str = AuthLevel.FUNCTION) -> None:
         self._declared: list[FunctionBuilder] = []
         self._closed_by: str | None = None
+        self._has_scheduled_tasks = False
         super().__init__(  # type: ignore[no-untyped-call]  # upstream
             auth_level=_auth_level(http_auth_level)
         )
@@ -104,6 +106,8 @@ class Blueprint(TriggerApi, BindingApi, SettingsApi):
     @property
     def _function_builders(self) -> list[FunctionBuilder]:
         """The functions to index; azure-functions reads it of an app and of a blueprint."""
+        if self._has_scheduled_tasks:
+            check_names_are_free(self._declared)
         return joined(self._declared)
 
     @_function_builders.setter
@@ -297,6 +301,18 @@ class Blueprint(TriggerApi, BindingApi, SettingsApi):
             complete,
         )
         return decorator
+
+    def configure_scheduled_tasks(self) -> None:
+        """Let the app have schedules: add the entity and the orchestrators they are made of.
+
+        Once for an app, here or on a blueprint; again it does nothing.
+
+        Raises:
+            DefinitionError: the app was indexed, or the blueprint registered, before.
+        """
+        if not self._has_scheduled_tasks:
+            add_scheduled_tasks(self)
+            self._has_scheduled_tasks = True
 
     def durable_client_input(
         self,

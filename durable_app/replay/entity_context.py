@@ -61,6 +61,11 @@ class _Context:
         """Which entity this is."""
         return self._operation.entity_id
 
+    @property
+    def current_utc_datetime(self) -> datetime:
+        """When this operation began, aware UTC; virtual time in tests."""
+        return self._operation.began_at
+
     def signal_entity(
         self,
         entity_instance_id: EntityId | str,

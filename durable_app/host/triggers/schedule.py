@@ -1,4 +1,4 @@
-"""When a timer function runs: schedules, what is remembered of them, and the next step. Pure.
+"""When a timer function runs: what is remembered of its schedule, and the next step. Pure.
 
 Words: an *occurrence* is a moment at which a schedule wants a run. The *status* of a timer says
 when it ran last and which occurrence is next; a monitored timer keeps it over restarts, and an
@@ -7,189 +7,33 @@ occurrence that passed meanwhile makes the first run *past due*.
 What must never happen: two runs for one occurrence; a run before its occurrence; a missed
 occurrence of a monitored timer without a run; a schedule that has changed being past due.
 
-Rules of daylight saving time, for a schedule with hours of its own (a schedule for every hour runs
-by elapsed time and knows neither of them):
-
-- a time of the day that is skipped runs late by what was skipped: 02:30 at 03:30;
-- a time of the day that comes twice runs once, when it comes the second time, in standard time.
-  .NET reads an ambiguous time like this, so Azure does.
-
 Source: timer extension of the WebJobs SDK.
 """
 
 from __future__ import annotations
 
-import dataclasses
-import difflib
 import json
-import re
-import zoneinfo
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, tzinfo
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from durable_app.errors import ConfigError
-from durable_app.host.triggers.ncrontab import CronExpression, parse_cron
+from durable_app.recurrence.ncrontab import parse_cron
+from durable_app.recurrence.schedules import CronSchedule, IntervalSchedule, Schedule
+from durable_app.recurrence.timespan import is_timespan, parse_timespan
+from durable_app.recurrence.zones import named_zone
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 TIME_ZONE_SETTING: Final = "WEBSITE_TIME_ZONE"
-# A schedule whose runs are closer together is not monitored unless its function asks for it.
-MONITORED_FROM: Final = timedelta(minutes=1)
 #: A clock that is set back by more than this is believed; a smaller step is waited out, so that
 #: an occurrence that was served does not come again.
 CLOCK_STEP: Final = timedelta(minutes=1)
 _OCCURRENCES_SHOWN: Final = 5
-_HOURS: Final = 24
-# Longer than any step that a time zone ever made; Samoa left out a day.
-_AROUND_A_STEP: Final = timedelta(hours=25)
-_INTERVAL: Final = re.compile(
-    r"(?:(?P<days>[0-9]{1,8})\.)?(?P<a>[0-9]{1,8}):(?P<b>[0-9]{1,2})(?::(?P<c>[0-9]{1,2}))?"
-    r"(?:\.(?P<fraction>[0-9]{1,7}))?"
-)
 _NEVER: Final = "9999-12-31T23:59:59.9999999"
 _NOT_YET: Final = "0001-01-01T00:00:00"
-
-
-# ---------------------------------------------------------------------------------------------
-# Schedules
-# ---------------------------------------------------------------------------------------------
-
-
-class Schedule(Protocol):
-    """When a timer wants to run. Moments are aware."""
-
-    @property
-    def text(self) -> str:
-        """As it was written."""
-        ...
-
-    @property
-    def description(self) -> str:
-        """As the host's log shows it: ``Cron: '0 * * * * *'`` or ``Constant: 00:05:00``."""
-        ...
-
-    @property
-    def zone(self) -> tzinfo:
-        """Time zone in which its moments are shown."""
-        ...
-
-    @property
-    def adjust_for_dst(self) -> bool:
-        """Whether it follows the wall clock."""
-        ...
-
-    @property
-    def is_frequent(self) -> bool:
-        """Whether two runs may be less than a minute apart."""
-        ...
-
-    def next_after(self, moment: datetime) -> datetime | None:
-        """The first occurrence after ``moment``, in UTC; None where there is none."""
-        ...
-
-
-@dataclasses.dataclass(frozen=True)
-class CronSchedule:
-    """An NCRONTAB expression in a time zone. See :class:`Schedule`."""
-
-    text: str
-    expression: CronExpression
-    zone: tzinfo = UTC
-    adjust_for_dst: bool = True
-
-    @property
-    def description(self) -> str:
-        """As the host's log shows it."""
-        return f"Cron: '{self.text}'"
-
-    @property
-    def is_frequent(self) -> bool:
-        """Whether a minute has several of its seconds."""
-        return len(self.expression.seconds) > 1
-
-    def next_after(self, moment: datetime) -> datetime | None:
-        """The first occurrence after ``moment``, in UTC; None where there is none."""
-        after = moment.astimezone(UTC)
-        best: datetime | None = None
-        for local in self._locals_from(self._first_local(after)):
-            if best is not None and self._earliest(local) >= best:
-                break
-            later = [instant for instant in self._instants(local) if instant > after]
-            best = min(later if best is None else [best, *later], default=None)
-        return best
-
-    def _locals_from(self, start: datetime) -> Iterator[datetime]:
-        local = self.expression.next_after(start)
-        while local is not None:
-            yield local
-            local = self.expression.next_after(local)
-
-    def _first_local(self, after: datetime) -> datetime:
-        """Local time before every occurrence after ``after``.
-
-        That is the local time of ``after``, unless the clock steps nearby: a skipped time runs
-        later than its name says, and a time that was served comes a second time.
-        """
-        local = after.astimezone(self.zone).replace(tzinfo=None)
-        step = abs(self._offset(after + _AROUND_A_STEP) - self._offset(after - _AROUND_A_STEP))
-        if step and self._offset(after + step) != self._offset(after - step):
-            return local - step
-        return local
-
-    def _earliest(self, local: datetime) -> datetime:
-        """No occurrence with this local time, or a later one, is before this."""
-        by_name = local.replace(tzinfo=UTC)
-        around = (by_name - _AROUND_A_STEP, by_name, by_name + _AROUND_A_STEP)
-        return by_name - max(self._offset(moment) for moment in around)
-
-    def _instants(self, local: datetime) -> list[datetime]:
-        """Moments at which something happens for a matching local time."""
-        first = local.replace(tzinfo=self.zone)
-        second = first.replace(fold=1)
-        instants = [first.astimezone(UTC), second.astimezone(UTC)]
-        # A skipped time has no moment: the way to UTC and back leads to another time.
-        exists = instants[0].astimezone(self.zone).replace(tzinfo=None, fold=0) == local
-        if len(self.expression.hours) == _HOURS:
-            return instants if exists else []
-        return instants[1:] if exists else instants[:1]
-
-    def _offset(self, moment: datetime) -> timedelta:
-        return moment.astimezone(self.zone).utcoffset() or timedelta()
-
-
-@dataclasses.dataclass(frozen=True)
-class IntervalSchedule:
-    """A run every so often, counted from the last run. See :class:`Schedule`."""
-
-    text: str
-    interval: timedelta
-    zone: tzinfo = UTC
-    adjust_for_dst: bool = False
-
-    @property
-    def description(self) -> str:
-        """As the host's log shows it."""
-        rest, clock = divmod(self.interval, timedelta(days=1))
-        days = f"{rest}." if rest else ""
-        hours, minutes = divmod(clock // timedelta(minutes=1), 60)
-        seconds = (clock % timedelta(minutes=1)).total_seconds()
-        shown = f"{seconds:02.0f}" if seconds.is_integer() else f"{seconds:010.7f}"
-        return f"Constant: {days}{hours:02}:{minutes:02}:{shown}"
-
-    @property
-    def is_frequent(self) -> bool:
-        """Whether the interval is below a minute."""
-        return self.interval < MONITORED_FROM
-
-    def next_after(self, moment: datetime) -> datetime | None:
-        """One interval later, in UTC; None where the calendar ends before."""
-        try:
-            return moment.astimezone(UTC) + self.interval
-        except OverflowError:
-            return None
 
 
 def parse_schedule(text: str, zone: tzinfo = UTC, function: str | None = None) -> Schedule:
@@ -203,33 +47,16 @@ def parse_schedule(text: str, zone: tzinfo = UTC, function: str | None = None) -
         ConfigError: it is neither; the message names the field that is wrong.
     """
     text = text.strip()
-    found = _INTERVAL.fullmatch(text)
     try:
-        if found is None:
+        if not is_timespan(text):
             return CronSchedule(text, parse_cron(text), zone)
-        interval = _interval(found)
+        return IntervalSchedule(text, parse_timespan(text), zone)
     except ValueError as error:
         whose = "" if function is None else f" of function '{function}'"
         raise ConfigError(
             f"The schedule expression '{text}'{whose} is not valid: {error}. Write NCRONTAB such as"
             " '0 */5 * * * *' or an interval such as '00:05:00'."
         ) from None
-    return IntervalSchedule(text, interval, zone)
-
-
-def _interval(found: re.Match[str]) -> timedelta:
-    days, a, b = int(found["days"] or 0), int(found["a"]), int(found["b"])
-    c = int(found["c"] or 0)
-    # .NET reads three parts as days, hours, minutes where the first is no hour of a day.
-    if a >= _HOURS and found["days"] is None and found["c"] is not None:
-        days, a, b, c = a, b, c, 0
-    if a >= _HOURS or b > 59 or c > 59:  # noqa: PLR2004  minutes and seconds
-        raise ValueError("hours end at 23, minutes and seconds at 59")
-    fraction = int((found["fraction"] or "").ljust(7, "0")) // 10
-    interval = timedelta(days=days, hours=a, minutes=b, seconds=c, microseconds=fraction)
-    if not interval:
-        raise ValueError("an interval must be longer than nothing")
-    return interval
 
 
 def zone_of(environ: Mapping[str, str]) -> tzinfo:
@@ -239,23 +66,10 @@ def zone_of(environ: Mapping[str, str]) -> tzinfo:
         ConfigError: there is no zone of that name.
     """
     name = environ.get(TIME_ZONE_SETTING, "").strip()
-    if not name or name.upper() == "UTC":
-        return UTC
     try:
-        return zoneinfo.ZoneInfo(name)
-    except (OSError, ValueError, zoneinfo.ZoneInfoNotFoundError):
-        pass
-    known = zoneinfo.available_timezones()
-    if not known:
-        raise ConfigError(
-            f"{TIME_ZONE_SETTING} is '{name}', and this machine has no time zones. Run"
-            " `pip install tzdata`."
-        )
-    near = difflib.get_close_matches(name, known, n=1)
-    raise ConfigError(
-        f"{TIME_ZONE_SETTING} is '{name}', which is no time zone. Write a name such as"
-        f" '{near[0] if near else 'Europe/Paris'}'."
-    )
+        return named_zone(name) if name else UTC
+    except ValueError as error:
+        raise ConfigError(f"{TIME_ZONE_SETTING} is '{name}', {error}") from None
 
 
 def occurrences_text(name: str, schedule: Schedule, now: datetime) -> str:

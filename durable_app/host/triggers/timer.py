@@ -15,7 +15,6 @@ from durable_app.host.triggers.calling import Journal, TriggerCall, cancel, run_
 from durable_app.host.triggers.schedule import (
     Fire,
     Never,
-    Schedule,
     ScheduleStatus,
     after_run,
     following_clock,
@@ -31,6 +30,7 @@ from durable_app.host.triggers.values import TIMER_TRIGGER, check_annotation, ti
 if TYPE_CHECKING:
     from durable_app.host.state import HostState
     from durable_app.ports import Clock
+    from durable_app.recurrence.schedules import Schedule
 
 #: Kind of the facts in which the host's state keeps the status of timers.
 TIMER_FACTS: Final = "timer"

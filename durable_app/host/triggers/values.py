@@ -14,7 +14,8 @@ from durable_app.errors import DefinitionError
 
 if TYPE_CHECKING:
     from durable_app.functions.index import FunctionFacts
-    from durable_app.host.triggers.schedule import Schedule, ScheduleStatus
+    from durable_app.host.triggers.schedule import ScheduleStatus
+    from durable_app.recurrence.schedules import Schedule
 
 TIMER_TRIGGER: Final = "timerTrigger"
 QUEUE_TRIGGER: Final = "queueTrigger"

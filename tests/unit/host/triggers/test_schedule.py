@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from durable_app.errors import ConfigError
 from durable_app.host.triggers.schedule import (
-    CronSchedule,
     Fire,
     Never,
     ScheduleStatus,
@@ -24,6 +23,7 @@ from durable_app.host.triggers.schedule import (
     status_from_text,
     zone_of,
 )
+from durable_app.recurrence.schedules import CronSchedule
 
 BERLIN = zoneinfo.ZoneInfo("Europe/Berlin")
 LORD_HOWE = zoneinfo.ZoneInfo("Australia/Lord_Howe")  # its clock steps by half an hour

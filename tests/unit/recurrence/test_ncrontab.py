@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from durable_app.host.triggers.ncrontab import parse_cron
+from durable_app.recurrence.ncrontab import parse_cron
 
 MONDAY = datetime(2026, 5, 4, 12, 0, 30)  # noqa: DTZ001  the expressions know no time zones
 BOUNDS = {"second": (0, 59), "minute": (0, 59), "hour": (0, 23), "day": (1, 31), "month": (1, 12)}

@@ -1,0 +1,323 @@
+"""What a schedule does: functions ``(state, request, now) -> Step``. Pure.
+
+A state of None is that of no schedule. ``now`` is aware UTC. For the theory see the package.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any, Final, NamedTuple
+
+from durable_app.errors import (
+    ScheduleClientValidationError,
+    ScheduleInvalidTransitionError,
+    ScheduleNotFoundError,
+)
+from durable_app.payload import encode_input
+from durable_app.schedules.options import (
+    OverlapPolicy,
+    ScheduleCreationOptions,
+    ScheduleStatus,
+    ScheduleUpdateOptions,
+    check_recurrence,
+    check_times,
+)
+from durable_app.schedules.state import Configuration, ScheduleState
+
+_TICK: Final = timedelta(microseconds=1)
+_TOKEN_DIGITS: Final = 32
+_TIMING: Final = (
+    "start_at",
+    "end_at",
+    "interval",
+    "start_immediately_if_late",
+    "cron",
+    "time_zone",
+)
+_PLAIN: Final = ("orchestration_name", "orchestration_instance_id", "overlap")
+
+
+class Wake(NamedTuple):
+    """Send the schedule a signal with its token, at that moment."""
+
+    at: datetime
+
+
+class Start(NamedTuple):
+    """Start a run.
+
+    Attributes:
+        is_watched: as the child of a watcher, which reports its end.
+    """
+
+    instance_id: str
+    is_watched: bool
+
+
+class Probe(NamedTuple):
+    """Start the watcher of a run again, so that it reports the end if there is none."""
+
+    instance_id: str
+
+
+class Step(NamedTuple):
+    """What an operation leads to.
+
+    Attributes:
+        state: as it shall be; None to remove the schedule.
+        effects: what to send, in this order.
+        result: of the operation.
+    """
+
+    state: ScheduleState | None
+    effects: tuple[Wake | Start | Probe, ...] = ()
+    result: Any = None
+
+
+# -- what clients ask for --------------------------------------------------------------------
+
+
+def create(state: ScheduleState | None, options: ScheduleCreationOptions, now: datetime) -> Step:
+    """Make a schedule, or make an existing one anew; it is active then.
+
+    Raises:
+        ScheduleClientValidationError: it would never run.
+    """
+    configuration = Configuration(
+        options.schedule_id,
+        options.orchestration_name,
+        options.interval,
+        encode_input(options.orchestration_input),
+        options.orchestration_instance_id or None,
+        options.start_at,
+        options.end_at,
+        options.start_immediately_if_late,
+        options.cron,
+        options.time_zone,
+        options.overlap,
+    )
+    if state is None:
+        return _armed(ScheduleState(configuration, now, now), now)
+    made = replace(
+        state,
+        configuration=configuration,
+        modified_at=now,
+        status=ScheduleStatus.ACTIVE,
+        next_run_at=None,
+    )
+    return _armed(_without_forbidden_buffer(made), now)
+
+
+def update(
+    state: ScheduleState | None, schedule_id: str, options: ScheduleUpdateOptions, now: datetime
+) -> Step:
+    """Change what the options name. Nothing happens where all of it is so already.
+
+    Raises:
+        ScheduleNotFoundError: there is no schedule.
+        ScheduleClientValidationError: the whole would make no sense.
+    """
+    state = _existing(state, schedule_id)
+    old = state.configuration
+    new = _changed(old, options)
+    if new == old:
+        return Step(state)
+    check_times(schedule_id, new.start_at, new.end_at)
+    check_recurrence(schedule_id, new.interval, new.cron, new.time_zone)
+    is_moved = any(getattr(new, name) != getattr(old, name) for name in _TIMING)
+    made = _without_forbidden_buffer(
+        replace(
+            state,
+            configuration=new,
+            modified_at=now,
+            next_run_at=None if is_moved else state.next_run_at,
+        )
+    )
+    return _armed(made, now) if made.status is ScheduleStatus.ACTIVE else Step(made)
+
+
+def _changed(old: Configuration, options: ScheduleUpdateOptions) -> Configuration:
+    changes: dict[str, Any] = {
+        name: value
+        for name in (*_TIMING, *_PLAIN)
+        if (value := getattr(options, name)) is not None and value != ""
+    }
+    if options.orchestration_input is not None:
+        changes["orchestration_input"] = encode_input(options.orchestration_input)
+    if options.interval is not None:
+        changes |= {"cron": None, "time_zone": None}
+    elif options.cron is not None:
+        changes["interval"] = None
+    return replace(old, **changes)
+
+
+def pause(state: ScheduleState | None, schedule_id: str, now: datetime) -> Step:
+    """Start no more runs; one that is in progress goes on, one that waits for it is dropped.
+
+    Raises:
+        ScheduleNotFoundError: there is no schedule.
+        ScheduleInvalidTransitionError: it is paused already.
+    """
+    state = _existing(state, schedule_id)
+    _require(state, ScheduleStatus.ACTIVE, ScheduleStatus.PAUSED, "pause_schedule")
+    paused = replace(
+        state, status=ScheduleStatus.PAUSED, modified_at=now, next_run_at=None, buffered=None
+    )
+    return Step(_renewed(paused, now))
+
+
+def resume(state: ScheduleState | None, schedule_id: str, now: datetime) -> Step:
+    """Start runs again, from the next occurrence on.
+
+    Raises:
+        ScheduleNotFoundError: there is no schedule.
+        ScheduleInvalidTransitionError: it is not paused.
+    """
+    state = _existing(state, schedule_id)
+    _require(state, ScheduleStatus.PAUSED, ScheduleStatus.ACTIVE, "resume_schedule")
+    return _armed(
+        replace(state, status=ScheduleStatus.ACTIVE, modified_at=now, next_run_at=None), now
+    )
+
+
+def trigger(state: ScheduleState | None, schedule_id: str, now: datetime) -> Step:
+    """Start one run now, whether the schedule is paused or not; the next occurrence stays.
+
+    Returns:
+        The result is the run's id; None where the overlap policy leaves it out.
+
+    Raises:
+        ScheduleNotFoundError: there is no schedule.
+    """
+    state = _existing(state, schedule_id)
+    moment = now
+    if state.triggered_at is not None and state.triggered_at >= now:
+        moment = state.triggered_at + _TICK
+    fixed = state.configuration.orchestration_instance_id
+    instance_id = fixed or f"{schedule_id}-manual-{moment.isoformat()}"
+    step = _begun(replace(state, triggered_at=moment), instance_id, moment)
+    left = step.state
+    is_kept = left is not None and instance_id in (left.running, left.buffered)
+    if is_kept or Start(instance_id, is_watched=False) in step.effects:
+        return step._replace(result=instance_id)
+    return step._replace(result=None if left is None else left.buffered)
+
+
+# -- what the schedule and its watchers send ---------------------------------------------------
+
+
+def run(state: ScheduleState | None, token: object, now: datetime) -> Step:
+    """The signal to itself has come: start what is due, and wait for the next occurrence.
+
+    A signal with another token was overtaken and does nothing.
+    """
+    if state is None or token != state.token or state.status is not ScheduleStatus.ACTIVE:
+        return Step(state)
+    due = state.next_run_at
+    if due is None:
+        return _over(state) if _is_over(state, now) else _armed(state, now)
+    if now < due:
+        return _armed(state, now)
+    fixed = state.configuration.orchestration_instance_id
+    instance_id = fixed or f"{state.configuration.schedule_id}-{due.isoformat()}"
+    begun = _begun(state, instance_id, due)
+    later = _armed(replace(begun.state or state, next_run_at=None), max(now, due))
+    return Step(later.state, (*begun.effects, *later.effects))
+
+
+def run_ended(state: ScheduleState | None, instance_id: object, now: datetime) -> Step:
+    """A watched run has ended, or nobody watches it any more."""
+    if state is None or state.running is None or state.running != instance_id:
+        return Step(state)
+    free = replace(state, running=None, buffered=None)
+    if state.buffered is not None:
+        return _begun(free, state.buffered, now)
+    if free.status is ScheduleStatus.ACTIVE and _is_over(free, now):
+        return _over(free)
+    return Step(free)
+
+
+# -- parts --------------------------------------------------------------------------------------
+
+
+def _existing(state: ScheduleState | None, schedule_id: str) -> ScheduleState:
+    if state is None:
+        raise ScheduleNotFoundError(schedule_id)
+    return state
+
+
+def _require(
+    state: ScheduleState, needed: ScheduleStatus, target: ScheduleStatus, operation: str
+) -> None:
+    if state.status is not needed:
+        raise ScheduleInvalidTransitionError(
+            state.configuration.schedule_id, state.status.value, target.value, operation
+        )
+
+
+def _without_forbidden_buffer(state: ScheduleState) -> ScheduleState:
+    """What another overlap policy has left behind means nothing to the present one."""
+    policy = state.configuration.overlap
+    return replace(
+        state,
+        running=None if policy is OverlapPolicy.ALLOW else state.running,
+        buffered=state.buffered if policy is OverlapPolicy.BUFFER_ONE else None,
+    )
+
+
+def _begun(state: ScheduleState, instance_id: str, moment: datetime) -> Step:
+    """Start a run if the overlap policy lets it."""
+    policy = state.configuration.overlap
+    started = replace(state, last_run_at=moment)
+    if policy is OverlapPolicy.ALLOW:
+        return Step(started, (Start(instance_id, is_watched=False),))
+    if state.running is None:
+        return Step(replace(started, running=instance_id), (Start(instance_id, is_watched=True),))
+    waiting = state
+    if policy is OverlapPolicy.BUFFER_ONE:
+        waiting = replace(state, buffered=state.buffered or instance_id)
+    return Step(waiting, (Probe(state.running),))
+
+
+def _armed(state: ScheduleState, now: datetime) -> Step:
+    """Wait for the next occurrence, or for the end, whichever comes first."""
+    told = state.configuration
+    following = state.next_run_at or _first_after(state, now)
+    if following is None and told.end_at is None and state.last_run_at is None:
+        reason = f"cron '{told.cron}' never occurs."
+        raise ScheduleClientValidationError(told.schedule_id, reason)
+    if told.end_at is not None and (following is None or following > told.end_at):
+        following = None
+    waits_for = following or told.end_at
+    armed = _renewed(replace(state, next_run_at=following), now)
+    return Step(armed, () if waits_for is None else (Wake(waits_for),))
+
+
+def _first_after(state: ScheduleState, now: datetime) -> datetime | None:
+    told = state.configuration
+    start = told.start_at
+    if start is not None and now <= start:
+        # The start itself may be an occurrence.
+        return told.next_after(start - _TICK, state.created_at)
+    if state.last_run_at is None and told.start_immediately_if_late:
+        return now
+    return told.next_after(now, state.created_at)
+
+
+def _renewed(state: ScheduleState, now: datetime) -> ScheduleState:
+    """With another token: signals under way count no more."""
+    told = state.configuration
+    seed = f"{told.schedule_id}\n{state.token}\n{now.isoformat()}\n{state.created_at.isoformat()}"
+    return replace(state, token=hashlib.sha256(seed.encode()).hexdigest()[:_TOKEN_DIGITS])
+
+
+def _is_over(state: ScheduleState, now: datetime) -> bool:
+    end = state.configuration.end_at
+    return state.next_run_at is None and end is not None and now >= end
+
+
+def _over(state: ScheduleState) -> Step:
+    # A run that waits for another one was due before the end.
+    return Step(None if state.buffered is None else state)
