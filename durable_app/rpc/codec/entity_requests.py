@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from durable_app.ports import CleanedEntities, EntityPage, EntityQuery
-from durable_app.rpc.codec.requests import page_size
+from durable_app.rpc.codec.queries import page_size
 from durable_app.rpc.codec.state import read_entity, write_entity
 from durable_app.rpc.codec.values import (
     read_optional_time,
@@ -140,7 +140,7 @@ def encode_entity_query(query: EntityQuery) -> pb.QueryEntitiesRequest:
 
 
 def decode_entity_query(message: pb.QueryEntitiesRequest) -> EntityQuery:
-    """Which entities; see :func:`durable_app.rpc.codec.requests.page_size`.
+    """Which entities; see :func:`durable_app.rpc.codec.queries.page_size`.
 
     Raises:
         WireFormatError: a time or a size that cannot be.

@@ -92,6 +92,12 @@ def write_time(value: datetime, into: Timestamp) -> None:
     into.nanos = since.microseconds * 1_000
 
 
+def write_optional_time(value: datetime | None, into: Timestamp) -> None:
+    """Set a timestamp where there is a time."""
+    if value is not None:
+        write_time(value, into)
+
+
 def read_time(message: Timestamp, field: str) -> datetime:
     """Aware UTC time of a timestamp.
 
