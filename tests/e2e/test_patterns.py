@@ -326,6 +326,20 @@ def test_agents_wait_for_a_human_no_longer_than_they_are_told(host: Host) -> Non
     assert host.post("/api/articles", {"text": ""}).status == 400
 
 
+def test_no_reply_is_paid_twice_when_the_host_is_killed(app_host: Host) -> None:
+    order = {"text": "Is Rust fast, safe and popular?"}
+    article = at_the_gate(app_host, order)
+
+    app_host.kill()
+    app_host.start()
+
+    assert app_host.post(f"/api/articles/{article['id']}/approve").status == 202
+    output = app_host.finished(article["id"])["output"]
+    assert (output["outcome"], output["tokens"]) == ("Published", article["tokens"])
+    since_then = re.findall(r"Executing 'Functions\.(\w+)'", app_host.output())
+    assert set(since_then) == {"approve_article", "write_article", "publish_article"}
+
+
 def send_uri(links: dict[str, str], event: str) -> str:
     return links["sendEventPostUri"].replace("{eventName}", event)
 
