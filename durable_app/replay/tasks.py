@@ -271,6 +271,10 @@ class TimerTask(ActionTask[None]):
         assert isinstance(action, CreateTimer)  # noqa: S101  for the type checker
         return action.fire_at
 
+    def is_canceled(self) -> bool:
+        """The same as ``is_cancelled``: the name that long timers of 1.x have for it."""
+        return self.is_cancelled
+
     def cancel(self) -> bool:
         """Stop waiting for it.
 

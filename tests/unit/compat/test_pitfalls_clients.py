@@ -75,6 +75,24 @@ def test_a_misspelt_orchestrator_is_an_error_of_the_start(play):
     play(story)
 
 
+def test_a_client_is_made_of_the_text_of_its_binding(app: df.DFApp, play):
+    """`df.DurableOrchestrationClient(starter)`, with a binding that was declared by its type."""
+
+    @app.activity_trigger(input_name="value")
+    @app.generic_input_binding(arg_name="starter", type="durableClient")
+    async def look(value: str, starter: str) -> bool:
+        return bool(await df.DurableOrchestrationClient(starter).get_status(value))
+
+    @app.orchestration_trigger(context_name="context")
+    def looks(context):
+        return (yield context.call_activity(look, context.instance_id))
+
+    async def story(run: AppRunner):
+        return await run.run(looks)
+
+    assert play(story) is True
+
+
 @pytest.mark.parametrize("value", [0, "", False, [], {}], ids=repr)
 def test_falsy_inputs_outputs_and_statuses_are_kept(play, value):
     """By the status of 1.x, its JSON, and the state of 2.x."""

@@ -156,9 +156,8 @@ def test_an_entity_knows_whether_it_is_new(app: df.DFApp):
 
 @pytest.mark.parametrize(
     "operation",
-    ["set_state", "get_state", "signal_entity", "start_new_orchestration", "entity_context",
-     "_hidden", "__init__", "schedule_new_orchestration"],
-)  # fmt: skip
+    ["set_state", "get_state", "signal_entity", "entity_context", "_hidden", "__init__"],
+)
 def test_callers_reach_your_own_public_methods_only(app: df.DFApp, play, operation):
     """`set_state` as an operation would let anybody overwrite a state; it is unknown."""
     app.entity_trigger(context_name="context")(Account)
