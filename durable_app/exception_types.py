@@ -95,6 +95,22 @@ def type_name(kind: type[BaseException]) -> str:
     return f"{kind.__module__}.{kind.__qualname__}"
 
 
+def base_names(kind: type[BaseException]) -> tuple[str, ...]:
+    """Name the classes that an exception class derives from, nearest first, as failures do.
+
+    Those that every error has are left out, and all of Python's own: who reads the name of such a
+    class knows its bases.
+    """
+    if getattr(builtins, kind.__name__, None) is kind:
+        return ()
+    if issubclass(kind, TaskFailedError):
+        # Made to be caught by another class, too; of that one is what has failed, not this error.
+        kind = TaskFailedError
+    untold = {kind, object, *(Exception.__mro__ if issubclass(kind, Exception) else ())}
+    bases = [each for each in kind.__mro__ if each not in untold]
+    return tuple(type_name(each) for each in bases if issubclass(each, BaseException))
+
+
 def _both(kind: type[BaseException]) -> type[TaskFailedError]:
     if issubclass(TaskFailedError, kind):
         return TaskFailedError

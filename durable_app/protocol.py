@@ -19,6 +19,7 @@ Names and meaning follow the Durable Task protocol. Fields marked *hub only* nev
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from enum import IntEnum
@@ -108,6 +109,9 @@ class FailureDetails(_Value, frozen=True):
         inner_failure: its cause.
         is_non_retriable: another attempt would fail, too; retries end at once.
         properties: JSON-ready facts that other SDKs send along.
+        base_types: names of the classes that the exception's class derives from, as the worker
+            knew them, without those that all exceptions have. Empty for Python's own exceptions,
+            and where the worker does not tell, such as one of another SDK.
     """
 
     error_type: str
@@ -116,6 +120,7 @@ class FailureDetails(_Value, frozen=True):
     inner_failure: FailureDetails | None = None
     is_non_retriable: bool = False
     properties: dict[str, Any] | None = None
+    base_types: tuple[str, ...] = ()
 
     @property
     def message(self) -> str:
@@ -125,26 +130,35 @@ class FailureDetails(_Value, frozen=True):
     def is_caused_by(self, error_type: type[BaseException] | str) -> bool:
         """Whether the error itself, not one behind it, is of a class or has a name.
 
+        The answer follows from the failure alone, whatever this process has loaded. So a base
+        class counts where the failure names it (``base_types``), and for Python's own exceptions.
+
         Args:
-            error_type: a class: it or one of its subclasses, as far as this process has loaded
-                them. A text: the name of exactly that class, with or without its module.
+            error_type: a class: the error's own, or one that it derives from. A text: the name of
+                exactly the error's class, with or without its module.
 
         Raises:
             TypeError: it is neither.
         """
-        own = self.error_type
+        own = self.error_type.removeprefix("builtins.")
         if isinstance(error_type, str):
-            return error_type in (own, own.rpartition(".")[2])
+            return error_type in (self.error_type, own, own.rpartition(".")[2])
         given: object = error_type
         if not (isinstance(given, type) and issubclass(given, BaseException)):
             raise TypeError(f"is_caused_by takes an exception class or a name, not {given!r}.")
-        family: list[type[BaseException]] = [given]
-        for kind in family:  # grows while it is walked through
-            name = kind.__name__
-            if own == (f"{kind.__module__}.{kind.__qualname__}" if "." in own else name):
-                return True
-            family += (child for child in type.__subclasses__(kind) if child not in family)
-        return False
+        names = (own, *self.base_types)
+        full = f"{given.__module__}.{given.__qualname__}"
+        if any(name == (full if "." in name else given.__name__) for name in names):
+            return True
+        pythons = [kind for name in names if (kind := _python_exception(name)) is not None]
+        if pythons:
+            return any(issubclass(kind, given) for kind in pythons)
+        return given in (Exception, BaseException)
+
+
+def _python_exception(name: str) -> type[BaseException] | None:
+    found = getattr(builtins, name, None)
+    return found if isinstance(found, type) and issubclass(found, BaseException) else None
 
 
 class RetryPolicy(_Value, frozen=True):

@@ -132,4 +132,4 @@ def _is_of(failure: FailureDetails, kind: type[BaseException]) -> bool:
     known = known_class(failure.error_type)
     if known is not None and issubclass(known, kind):
         return True
-    return failure.error_type == type_name(kind)
+    return type_name(kind) in (failure.error_type, *failure.base_types)

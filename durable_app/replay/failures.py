@@ -10,7 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from durable_app.errors import NonRetriableError, TaskFailedError
-from durable_app.exception_types import class_to_raise, type_name
+from durable_app.exception_types import base_names, class_to_raise, type_name
 from durable_app.payload import from_text, to_text
 from durable_app.protocol import FailureDetails
 
@@ -48,6 +48,7 @@ def _describe(error: BaseException, levels: int) -> FailureDetails:
         inner,
         _is_non_retriable(error),
         _properties(error),
+        tuple(map(_storable, base_names(type(error)))),
     )
 
 
