@@ -97,6 +97,8 @@ class OrchestrationTraceContext(_Value, frozen=True):
 
     span_id: str | None = None
     span_start_time: datetime | None = None
+    trace_parent: str | None = None  # hub only: the span's traceparent, for roots
+    previous: str | None = None  # hub only: traceparent of the span that this one follows from
 
 
 class FailureDetails(_Value, frozen=True):
@@ -316,6 +318,7 @@ class EntityOperationSignaled(Event, frozen=True, tag=23):
     scheduled_time: datetime | None = None
     input: str | None = None
     target_instance_id: str | None = None
+    parent_trace_context: TraceContext | None = None  # hub only
 
 
 class EntityOperationCalled(Event, frozen=True, tag=24):
@@ -326,6 +329,7 @@ class EntityOperationCalled(Event, frozen=True, tag=24):
     parent_instance_id: str | None = None
     parent_execution_id: str | None = None
     target_instance_id: str | None = None
+    parent_trace_context: TraceContext | None = None  # hub only
 
 
 class EntityOperationCompleted(Event, frozen=True, tag=25):

@@ -1,4 +1,4 @@
-"""What the shells tell about their work: one observer of function invocations.
+"""What the shells tell about their work: an observer of function invocations, and tracing.
 
 ``current_invocation`` says for which invocation the running code works, so that what user code
 logs or prints can be shown with it.
@@ -10,9 +10,11 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
+    from contextlib import AbstractContextManager
 
-    from durable_app.protocol import TraceContext
+    from durable_app.protocol import FailureDetails, TraceContext
+    from durable_app.replay.spans import Attributes, Span, SpanKind
 
 
 class InvocationObserver(Protocol):
@@ -26,6 +28,70 @@ class InvocationObserver(Protocol):
         self, function: str, invocation_id: str, duration_s: float, error: str | None
     ) -> None:
         """It has ended; ``error`` is the text of the failure, None after a success."""
+        ...
+
+
+class LiveSpan(Protocol):
+    """A span around code that runs."""
+
+    @property
+    def context(self) -> TraceContext | None:
+        """What is asked for meanwhile belongs to it; None where there is no trace at all."""
+        ...
+
+    def tell(self, attributes: Attributes) -> None:
+        """Add attributes."""
+        ...
+
+    def fail(self, failure: FailureDetails) -> None:
+        """Mark it as failed."""
+        ...
+
+
+class Tracing(Protocol):
+    """Where spans go. Called from any thread; nothing here raises or blocks for long.
+
+    Whoever has None in the place of it traces nothing, and looks at it once per item of work.
+    """
+
+    @property
+    def shows_payloads(self) -> bool:
+        """Spans tell the inputs and outputs of functions."""
+        ...
+
+    @property
+    def is_on(self) -> bool:
+        """Whether anything takes the spans; may change while the process runs."""
+        ...
+
+    def samples(self, trace_id: str, name: str) -> bool:
+        """Whether a trace that begins with a span of that name is recorded."""
+        ...
+
+    def current(self) -> TraceContext | None:
+        """The trace context of the running code; None where it has none."""
+        ...
+
+    def emit(self, spans: Iterable[Span]) -> None:
+        """Take spans that are over."""
+        ...
+
+    def live(
+        self,
+        name: str,
+        kind: SpanKind,
+        attributes: Attributes,
+        parent: TraceContext | None = None,
+    ) -> AbstractContextManager[LiveSpan]:
+        """A span around the block, which runs in its context. Whatever is raised is its failure.
+
+        Args:
+            parent: None for the context of the running code.
+        """
+        ...
+
+    def within(self, parent: TraceContext | None) -> AbstractContextManager[None]:
+        """Let the block run in a context that came from outside; None changes nothing."""
         ...
 
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from durable_app.client.management import ManagementUrls
     from durable_app.ports import Entities, Orchestrations
     from durable_app.protocol import OrchestrationStatus
+    from durable_app.telemetry import Tracing
 
 
 class Connection(NamedTuple):
@@ -29,6 +30,7 @@ class Connection(NamedTuple):
         default_version: version of an instance that is started without one.
         replaceable: see :class:`durable_app.ports.StartRequest`.
         shows_task_inputs: histories show the inputs of tasks.
+        tracing: where spans go; None for nowhere.
         trust_forwarded: let the forwarding headers of a request say under which address it came.
     """
 
@@ -43,6 +45,7 @@ class Connection(NamedTuple):
     replaceable: frozenset[OrchestrationStatus] | None = None
     trust_forwarded: bool = False
     shows_task_inputs: bool = True
+    tracing: Tracing | None = None
 
 
 def resolve(context: str | Connection) -> Connection:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, overload
 
 import msgspec
 
+from durable_app.client import requests
 from durable_app.client.arguments import (
     Orchestrator,
     Statuses,
@@ -34,7 +35,6 @@ from durable_app.payload import encode_input, from_text
 from durable_app.ports import InstanceQuery, PurgeFilter, StartRequest
 from durable_app.protocol import OrchestrationState as HubState
 from durable_app.protocol import OrchestrationStatus
-from durable_app.telemetry import current_invocation
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -144,15 +144,12 @@ class DurableOrchestrationClient(HttpResponses):
             wanted = request.name.casefold()
             if request.name not in known and wanted not in map(str.casefold, known):
                 raise _unknown_function("orchestration", request.name, known)
-        invocation = current_invocation.get()
-        defaults: dict[str, Any] = {
-            "parent_trace_context": None if invocation is None else invocation.trace_context
-        }
+        defaults: dict[str, Any] = {}
         if request.version is None:
             defaults["version"] = connection.default_version
         if request.replaceable is None:
             defaults["replaceable"] = connection.replaceable
-        return await self._orchestrations.start(msgspec.structs.replace(request, **defaults))
+        return await requests.start(connection, msgspec.structs.replace(request, **defaults))
 
     async def get_status(
         self,
@@ -239,7 +236,8 @@ class DurableOrchestrationClient(HttpResponses):
         if not event_name:
             raise ValueError("event_name must be a non-empty string.")
         self._check_hub(task_hub_name)
-        await self._orchestrations.raise_event(
+        await requests.raise_event(
+            self._connection,
             text(instance_id, "instance_id"),
             text(event_name, "event_name"),
             encode_input(event_data),
@@ -454,7 +452,7 @@ class DurableOrchestrationClient(HttpResponses):
         known_entities = self._connection.known_entities
         if known_entities is not None and entity_id.entity not in (known := known_entities()):
             raise _unknown_function("entity", entity_id.name, known)
-        await self._entities.signal(str(entity_id), operation, encoded, signal_time=signal_time)
+        await requests.signal(self._connection, str(entity_id), operation, encoded, signal_time)
 
     async def read_entity_state(
         self,

@@ -96,7 +96,13 @@ def recording(action: OrchestratorAction, timestamp: datetime) -> HistoryEvent |
     match action:
         case ScheduleTask():
             return TaskScheduled(
-                action.id, timestamp, action.name, action.version, action.input, None, action.tags
+                action.id,
+                timestamp,
+                action.name,
+                action.version,
+                action.input,
+                action.parent_trace_context,
+                action.tags,
             )
         case CreateSubOrchestration():
             return SubOrchestrationInstanceCreated(
@@ -106,7 +112,7 @@ def recording(action: OrchestratorAction, timestamp: datetime) -> HistoryEvent |
                 action.name,
                 action.version,
                 action.input,
-                None,
+                action.parent_trace_context,
                 action.tags,
             )
         case CreateTimer():

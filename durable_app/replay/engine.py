@@ -41,6 +41,7 @@ from durable_app.replay.fold import Fold
 from durable_app.replay.rewind import Inquest, before_completion
 
 if TYPE_CHECKING:
+    from durable_app.replay.tracing import ExecutionTrace
     from durable_app.replay.user_code import Orchestrator, Outcome
 
 __all__ = [
@@ -66,15 +67,19 @@ class Execution(Fold):
             that returns a value.
         env: the rules of the host.
         input_type: what ``get_input`` decodes as by default.
+
+    Attributes:
+        trace: gives what is asked for its trace context; None for none.
     """
 
-    __slots__ = ("_closed", "_is_settled", "_reported")
+    __slots__ = ("_closed", "_is_settled", "_reported", "trace")
 
     def __init__(self, fn: Orchestrator, env: ReplayEnv, input_type: Any = None) -> None:
         super().__init__(fn, env, input_type)
         self._closed = False
         self._is_settled = False
         self._reported = False
+        self.trace: ExecutionTrace | None = None
 
     @property
     def is_complete(self) -> bool:
@@ -119,6 +124,8 @@ class Execution(Fold):
         if self._is_over or self._awaited is None:
             return self._conclude(past)
         actions = tuple(ledger.flush())
+        if self.trace is not None:
+            actions = self.trace.stamped(actions)
         if self._env.emit is Emit.NEW:
             self._chronicle.add_actions(actions, context.current_utc_datetime)
         return ReplayResult(
@@ -169,6 +176,8 @@ class Execution(Fold):
         )
 
     def _result(self, actions: tuple[OrchestratorAction, ...]) -> ReplayResult:
+        if self.trace is not None:
+            actions = self.trace.stamped(actions)
         return ReplayResult(
             actions,
             self._ledger.custom_status,

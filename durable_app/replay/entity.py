@@ -14,10 +14,11 @@ What must never happen: an operation sees half of another's work; one counts twi
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from durable_app.entity_id import EntityId
 from durable_app.protocol import (
@@ -32,6 +33,7 @@ from durable_app.protocol import (
     OrchestrationInstance,
     SendSignal,
     StartNewOrchestration,
+    TraceContext,
 )
 from durable_app.replay.entity_definition import EntityDefinition, EntityShape
 from durable_app.replay.entity_operation import Asked, Operation
@@ -47,6 +49,22 @@ __all__ = [
 ]
 
 Request = EntityRequest | EntityBatchRequest
+
+
+class Watched(Protocol):
+    """An operation that runs, as somebody outside sees it."""
+
+    @property
+    def context(self) -> TraceContext | None:
+        """Of its trace; what the operation sends belongs to it."""
+        ...
+
+    def fail(self, failure: FailureDetails) -> None:
+        """It has failed."""
+        ...
+
+
+Watch = Callable[[Asked], AbstractContextManager[Watched]]
 
 
 class _Done(NamedTuple):
@@ -66,6 +84,7 @@ class EntityBatch:
         now: gives the wall-clock time, aware UTC.
         rollback: False to keep what a failed operation did before it failed.
         default_version: of orchestrations that are started without one.
+        watch: what surrounds each operation; None for nothing.
     """
 
     def __init__(
@@ -76,6 +95,7 @@ class EntityBatch:
         *,
         rollback: bool = True,
         default_version: str | None = None,
+        watch: Watch | None = None,
     ) -> None:
         self._definition = definition
         self._request = request
@@ -83,6 +103,7 @@ class EntityBatch:
         self._now = now
         self._rollback = rollback
         self._default_version = default_version
+        self._watch = watch
         self._results: list[OperationSuccess | OperationFailure] = []
         self._sent: list[SendSignal | StartNewOrchestration] = []
         self._done = _Done(0, 0, request.entity_state)
@@ -99,16 +120,23 @@ class EntityBatch:
     def run(self) -> EntityBatchResult:
         """Run all; whatever an operation raises is its failure."""
         while (call := self._begin()) is not None:
-            try:
-                value = call()
-                if isinstance(value, Coroutine):
-                    value.close()  # or Python warns that it was never awaited
-                    raise _not_async(self._definition.name)  # noqa: TRY301  a failure as any other
-            except BaseException as error:  # noqa: BLE001  user code may raise anything, SystemExit included
-                self._fail(error)
-            else:
-                self._succeed(value)
+            if self._watch is None:
+                self._run_one(call)
+                continue
+            with self._watched(self._watch):
+                self._run_one(call)
         return self._result(self._done, self._results)
+
+    def _run_one(self, call: Callable[[], Any]) -> None:
+        try:
+            value = call()
+            if isinstance(value, Coroutine):
+                value.close()  # or Python warns that it was never awaited
+                raise _not_async(self._definition.name)  # noqa: TRY301  a failure as any other
+        except BaseException as error:  # noqa: BLE001  user code may raise anything, SystemExit included
+            self._fail(error)
+        else:
+            self._succeed(value)
 
     async def run_async(
         self, passes: Callable[[BaseException], bool] = lambda _: False
@@ -120,17 +148,37 @@ class EntityBatch:
                 task that runs this: it is raised.
         """
         while (call := self._begin()) is not None:
-            try:
-                value = call()
-                if isinstance(value, Awaitable):
-                    value = await value
-            except BaseException as error:
-                if passes(error):
-                    raise
-                self._fail(error)
-            else:
-                self._succeed(value)
+            if self._watch is None:
+                await self._run_one_async(call, passes)
+                continue
+            with self._watched(self._watch):
+                await self._run_one_async(call, passes)
         return self._result(self._done, self._results)
+
+    async def _run_one_async(
+        self, call: Callable[[], Any], passes: Callable[[BaseException], bool]
+    ) -> None:
+        try:
+            value = call()
+            if isinstance(value, Awaitable):
+                value = await value
+        except BaseException as error:
+            if passes(error):
+                raise
+            self._fail(error)
+        else:
+            self._succeed(value)
+
+    @contextmanager
+    def _watched(self, watch: Watch) -> Iterator[None]:
+        """The time in which an operation runs; what it sends belongs to the trace of that."""
+        operation = self._running
+        with watch(operation.asked) as seen:
+            operation.trace_context = seen.context
+            yield
+            outcome = self._results[-1]
+            if isinstance(outcome, OperationFailure):
+                seen.fail(outcome.failure)
 
     def cut_short(self, failure: FailureDetails) -> EntityBatchResult:
         """The outcome up to now, with this failure for the operation that runs. Any thread.

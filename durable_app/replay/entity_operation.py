@@ -20,6 +20,7 @@ from durable_app.protocol import (
     OperationRequest,
     SendSignal,
     StartNewOrchestration,
+    TraceContext,
 )
 from durable_app.replay.references import exact_text, name_and_type
 
@@ -40,6 +41,9 @@ class Operation:
         began_at: aware UTC.
         first_id: of the actions that it will ask for.
         default_version: of orchestrations that it starts without one.
+
+    Attributes:
+        trace_context: to which belongs what it sends; None for none.
     """
 
     __slots__ = (
@@ -47,14 +51,15 @@ class Operation:
         "_first_id",
         "_has_ended",
         "_input",
-        "_request_id",
         "_result",
+        "asked",
         "began_at",
         "entity_id",
         "is_new",
         "name",
         "sent",
         "state",
+        "trace_context",
     )
 
     def __init__(
@@ -69,7 +74,8 @@ class Operation:
     ) -> None:
         self.entity_id = entity_id
         self.name = asked.operation
-        self._request_id = asked.request_id
+        self.asked = asked
+        self.trace_context: TraceContext | None = None
         self._input = asked.input
         self.began_at = began_at
         self.is_new = state is None
@@ -170,6 +176,7 @@ class Operation:
                 self._encoded(value, f"input of the signal '{operation}'"),
                 _moment(at, self.began_at),
                 self.began_at,
+                self.trace_context,
             )
         )
 
@@ -186,7 +193,7 @@ class Operation:
         self._must_run()
         name, _ = name_and_type(reference, Any, "start_new_orchestration")
         if instance_id is None:
-            seed = f"{self.entity_id}/{self._request_id}/{len(self.sent)}"
+            seed = f"{self.entity_id}/{self.asked.request_id}/{len(self.sent)}"
             instance_id = uuid5(_STARTED, seed).hex
         self.sent.append(
             StartNewOrchestration(
@@ -197,6 +204,7 @@ class Operation:
                 self._encoded(value, f"input of orchestration '{name}'"),
                 None,
                 self.began_at,
+                self.trace_context,
             )
         )
         return instance_id

@@ -45,7 +45,13 @@ class EntityRequests:
             item.reply.reject(error)
             return
         message = entities.signal_message(
-            instance_id, item.operation, item.data, state.now, state.ids, item.signal_time
+            instance_id,
+            item.operation,
+            item.data,
+            state.now,
+            state.ids,
+            item.signal_time,
+            item.trace,
         )
         hot = state.find(instance_id)
         decision = Decision(instance_id)

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import msgspec
 
 from durable_app.ports import Capacity, PurgeFilter, StartRequest, WorkFilter, WorkResult, WorkSink
-from durable_app.protocol import CompletionToken, HistoryEvent
+from durable_app.protocol import CompletionToken, HistoryEvent, TraceContext
 
 
 class Reply(Protocol):
@@ -144,6 +144,7 @@ class Signal(msgspec.Struct, frozen=True):
     data: str | None
     signal_time: datetime | None
     reply: Reply
+    trace: TraceContext | None = None
 
 
 class GetEntity(msgspec.Struct, frozen=True):

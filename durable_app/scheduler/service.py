@@ -39,6 +39,7 @@ from durable_app.protocol import (
     ExecutionTerminated,
     HistoryEvent,
     OrchestrationState,
+    TraceContext,
 )
 from durable_app.scheduler.entity_requests import EntityRequests, checked_entity_id
 from durable_app.scheduler.hub import Hub
@@ -176,22 +177,32 @@ class _FutureReply:
         self._outbox.add(self.future, None, error)
 
 
-class _Stream:
-    """A connected worker's way back. Implements ``ports.WorkStream``."""
+class _Desk:
+    """Where results are handed in. Implements ``ports.WorkDesk``."""
 
-    def __init__(self, stream_id: int, store: Store, post: Callable[[Input], object]) -> None:
-        self._id = stream_id
-        self._store = store
+    def __init__(self, post: Callable[[Input], object]) -> None:
         self._post = post
 
     def complete(self, results: Sequence[WorkResult]) -> None:
+        """See ``WorkDesk.complete``."""
         self._post(Results(results))
 
     def abandon(self, token: CompletionToken, reason: str) -> None:
+        """See ``WorkDesk.abandon``."""
         self._post(Abandon(token, reason))
 
     def decline(self, token: CompletionToken) -> None:
+        """See ``WorkDesk.decline``."""
         self._post(Decline(token))
+
+
+class _Stream(_Desk):
+    """A connected worker's way back. Implements ``ports.WorkStream``."""
+
+    def __init__(self, stream_id: int, store: Store, post: Callable[[Input], object]) -> None:
+        super().__init__(post)
+        self._id = stream_id
+        self._store = store
 
     def load_history(self, instance_id: str, execution_id: str) -> list[HistoryEvent]:
         return self._store.read_history(instance_id, execution_id)
@@ -203,10 +214,8 @@ class _Stream:
         self._post(Disconnect(self._id))
 
 
-class TaskHub:
-    """A task hub in this process.
-
-    Implements ``ports.Orchestrations``, ``ports.Entities`` and ``ports.WorkSource``.
+class TaskHub(_Desk):
+    """A task hub in this process. Implements ``ports.ServedHub``.
 
     Args:
         store: where its rows are; owned by the hub from now on.
@@ -232,6 +241,7 @@ class TaskHub:
         entity_requests = EntityRequests(hub)
         outbox = self._outbox
         self._loop = make_owner(hub, outbox.flush, outbox.close, on_fatal or _ignore)
+        super().__init__(self._loop.post)
         requests.continue_with(self._loop.post)
         entity_requests.continue_with(self._loop.post)
         self._stream_ids = itertools.count(1)
@@ -400,11 +410,13 @@ class TaskHub:
         """See ``Orchestrations.list_ids``."""
         return await self._read(self._store.list_ids, query)
 
-    async def history(self, instance_id: str) -> list[HistoryEvent] | None:
+    async def history(
+        self, instance_id: str, execution_id: str | None = None
+    ) -> list[HistoryEvent] | None:
         """See ``Orchestrations.history``."""
         if await self.get(instance_id, fetch_payloads=False) is None:
             return None
-        return await self._read(self._store.read_history, instance_id, None)
+        return await self._read(self._store.read_history, instance_id, execution_id)
 
     # -- entities ----------------------------------------------------------------------------
 
@@ -415,9 +427,12 @@ class TaskHub:
         data: str | None,
         *,
         signal_time: datetime | None = None,
+        trace: TraceContext | None = None,
     ) -> None:
         """See ``Entities.signal``."""
-        await self._call(lambda reply: Signal(instance_id, operation, data, signal_time, reply))
+        await self._call(
+            lambda reply: Signal(instance_id, operation, data, signal_time, reply, trace)
+        )
 
     async def get_entity(
         self, instance_id: str, *, include_state: bool = True

@@ -55,6 +55,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from datetime import datetime
 
+    from durable_app.protocol import TraceContext
+
 Operation = EntityOperationSignaled | EntityOperationCalled
 
 
@@ -243,11 +245,12 @@ def signal_message(
     now: datetime,
     ids: Ids,
     signal_time: datetime | None = None,
+    trace: TraceContext | None = None,
 ) -> Message:
     """A signal from somebody who waits for no answer, visible at its time."""
     key = ids.next_key()
     event = EntityOperationSignaled(
-        -1, now, f"{key:032x}", operation, signal_time, data, instance_id
+        -1, now, f"{key:032x}", operation, signal_time, data, instance_id, trace
     )
     visible_at = max(signal_time, now) if signal_time is not None else now
     return Message(MessageId(key), instance_id, None, event, visible_at)
@@ -255,7 +258,13 @@ def signal_message(
 
 def _signal(action: SendSignal, now: datetime, ids: Ids) -> Message:
     return signal_message(
-        action.instance_id, action.name, action.input, now, ids, action.scheduled_time
+        action.instance_id,
+        action.name,
+        action.input,
+        now,
+        ids,
+        action.scheduled_time,
+        action.parent_trace_context,
     )
 
 

@@ -33,6 +33,7 @@ from durable_app.protocol import (
     HistoryEvent,
     OrchestrationInstance,
     OrchestrationStatus,
+    OrchestrationTraceContext,
     OrchestratorAction,
     OrchestratorResponse,
     OrchestratorStarted,
@@ -90,7 +91,7 @@ def complete(
     """
     for action in response.actions:
         if type(action) is RewindOrchestration:
-            return apply_rewind(known, turn, action.new_history, now, ids)
+            return apply_rewind(known, turn, action.new_history, now, ids, response.trace_context)
     if known.instance.is_terminal:
         return stay_failed(known, turn.messages, turn.events, now, ids)
     builder = _Builder(known.instance, now, ids)
@@ -104,7 +105,7 @@ def complete(
         if any(type(m.event) is ExecutionTerminated for m in known.inbox):
             # A termination that arrived meanwhile wins: the execution ends instead of going on.
             return builder.go_on(turn, events, response)
-        return builder.continue_as_new(turn, end, known)
+        return builder.continue_as_new(turn, end, known, response.trace_context)
     return builder.end(turn, events, response, end, known)
 
 
@@ -275,7 +276,13 @@ class _Builder:
             finished=tuple(discarded - {task.key for task in self.tasks}),
         )
 
-    def continue_as_new(self, turn: Turn, action: CompleteOrchestration, known: Known) -> Decision:
+    def continue_as_new(
+        self,
+        turn: Turn,
+        action: CompleteOrchestration,
+        known: Known,
+        trace: OrchestrationTraceContext | None,
+    ) -> Decision:
         """A new execution takes the place of this one, with an empty history."""
         old = self.instance
         released = _releases(known, self.now, self.ids)
@@ -290,7 +297,8 @@ class _Builder:
             tags=action.tags or old.tags,
             input=action.result,
             custom_status=None,
-            trace_context=None,
+            # For its first turn: the span that its own follows from.
+            trace_context=trace or old.trace_context,
             history_count=0,
             revision=old.revision + 1,
             attempts=0,

@@ -14,7 +14,7 @@ from durable_app.client.functions_client import DurableFunctionsClient
 from durable_app.client.management import ManagementUrls
 from durable_app.compose.runtime import ActivityArguments, HostRuntime
 from durable_app.entity_id import EntityId
-from durable_app.errors import InstanceNotFoundError, OrchestrationFailedError
+from durable_app.errors import ConfigError, InstanceNotFoundError, OrchestrationFailedError
 from durable_app.functions.handles import set_runtime_factory
 from durable_app.host.calls.invocation_context import InvocationContexts
 from durable_app.payload import from_text
@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     from azure.functions.decorators.function_app import DecoratorApi
 
     from durable_app.client.status import DurableOrchestrationStatus
+    from durable_app.telemetry import Tracing
     from durable_app.testing.stubs import Stubs
+    from durable_app.tracing.provider import TracerProvider
 
 _ORIGIN: Final = "http://localhost:7071"
 #: Of real time: how long an end waits for what is going on.
@@ -60,6 +62,8 @@ class AppRunner:
         start_at: the first moment; a naive one is UTC. None for the machine's time.
         stubs: what runs in the place of activities: by name or function, a sync or async function
             of the input, which is decoded as for the activity. It may raise.
+        tracer_provider: a TracerProvider of OpenTelemetry's SDK that gets the spans of the run, with
+            virtual times; None for none. Needs ``pip install "durable-app[otel]"``.
         replays: begin every turn of an orchestrator with a replay of its history, as after a
             restart of the host: code that does not do the same each time fails with a
             NonDeterminismError. Takes quadratic time; False for histories of thousands of events.
@@ -75,11 +79,13 @@ class AppRunner:
         start_at: datetime | None = None,
         stubs: Stubs | None = None,
         replays: bool = True,
+        tracer_provider: TracerProvider | None = None,
     ) -> None:
         self._app = app
         self._stubs = stubs
         self._replays = replays
         self._clock = VirtualClock(start_at)
+        self._tracing = None if tracer_provider is None else _tracing(tracer_provider, self._clock)
 
     async def __aenter__(self) -> Self:
         index = index_with(self._app, self._stubs)
@@ -92,6 +98,7 @@ class AppRunner:
             asyncio.get_running_loop(),
             orchestrators=index.orchestrations.keys,
             known_entities=index.entities.keys,
+            tracing=self._tracing,
         )
         runtime = HostRuntime(connection, json.dumps(connection.urls.binding()))
         self._client = DurableFunctionsClient(connection)
@@ -103,6 +110,7 @@ class AppRunner:
             bind_extra=ActivityArguments(
                 index, runtime, InvocationContexts(Path.cwd()), self._clock
             ),
+            tracing=self._tracing,
         )
         self._hub.open()
         set_runtime_factory(lambda: runtime)
@@ -292,6 +300,16 @@ class AppRunner:
     async def settle(self) -> None:
         """Return when nothing can go on without time passing."""
         await self._hub.timeline.settle()
+
+
+def _tracing(provider: TracerProvider, clock: VirtualClock) -> Tracing:
+    try:
+        from durable_app.tracing.adapter import OpenTelemetryTracing  # noqa: PLC0415  an extra
+    except ImportError:
+        raise ConfigError(
+            'A tracer_provider needs OpenTelemetry: pip install "durable-app[otel]"'
+        ) from None
+    return OpenTelemetryTracing(clock, provider)
 
 
 def _entity_id(given: EntityId | str) -> EntityId:

@@ -14,10 +14,12 @@ from durable_app.protocol import ActivityRequest, ActivityResponse, FailureDetai
 from durable_app.replay.failures import failure_of
 from durable_app.replay.patches import MARKER
 from durable_app.worker.jobs import Job, JobPool, is_being_ended
+from durable_app.worker.tracing import TracedActivity
 
 if TYPE_CHECKING:
     from durable_app.functions.index import AppIndex
     from durable_app.ports import Clock
+    from durable_app.telemetry import Tracing
     from durable_app.worker.invocations import Invocations
 
 #: Gives the values of an activity's further bindings (a durable client, say) by name.
@@ -35,9 +37,11 @@ class ActivityPool(JobPool):
         clock: Clock,
         bind_extra: BindExtra | None,
         timeout_s: float | None = None,
+        tracing: Tracing | None = None,
     ) -> None:
         """Nothing runs yet."""
         super().__init__(most_threads, "activity", clock, timeout_s)
+        self._tracing = tracing
         self._index = index
         self._invocations = invocations
         self._bind_extra = bind_extra
@@ -54,7 +58,11 @@ class ActivityPool(JobPool):
             failure = FailureDetails("ActivityNotRegisteredError", text)
             self.answer(_response(request, failure=failure))
             return
-        job = _ActivityJob(request, found.name, facts, self._invocations, self._bind_extra)
+        job: Job[ActivityResponse] = _ActivityJob(
+            request, found.name, facts, self._invocations, self._bind_extra
+        )
+        if self._tracing is not None:
+            job = TracedActivity(job, request, self._tracing)
         self.take(job, is_async=facts.is_async)
 
 

@@ -15,11 +15,13 @@ from durable_app.protocol import (
 )
 from durable_app.replay.entity import EntityBatch, EntityDefinition, EntityShape, refused_batch
 from durable_app.worker.jobs import Job, JobPool, is_being_ended
+from durable_app.worker.tracing import watch_operations
 
 if TYPE_CHECKING:
     from durable_app.functions.facts import DurableFunction
     from durable_app.functions.index import AppIndex
     from durable_app.ports import Clock
+    from durable_app.telemetry import Tracing
     from durable_app.worker.invocations import Invocations
 
 _log = logging.getLogger(__name__)
@@ -50,6 +52,7 @@ class EntityPool(JobPool):
         *,
         rollback: bool = True,
         default_version: str | None = None,
+        tracing: Tracing | None = None,
     ) -> None:
         """Nothing runs yet."""
         super().__init__(most_threads, "entity", clock, timeout_s)
@@ -57,6 +60,7 @@ class EntityPool(JobPool):
         self._invocations = invocations
         self._rollback = rollback
         self._default_version = default_version
+        self._tracing = tracing
         self._definitions: dict[str, EntityDefinition] = {}
 
     def submit(self, request: Batch) -> None:
@@ -68,12 +72,14 @@ class EntityPool(JobPool):
             failure = FailureDetails("EntityNotRegisteredError", text)
             self.answer(refused_batch(request, failure, self._clock.now))
             return
+        tracing = self._tracing
         batch = EntityBatch(
             self._definition(name, found.durable),
             request,
             self._clock.now,
             rollback=self._rollback,
             default_version=self._default_version,
+            watch=None if tracing is None else watch_operations(request.instance_id, tracing),
         )
         job = _BatchJob(request, batch, found.name, self._invocations)
         self.take(job, is_async=found.durable.is_async)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import aiohttp
 
     from durable_app.ports import Clock
+    from durable_app.telemetry import Tracing
 
 _MAX_BODY: Final = 10 * 2**20
 _MAX_REDIRECTS: Final = 10
@@ -24,6 +25,7 @@ _SCOPE: Final = "/.default"
 _MEBIBYTE: Final = 2**20
 _CHUNK: Final = 2**16
 _REASON_CHARS: Final = 200
+_TRACE_PARENT: Final = "traceparent"
 
 
 class Token(Protocol):
@@ -55,6 +57,7 @@ class HttpCaller:
         credential: makes what gives tokens; None for azure-identity's default one.
         timeout_s: of one request.
         max_body: bytes of a response at most.
+        tracing: gives the trace context that goes with each request; None for none.
     """
 
     def __init__(
@@ -64,6 +67,7 @@ class HttpCaller:
         credential: Callable[[], Credential] | None = None,
         timeout_s: float = _TIMEOUT_S,
         max_body: int = _MAX_BODY,
+        tracing: Tracing | None = None,
     ) -> None:
         """See the class."""
         self._clock = clock
@@ -71,6 +75,7 @@ class HttpCaller:
         self._make_credential = credential or _default_credential
         self._timeout_s = timeout_s
         self._max_body = max_body
+        self._tracing = tracing
         self._session: aiohttp.ClientSession | None = None
         self._credential: Credential | None = None
         self._open = AsyncExitStack()
@@ -129,13 +134,22 @@ class HttpCaller:
         return {"statusCode": status, "headers": answered, "content": text}, target
 
     async def _headers(self, request: Any) -> dict[str, str]:
-        headers: dict[str, str] = request["headers"]
+        headers = self._with_trace(request["headers"])
         source = request["tokenSource"]
         if source is None:
             return headers
         token = await self._token(request, source["resource"])
         own = {name: text for name, text in headers.items() if name.lower() != "authorization"}
         return own | {"Authorization": f"Bearer {token}"}
+
+    def _with_trace(self, headers: dict[str, str]) -> dict[str, str]:
+        """The headers, with the trace context of the running activity where they have none."""
+        trace = None if self._tracing is None else self._tracing.current()
+        if trace is None or any(name.lower() == _TRACE_PARENT for name in headers):
+            return headers
+        state = {} if trace.trace_state is None else {"tracestate": trace.trace_state}
+        own = {name: text for name, text in headers.items() if name.lower() != "tracestate"}
+        return {**own, _TRACE_PARENT: trace.trace_parent, **state}
 
     async def _token(self, request: Any, resource: str) -> str:
         if self._credential is None:

@@ -18,6 +18,8 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
 from durable_app.errors import DurableError
 from durable_app.protocol import (
     CompleteOrchestration,
@@ -31,6 +33,7 @@ from durable_app.protocol import (
 )
 from durable_app.replay.engine import Execution
 from durable_app.replay.failures import failure_of
+from durable_app.replay.tracing import ExecutionTrace
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,6 +43,8 @@ if TYPE_CHECKING:
     from durable_app.functions.version_match import VersionMatch
     from durable_app.ports import Clock, WorkStream
     from durable_app.replay.environment import ReplayEnv
+    from durable_app.replay.spans import Span
+    from durable_app.telemetry import Tracing
     from durable_app.worker.invocations import Invocations
     from durable_app.worker.sessions import Sessions
 
@@ -68,9 +73,11 @@ class OrchestratorThread:
         clock: Clock,
         invocations: Invocations,
         versions: VersionMatch,
+        tracing: Tracing | None = None,
     ) -> None:
         """Nothing runs yet."""
         self._versions = versions
+        self._tracing = tracing
         self._declined: set[tuple[str, str | None]] = set()
         self._index = index
         self._env = env
@@ -84,7 +91,7 @@ class OrchestratorThread:
         self._stopped = threading.Event()
         self._running: tuple[OrchestratorRequest, float] | None = None
         self._execution: Execution | None = None
-        self._finished: deque[OrchestratorResponse] = deque()
+        self._finished: deque[tuple[OrchestratorResponse, Sequence[Span]]] = deque()
         # A set, since two threads count: adding to a number is not atomic.
         self._taken: set[CompletionToken] = set()
 
@@ -137,20 +144,23 @@ class OrchestratorThread:
     def _hand_back(self) -> None:
         """Give the hub what is finished. Called by this thread, and by the watchdog."""
         responses: list[OrchestratorResponse] = []
+        spans: list[Span] = []
         with contextlib.suppress(IndexError):
             while True:
-                responses.append(self._finished.popleft())
+                response, ended = self._finished.popleft()
+                responses.append(response)
+                spans += ended
         if responses and self._stream is not None:
             self._stream.complete(responses)
         # Afterwards: while something is pending the stream is not closed.
         self._taken.difference_update([response.token for response in responses])
+        if spans and self._tracing is not None:
+            self._tracing.emit(spans)
 
     def _run_turn(self, request: OrchestratorRequest) -> None:
         self._running = (request, self._clock.monotonic())
         try:
-            response = self._turn(request)
-            if response is not None:
-                self._finished.append(response)
+            self._turn(request)
         except BaseException as error:  # noqa: BLE001  top of a loop: the item is given back, others go on
             _log.exception(
                 "A turn of orchestration '%s' (instance %s) was lost; it will be tried again.",
@@ -165,28 +175,58 @@ class OrchestratorThread:
         finally:
             self._running = None
 
-    def _turn(self, request: OrchestratorRequest) -> OrchestratorResponse | None:
-        """Run a turn; None where another worker has to."""
+    def _turn(self, request: OrchestratorRequest) -> None:
+        """Run a turn, unless another worker has to."""
         execution = self._sessions.take(request)
         past = self._past(request) if execution is None else ()
         found = self._index.find("orchestration", request.name)
         if execution is None and found is not None and found.durable is not None:
             version = _version_of(past, request)
             if not self._versions.takes(version, found.durable.versions):
-                return self._refuse(request, version)
+                self._refuse(request, version, self._trace(request, None, past))
+                return
         name = request.name if found is None else found.name
         begun = self._invocations.begin(name, self._is_replaying)
-        response = self._replay(request, found, execution, past)
+        trace = self._trace(request, execution, past)
+        response = self._replay(request, found, execution, past, trace)
+        self._finish(request, response, trace)
         self._invocations.end(name, begun, _failure_of(response))
-        return response
+
+    def _trace(
+        self,
+        request: OrchestratorRequest,
+        execution: Execution | None,
+        past: Sequence[HistoryEvent],
+    ) -> ExecutionTrace | None:
+        tracing = self._tracing
+        if tracing is None:
+            return None
+        if execution is not None and execution.trace is not None:
+            return execution.trace
+        samples = tracing.samples if tracing.is_on else None
+        return ExecutionTrace(request, past, samples, shows_payloads=tracing.shows_payloads)
+
+    def _finish(
+        self,
+        request: OrchestratorRequest,
+        response: OrchestratorResponse,
+        trace: ExecutionTrace | None,
+    ) -> None:
+        if trace is None:
+            self._finished.append((response, ()))
+            return
+        spans = trace.turn(request.new_events, response.actions, self._clock.now())
+        kept = msgspec.structs.replace(response, trace_context=trace.kept)
+        self._finished.append((kept, spans))
 
     def _refuse(
-        self, request: OrchestratorRequest, version: str | None
-    ) -> OrchestratorResponse | None:
+        self, request: OrchestratorRequest, version: str | None, trace: ExecutionTrace | None
+    ) -> None:
         """Fail an instance of another version, or leave it to other hosts."""
         text = self._versions.refusal(request.name, version)
         if self._versions.fails:
-            return _failed(request, "VersionMismatchError", text)
+            self._finish(request, _failed(request, "VersionMismatchError", text), trace)
+            return
         if (request.name, version) not in self._declined:
             self._declined.add((request.name, version))
             _log.warning(
@@ -197,7 +237,6 @@ class OrchestratorThread:
         if self._stream is not None:
             self._stream.decline(request.token)
         self._taken.discard(request.token)
-        return None
 
     def _replay(
         self,
@@ -205,6 +244,7 @@ class OrchestratorThread:
         found: FunctionFacts | None,
         execution: Execution | None,
         past: Sequence[HistoryEvent],
+        trace: ExecutionTrace | None,
     ) -> OrchestratorResponse:
         if execution is None:
             if found is None or found.durable is None:
@@ -215,6 +255,7 @@ class OrchestratorThread:
             except DurableError as error:
                 return _failed(request, type(error).__name__, str(error))
             execution = Execution(fn, self._env, input_type)
+            execution.trace = trace
         self._execution = execution
         try:
             result = execution.advance(past, request.new_events)

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from durable_app.functions.index import AppIndex
     from durable_app.ports import Clock
-    from durable_app.telemetry import InvocationObserver
+    from durable_app.telemetry import InvocationObserver, Tracing
 
 _log = logging.getLogger(__name__)
 
@@ -76,6 +76,7 @@ class Worker:
         source: the task hub.
         observer: told of every invocation; None costs nothing.
         bind_extra: values for further bindings of activities.
+        tracing: where spans go; None for nowhere.
     """
 
     def __init__(
@@ -86,6 +87,7 @@ class Worker:
         clock: Clock,
         observer: InvocationObserver | None = None,
         bind_extra: BindExtra | None = None,
+        tracing: Tracing | None = None,
     ) -> None:
         """See the class."""
         self._source = source
@@ -94,13 +96,13 @@ class Worker:
         env = ReplayEnv(max_actions=options.max_actions, default_version=options.default_version)
         sessions = Sessions(options.warm_sessions, options.warm_events)
         invocations = Invocations(observer, clock)
-        self._http = HttpCaller(clock, options.http_poll_s)
+        self._http = HttpCaller(clock, options.http_poll_s, tracing=tracing)
         index = with_built_in(index, self._http)
         self._orchestrators = OrchestratorThread(
-            index, env, sessions, clock, invocations, options.versions
+            index, env, sessions, clock, invocations, options.versions, tracing
         )
         self._activities = ActivityPool(
-            index, options.activities, invocations, clock, bind_extra, options.timeout_s
+            index, options.activities, invocations, clock, bind_extra, options.timeout_s, tracing
         )
         self._entities = EntityPool(
             index,
@@ -110,6 +112,7 @@ class Worker:
             options.timeout_s,
             rollback=options.entity_rollback,
             default_version=options.default_version,
+            tracing=tracing,
         )
         self._stream: WorkStream | None = None
         self._started = threading.Event()
