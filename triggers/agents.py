@@ -50,7 +50,7 @@ class Question(BaseModel):
     text: str = Field(min_length=1, max_length=1000)
     rounds: int = Field(default=3, ge=1, le=10)
     width: int = Field(default=3, ge=1, le=20)
-    patience_s: float = Field(default=7 * 24 * 3600, gt=0)
+    patience_s: float = Field(default=7 * 24 * 3600, gt=0, le=366 * 24 * 3600)
     refusals: int = Field(default=0, ge=0)
 
 
