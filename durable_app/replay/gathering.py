@@ -85,20 +85,25 @@ class Gathering:
     @overload
     def task_all(self, *, activities: Iterable[Task[T]]) -> Task[list[T]]: ...
 
-    def task_all(self, tasks: Any = None, *, activities: Any = None) -> Task[Any]:
+    def task_all(
+        self,
+        tasks: Iterable[Task[Any]] | None = None,
+        *,
+        activities: Iterable[Task[Any]] | None = None,
+    ) -> Task[Any]:
         """Wait for all tasks; the result is the list of their results, in the same order.
 
         The first failure fails the whole at once; the other tasks run on and are ignored.
 
         Args:
-            tasks: any iterable.
+            tasks: any iterable of tasks.
             activities: another name of ``tasks``.
 
         Raises:
             TypeError: an item is no task.
         """
         context: Any = self
-        given = activities if tasks is None else tasks
+        given: Any = activities if tasks is None else tasks
         return WhenAllTask(context, checked_children(context, given, "task_all"))
 
     @overload
@@ -107,11 +112,16 @@ class Gathering:
     @overload
     def task_any(self, *, activities: Iterable[Task[T]]) -> Task[Task[T]]: ...
 
-    def task_any(self, tasks: Any = None, *, activities: Any = None) -> Task[Any]:
+    def task_any(
+        self,
+        tasks: Iterable[Task[Any]] | None = None,
+        *,
+        activities: Iterable[Task[Any]] | None = None,
+    ) -> Task[Task[Any]]:
         """Wait for the first task that is completed; the result is that task, failed or not.
 
         Args:
-            tasks: any iterable.
+            tasks: any iterable of tasks.
             activities: another name of ``tasks``.
 
         Raises:
@@ -119,7 +129,8 @@ class Gathering:
             ValueError: there are no tasks: none could ever be the first.
         """
         context: Any = self
-        children = checked_children(context, activities if tasks is None else tasks, "task_any")
+        given: Any = activities if tasks is None else tasks
+        children = checked_children(context, given, "task_any")
         if not children:
             raise ValueError("task_any needs at least one task: of none, none comes first.")
         return WhenAnyTask(context, children)

@@ -159,6 +159,19 @@ def test_a_value_that_does_not_fit_fails_with_its_place(app: df.DFApp):
         run_orchestration(app, calls)
 
 
+def test_a_result_that_does_not_fit_its_expected_type_fails(app: df.DFApp):
+    """Not a warning: the `yield` raises, with the place."""
+
+    @app.orchestration_trigger(context_name="context")
+    def calls(context):
+        try:
+            yield context.call_activity("echo", {"lines": "none"}, expected_type=Order)
+        except df.PayloadError as error:
+            return error.path
+
+    assert run_orchestration(app, calls) == "lines"
+
+
 def test_a_naive_datetime_is_refused(app: df.DFApp):
     """Its time zone would be a guess of who reads it."""
 
