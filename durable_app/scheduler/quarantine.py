@@ -35,11 +35,12 @@ _SUSPECT: Final = 2
 class Quarantine:
     """The place for one suspect."""
 
-    def __init__(self, streams: Streams, cache: HotCache, max_attempts: int) -> None:
-        """Empty; ``max_attempts`` >= 1 lost attempts are the end of an item."""
+    def __init__(self, streams: Streams, cache: HotCache, max_attempts: int, wait_s: float) -> None:
+        """Empty; for the last two arguments see ``HubOptions``."""
         self._streams = streams
         self._cache = cache
         self._max_attempts = max_attempts
+        self._wait_s = wait_s
         # Whatever the limit, the last attempt is made alone.
         self._suspect = max(1, min(_SUSPECT, max_attempts - 1))
         self._crashed_at: datetime | None = None
@@ -70,7 +71,7 @@ class Quarantine:
         """
         if self._crashed_at is None or not self.is_suspect(attempts):
             return not_before
-        return max(not_before, self._crashed_at + back_off(max(1, attempts - 1)))
+        return max(not_before, self._crashed_at + self._wait_s * back_off(max(1, attempts - 1)))
 
     def enter(self, token: CompletionToken, instance_id: str) -> None:
         """A suspect of this instance is handed out."""

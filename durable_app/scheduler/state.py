@@ -26,12 +26,15 @@ class HubOptions(msgspec.Struct, frozen=True):
         hot_bytes: budget for instances in memory, an estimate.
         max_attempts: an activity or a turn that was lost so often fails; >= 1.
         max_batch: operations of an entity that run in one batch; >= 1.
+        suspect_wait_s: from the start until something is tried again that may have crashed the
+            process twice; doubled with each further crash, up to 60 times this; >= 0.
     """
 
     name: str = "default"
     hot_bytes: int = 64 * 2**20
     max_attempts: int = 10
     max_batch: int = 5_000
+    suspect_wait_s: float = 1.0
 
 
 class HubIds:
@@ -75,7 +78,9 @@ class HubState:
         self.streams = Streams()
         self.watchers = Watchers()
         self.cache = HotCache(options.hot_bytes)
-        self.quarantine = Quarantine(self.streams, self.cache, options.max_attempts)
+        self.quarantine = Quarantine(
+            self.streams, self.cache, options.max_attempts, options.suspect_wait_s
+        )
         self.backlog = Backlog(store, self.streams, self.quarantine)
         self.wakeups = Wakeups(store)
         self.dirty: dict[str, Hot] = {}

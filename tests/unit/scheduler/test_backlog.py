@@ -23,7 +23,7 @@ def _backlog(*stored: Any, slots: int = 10, only: Any = None) -> tuple[Backlog, 
     store.commit([Decision("a", tasks=stored)])
     filter_ = WorkFilter(activities=only)
     streams.connect(Stream(1, Worker(), Capacity(1, slots), filter_))
-    return Backlog(store, streams, Quarantine(streams, HotCache(2**20), 5)), streams
+    return Backlog(store, streams, Quarantine(streams, HotCache(2**20), 5, 1.0)), streams
 
 
 def _keys(tasks: Any) -> list[int]:
