@@ -134,14 +134,14 @@ class Backlog:
         if self._quarantine.is_spent(task.attempts):
             self.exhausted.append(task)
             return True
-        stream = self._streams.for_activity(task.name)
+        stream = self._streams.for_activity(task.name, task.version)
         if stream is not None:
             token = self._streams.hold_task(stream, task)
             if self._quarantine.is_suspect(task.attempts):
                 self._quarantine.enter(token, task.instance.instance_id)
             sent.append(task)
             return True
-        if self._streams.anybody_takes_activity(task.name):
+        if self._streams.anybody_takes_activity(task.name, task.version):
             return False
         self._unserved.setdefault(task.name, []).append(task)
         return True

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import TYPE_CHECKING
 
+from durable_app.protocol import EPOCH
 from durable_app.taskhub.entity_rows import is_due
 from durable_app.taskhub.instance import (
     ActivityTask,
@@ -72,6 +73,8 @@ class Hot:
         turn, token, stream_id: the turn in flight; an entity's is a batch of operations.
         is_queued: waits in the hub's ready queue.
         declined_by: workers that must not run it, by the ids of their streams.
+        put_backs: how often in a row a worker did not run its turn; ``not_before``: when it is
+            offered again.
         careful_until: an entity's messages up to this one were there when a batch of it was lost.
     """
 
@@ -82,7 +85,9 @@ class Hot:
         "instance_id",
         "is_queued",
         "later",
+        "not_before",
         "parts",
+        "put_backs",
         "saved",
         "stream_id",
         "token",
@@ -105,6 +110,8 @@ class Hot:
         self.is_queued = False
         self.declined_by: frozenset[int] = frozenset()
         self.careful_until = 0
+        self.put_backs = 0
+        self.not_before = EPOCH
 
     @property
     def inbox(self) -> list[Message]:

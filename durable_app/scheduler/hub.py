@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -52,6 +53,7 @@ from durable_app.scheduler.inputs import (
     Disconnect,
     Input,
     Pause,
+    PutBack,
     Results,
 )
 from durable_app.scheduler.state import HubOptions, HubState
@@ -66,7 +68,7 @@ from durable_app.taskhub.orchestration import complete, end_execution
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from durable_app.ports import Clock
+    from durable_app.ports import Clock, WorkResult
 
 _log = logging.getLogger(__name__)
 
@@ -74,6 +76,9 @@ _log = logging.getLogger(__name__)
 _READY_LIMIT: Final = 2_000
 #: With so many items in hands or waiting for some, a commit is shared by enough of them.
 SATURATED: Final = 96
+#: An item that a worker did not run is offered again after so long, and then ever more rarely.
+_PUT_BACK: Final = timedelta(seconds=1)
+_PUT_BACK_MOST: Final = timedelta(seconds=16)
 _RETRY_FIRST_S: Final = 0.1
 _RETRY_MOST_S: Final = 5.0
 
@@ -90,6 +95,7 @@ class Hub:
             Results: self._on_results,
             Abandon: self._on_abandon,
             Decline: self._on_decline,
+            PutBack: self._on_put_back,
             Connect: self._on_connect,
             Disconnect: self._on_disconnect,
             Pause: self._on_pause,
@@ -278,7 +284,13 @@ class Hub:
     # -- what comes from workers -------------------------------------------------------------
 
     def _on_connect(self, item: Connect) -> None:
-        stream = Stream(item.stream_id, item.sink, item.capacity, item.only)
+        stream = Stream(
+            item.stream_id,
+            item.sink,
+            item.capacity,
+            item.only,
+            whole_history=item.whole_history,
+        )
         self.state.streams.connect(stream)
         self.state.backlog.workers_changed()
         self.steps.workers_changed()
@@ -301,6 +313,7 @@ class Hub:
         for result in item.results:
             held = self.state.streams.held(result.token)
             if held is None:
+                self._on_late_result(result)
                 continue
             # Before the slot is freed: where the store cannot be read, the result comes again.
             hot = self.state.find(held.instance_id)
@@ -315,6 +328,15 @@ class Hub:
                 self._turn_done(hot, result)
             elif isinstance(result, EntityBatchResult) and hot is not None:
                 self._batch_done(hot, result)
+
+    def _on_late_result(self, result: WorkResult) -> None:
+        """One for a stream that has ended: an activity that is done needs not run once more."""
+        task = self.state.streams.late(result.token)
+        if task is not None and isinstance(result, ActivityResponse):
+            hot = self.state.find(task.instance.instance_id)
+            self.state.backlog.discard(task.key)
+            # Where another worker was quicker the schedule is resolved, and this changes nothing.
+            self._resolve(hot, task, activity.finish(task, result, self.state.now, self.state.ids))
 
     def _resolve(self, hot: Hot | None, task: ActivityTask, decision: Decision) -> None:
         wanted = (
@@ -361,6 +383,7 @@ class Hub:
         self._commit_turn(hot, decision)
 
     def _commit_turn(self, hot: Hot, decision: Decision) -> None:
+        hot.put_backs = 0
         hot.apply(decision, self.state.now)
         part = Part(decision, self.state.clock.monotonic())
         self.commits.add_turn(hot, [*hot.take_settled_parts(), part])
@@ -398,6 +421,23 @@ class Hub:
             hot.turn = hot.token = None
             hot.declined_by |= {held.stream.id}
             self.state.touch(hot)
+
+    def _on_put_back(self, item: PutBack) -> None:
+        state = self.state
+        held = state.streams.release(item.token)
+        if held is None:
+            return
+        if held.task is not None:
+            later = msgspec.structs.replace(held.task, not_before=state.now + _PUT_BACK)
+            state.backlog.give_back(later, state.now)
+            return
+        hot = state.cache.get(held.instance_id)
+        if hot is not None and hot.token == item.token:
+            hot.turn = hot.token = None
+            hot.put_backs += 1
+            wait = min(activity.back_off(hot.put_backs), _PUT_BACK_MOST)
+            hot.not_before = state.now + wait
+            state.touch(hot)
 
     def _task_abandoned(self, task: ActivityTask, reason: str) -> None:
         later = activity.postponed(task, self.state.now)

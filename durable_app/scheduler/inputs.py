@@ -43,6 +43,7 @@ class Connect(msgspec.Struct, frozen=True):
     sink: WorkSink
     capacity: Capacity
     only: WorkFilter
+    whole_history: bool = False
 
 
 class Disconnect(msgspec.Struct, frozen=True):
@@ -72,6 +73,12 @@ class Abandon(msgspec.Struct, frozen=True):
 
 class Decline(msgspec.Struct, frozen=True):
     """A turn comes back that its worker must not run."""
+
+    token: CompletionToken
+
+
+class PutBack(msgspec.Struct, frozen=True):
+    """A work item comes back that was not run."""
 
     token: CompletionToken
 
@@ -198,6 +205,7 @@ Input = (
     | Results
     | Abandon
     | Decline
+    | PutBack
     | Start
     | Ask
     | Restart

@@ -56,6 +56,7 @@ from durable_app.scheduler.inputs import (
     Pause,
     Purge,
     PurgeBy,
+    PutBack,
     Reply,
     Restart,
     Results,
@@ -195,6 +196,10 @@ class _Desk:
         """See ``WorkDesk.decline``."""
         self._post(Decline(token))
 
+    def put_back(self, token: CompletionToken) -> None:
+        """See ``WorkDesk.put_back``."""
+        self._post(PutBack(token))
+
 
 class _Stream(_Desk):
     """A connected worker's way back. Implements ``ports.WorkStream``."""
@@ -286,12 +291,17 @@ class TaskHub(_Desk):
     # -- workers -----------------------------------------------------------------------------
 
     def connect(
-        self, sink: WorkSink, capacity: Capacity, only: WorkFilter | None = None
+        self,
+        sink: WorkSink,
+        capacity: Capacity,
+        only: WorkFilter | None = None,
+        *,
+        whole_history: bool = False,
     ) -> WorkStream:
         """See ``WorkSource.connect``."""
         self._has_worker = True
         stream_id = next(self._stream_ids)
-        self._loop.post(Connect(stream_id, sink, capacity, only or WorkFilter()))
+        self._loop.post(Connect(stream_id, sink, capacity, only or WorkFilter(), whole_history))
         return _Stream(stream_id, self._store, self._loop.post)
 
     # -- clients -----------------------------------------------------------------------------

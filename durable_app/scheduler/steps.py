@@ -173,10 +173,11 @@ class Steps:
         if hot.instance.entity is not None:
             free = streams.for_entity(name) is not None
             return free or not streams.anybody_takes_entity(name)
-        if streams.for_orchestration(name, hot.stream_id, hot.declined_by) is not None:
+        version, declined_by = hot.instance.version, hot.declined_by
+        if streams.for_orchestration(name, version, hot.stream_id, declined_by) is not None:
             return True
         # Its last worker may have gone: it must not hold up those behind it.
-        return not streams.anybody_takes_orchestration(name, hot.declined_by)
+        return not streams.anybody_takes_orchestration(name, version, declined_by)
 
     def _part(
         self,
@@ -276,14 +277,15 @@ class Steps:
             return
         if not self._may_try(hot):
             return
-        name, declined_by = instance.name, hot.declined_by
-        stream = state.streams.for_orchestration(name, hot.stream_id, declined_by)
+        name, version, declined_by = instance.name, instance.version, hot.declined_by
+        stream = state.streams.for_orchestration(name, version, hot.stream_id, declined_by)
         if stream is None:
-            is_served = state.streams.anybody_takes_orchestration(name, declined_by)
+            is_served = state.streams.anybody_takes_orchestration(name, version, declined_by)
             self._queue(hot, is_served=is_served)
             return
         self._note_recovered(hot, turn)
-        self.send_turn(hot, turn, stream, with_history=False)
+        with_history = stream.whole_history and instance.history_count > 0
+        self.send_turn(hot, turn, stream, with_history=with_history)
 
     def _may_try(self, hot: Hot) -> bool:
         """False where it was lost too often, or must wait before it is tried again."""
@@ -292,7 +294,7 @@ class Steps:
         if quarantine.is_spent(attempts):
             self.give_up(hot, "its process died")
             return False
-        due = quarantine.due(attempts, hot.instance.not_before or EPOCH)
+        due = quarantine.due(attempts, max(hot.instance.not_before or EPOCH, hot.not_before))
         if due > state.now:
             state.wakeups.alarm(hot.instance_id, due)
             return False

@@ -8,7 +8,9 @@ stream gives back exactly those.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import logging
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Final
 
 from durable_app.ports import Capacity, WorkFilter, WorkSink
 from durable_app.protocol import (
@@ -21,6 +23,12 @@ from durable_app.protocol import (
 
 if TYPE_CHECKING:
     from durable_app.taskhub.instance import ActivityTask, TaskKey
+
+
+_log = logging.getLogger(__name__)
+
+#: Of a worker that ends cleanly the results come within seconds.
+_MOST_LATE: Final = 10_000
 
 
 class Stream:
@@ -36,12 +44,20 @@ class Stream:
         "outbox",
         "sink",
         "tokens",
+        "whole_history",
     )
 
     def __init__(
-        self, stream_id: int, sink: WorkSink, capacity: Capacity, only: WorkFilter
+        self,
+        stream_id: int,
+        sink: WorkSink,
+        capacity: Capacity,
+        only: WorkFilter,
+        *,
+        whole_history: bool = False,
     ) -> None:
         self.id = stream_id
+        self.whole_history = whole_history
         self.sink = sink
         self.capacity = capacity
         self.only = only
@@ -50,18 +66,6 @@ class Stream:
         self.entities = 0
         self.tokens: set[CompletionToken] = set()
         self.outbox: list[WorkItem] = []
-
-    def takes_orchestration(self, name: str) -> bool:
-        """True when its filter lets the name pass, whatever its slots."""
-        return self.only.orchestrations is None or name in self.only.orchestrations
-
-    def takes_activity(self, name: str) -> bool:
-        """True when its filter lets the name pass, whatever its slots."""
-        return self.only.activities is None or name in self.only.activities
-
-    def takes_entity(self, name: str) -> bool:
-        """True when its filter lets the name pass, whatever its slots."""
-        return self.only.entities is None or name in self.only.entities
 
     def hold(self, item: OrchestratorRequest | ActivityRequest | EntityRequest) -> None:
         """Take a slot; the item leaves with the next flush."""
@@ -78,7 +82,11 @@ class Stream:
         """Hand over what was held since the last flush."""
         if self.outbox:
             items, self.outbox = self.outbox, []
-            self.sink.push(items)
+            try:
+                self.sink.push(items)
+            except Exception:  # noqa: BLE001  its own error, which is logged
+                # A worker that fails must not end the hub. It keeps its slots until it disconnects.
+                _log.exception("A worker could not take %d work item(s).", len(items))
 
 
 class Held:
@@ -107,6 +115,8 @@ class Streams:
         """None."""
         self._streams: dict[int, Stream] = {}
         self._held: dict[CompletionToken, Held] = {}
+        # Activities of streams that have ended, the longest ago first: their results are welcome.
+        self._late: OrderedDict[CompletionToken, ActivityTask] = OrderedDict()
         self._nonce = 0
 
     @property
@@ -145,7 +155,19 @@ class Streams:
             return []
         tokens = sorted(stream.tokens, key=lambda token: token.nonce, reverse=True)
         stream.tokens = set()
-        return [self._held.pop(token) for token in tokens]
+        given_back = []
+        for token in tokens:
+            held = self._held.pop(token)
+            given_back.append(held)
+            if held.task is not None:
+                self._late[token] = held.task
+        while len(self._late) > _MOST_LATE:
+            self._late.popitem(last=False)
+        return given_back
+
+    def late(self, token: CompletionToken) -> ActivityTask | None:
+        """The activity that a worker held when its stream ended, once; None for other tokens."""
+        return self._late.pop(token, None)
 
     def number_from(self, nonce: int) -> None:
         """Tokens of earlier runs have lower numbers: an answer to one of them finds nothing."""
@@ -157,24 +179,29 @@ class Streams:
         return CompletionToken(target, self._nonce)
 
     def for_orchestration(
-        self, name: str, last: int, declined_by: frozenset[int] = frozenset()
+        self,
+        name: str,
+        version: str | None,
+        last: int,
+        declined_by: frozenset[int] = frozenset(),
     ) -> Stream | None:
         """A worker with a free slot; the one that had the instance last is preferred."""
         sticky = self._streams.get(last)
         candidates = [sticky] if sticky is not None else []
         for stream in (*candidates, *self._streams.values()):
             free = stream.orchestrations < stream.capacity.orchestrations
-            if free and stream.takes_orchestration(name) and stream.id not in declined_by:
+            takes = stream.only.takes_orchestration(name, version)
+            if free and takes and stream.id not in declined_by:
                 return stream
         return None
 
-    def for_activity(self, name: str) -> Stream | None:
+    def for_activity(self, name: str, version: str | None) -> Stream | None:
         """The worker with the most free slots that takes the name."""
         best: Stream | None = None
         best_free = 0
         for stream in self._streams.values():
             free = stream.capacity.activities - stream.activities
-            if free > best_free and stream.takes_activity(name):
+            if free > best_free and stream.only.takes_activity(name, version):
                 best, best_free = stream, free
         return best
 
@@ -184,24 +211,24 @@ class Streams:
         best_free = 0
         for stream in self._streams.values():
             free = stream.capacity.entities - stream.entities
-            if free > best_free and stream.takes_entity(name):
+            if free > best_free and stream.only.takes_entity(name):
                 best, best_free = stream, free
         return best
 
     def anybody_takes_entity(self, name: str) -> bool:
         """True when a connected worker could run it, had it a slot."""
-        return any(stream.takes_entity(name) for stream in self._streams.values())
+        return any(stream.only.takes_entity(name) for stream in self._streams.values())
 
-    def anybody_takes_activity(self, name: str) -> bool:
+    def anybody_takes_activity(self, name: str, version: str | None) -> bool:
         """True when a connected worker could run it, had it a slot."""
-        return any(stream.takes_activity(name) for stream in self._streams.values())
+        return any(stream.only.takes_activity(name, version) for stream in self._streams.values())
 
     def anybody_takes_orchestration(
-        self, name: str, declined_by: frozenset[int] = frozenset()
+        self, name: str, version: str | None, declined_by: frozenset[int] = frozenset()
     ) -> bool:
         """True when a connected worker could run it, had it a slot."""
         return any(
-            stream.takes_orchestration(name) and stream.id not in declined_by
+            stream.only.takes_orchestration(name, version) and stream.id not in declined_by
             for stream in self._streams.values()
         )
 
