@@ -152,15 +152,10 @@ class FailureDetails(_Value, frozen=True):
         full = f"{given.__module__}.{given.__qualname__}"
         if any(name == (full if "." in name else given.__name__) for name in names):
             return True
-        pythons = [kind for name in names if (kind := _python_exception(name)) is not None]
+        pythons = [kind for name in names if isinstance(kind := vars(builtins).get(name), type)]
         if pythons:
             return any(issubclass(kind, given) for kind in pythons)
         return given in (Exception, BaseException)
-
-
-def _python_exception(name: str) -> type[BaseException] | None:
-    found = getattr(builtins, name, None)
-    return found if isinstance(found, type) and issubclass(found, BaseException) else None
 
 
 class RetryPolicy(_Value, frozen=True):
@@ -420,8 +415,7 @@ class ScheduleTask(Action, frozen=True, tag=2):
     input: str | None = None
     tags: dict[str, str] | None = None
     parent_trace_context: TraceContext | None = None
-    retry_policy: RetryPolicy | None = None
-    """Set only where the host retries (``RetryMode.HOST``)."""
+    retry_policy: RetryPolicy | None = None  # only where the host retries (RetryMode.HOST)
 
 
 class CreateSubOrchestration(Action, frozen=True, tag=3):
@@ -432,8 +426,7 @@ class CreateSubOrchestration(Action, frozen=True, tag=3):
     input: str | None = None
     parent_trace_context: TraceContext | None = None
     tags: dict[str, str] | None = None
-    retry_policy: RetryPolicy | None = None
-    """Set only where the host retries (``RetryMode.HOST``)."""
+    retry_policy: RetryPolicy | None = None  # only where the host retries (RetryMode.HOST)
 
 
 class CreateTimer(Action, frozen=True, tag=4):
@@ -684,9 +677,7 @@ class EntityMetadata(_Value, frozen=True):
 
 
 _encoder = msgspec.msgpack.Encoder()
-_events_decoder: msgspec.msgpack.Decoder[list[HistoryEvent]] = msgspec.msgpack.Decoder(
-    list[HistoryEvent]
-)
+_events_decoder: Final = msgspec.msgpack.Decoder[list[HistoryEvent]](list[HistoryEvent])
 
 
 def encode_events(events: Sequence[HistoryEvent]) -> bytes:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from durable_app.host.web.http import HttpFunction
     from durable_app.host.web.routing import RouteTable
     from durable_app.ports import Clock, WorkSource
+    from durable_app.telemetry import Tracing
 
 # Slots as the durable extension has them, ten per core, but not fewer than these. A turn takes
 # microseconds here, and more turns at a time mean fewer commits.
@@ -53,6 +54,7 @@ class Tools(NamedTuple):
     state: HostState
     console: Console
     clock: Clock
+    tracing: Tracing | None
 
 
 class Generation:
@@ -73,6 +75,7 @@ class Generation:
             tools.clock,
             tools.console,
             ActivityArguments(index, tools.runtime, tools.around.invoker.contexts, tools.clock),
+            tools.tracing,
         )
 
     @property

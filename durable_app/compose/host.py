@@ -29,6 +29,7 @@ from durable_app.compose.generation import Generation, Tools
 from durable_app.compose.plan import HostOptions, Plan, make_plan
 from durable_app.compose.reload import Reloader
 from durable_app.compose.runtime import HostRuntime
+from durable_app.compose.tracing import open_tracing
 from durable_app.errors import StoreUnavailableError
 from durable_app.functions.handles import set_runtime_factory
 from durable_app.host.api.admin import AdminApi, HostFacts
@@ -70,6 +71,7 @@ if TYPE_CHECKING:
     from durable_app.host.config.hub_choice import HubChoice
     from durable_app.host.config.options import HttpOptions
     from durable_app.ports import Clock, Store
+    from durable_app.telemetry import Tracing
 
 # Requests get this part of the time to shut down; they may wait for orchestrations, so the worker
 # goes on until they have ended.
@@ -138,7 +140,8 @@ async def run_host(
             console.line(note)
         state = _open_state(plan, console)
         stack.callback(state.close)
-        host = _Host(plan, state, console, clock, environ, load)
+        tracing = await stack.enter_async_context(open_tracing(plan, environ, clock, console))
+        host = _Host(plan, state, console, clock, environ, load, tracing)
         await host.start(app, listener, tls)
         stack.push_async_callback(host.stop)
         if not options.verbose:
@@ -163,8 +166,10 @@ class _Host:
         clock: Clock,
         environ: Mapping[str, str],
         load: Callable[[], HostedApp],
+        tracing: Tracing | None,
     ) -> None:
         self._plan = plan
+        self._tracing = tracing
         self._state = state
         self._console = console
         self._clock = clock
@@ -330,6 +335,7 @@ class _Host:
             replaceable=REPLACEABLE[durable.overridable_existing_instance_states],
             trust_forwarded=durable.http_settings.use_forwarded_host,
             shows_task_inputs=durable.store_inputs_in_orchestration_history is not False,
+            tracing=self._tracing,
         )
 
     def _orchestrators(self) -> Collection[str]:
@@ -352,6 +358,7 @@ class _Host:
             self._clock,
             None if timeout is None else timeout / timedelta(seconds=1),
             sinks,
+            tracing=self._tracing,
         )
         around = Surroundings(
             connection.task_hub,
@@ -369,6 +376,7 @@ class _Host:
             self._state,
             self._console,
             self._clock,
+            self._tracing,
         )
 
     def _admin_api(self, keys: Keys) -> AdminApi:

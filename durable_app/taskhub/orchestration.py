@@ -91,7 +91,11 @@ def complete(
     """
     for action in response.actions:
         if type(action) is RewindOrchestration:
-            return apply_rewind(known, turn, action.new_history, now, ids, response.trace_context)
+            # It goes on in another span than the one that has failed.
+            trace = response.trace_context or known.instance.trace_context
+            row = msgspec.structs.replace(known.instance, trace_context=trace)
+            traced = Known(row, known.work, known.inbox)
+            return apply_rewind(traced, turn, action.new_history, now, ids)
     if known.instance.is_terminal:
         return stay_failed(known, turn.messages, turn.events, now, ids)
     builder = _Builder(known.instance, now, ids)

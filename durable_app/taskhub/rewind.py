@@ -44,25 +44,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from datetime import datetime
 
-    from durable_app.protocol import OrchestrationTraceContext
     from durable_app.taskhub.delivery import Turn
 
 _Opening = TaskScheduled | TimerCreated | SubOrchestrationInstanceCreated
 
 
 def apply_rewind(
-    known: Known,
-    turn: Turn,
-    new_history: Sequence[HistoryEvent],
-    now: datetime,
-    ids: Ids,
-    trace: OrchestrationTraceContext | None = None,
+    known: Known, turn: Turn, new_history: Sequence[HistoryEvent], now: datetime, ids: Ids
 ) -> Decision:
-    """Put ``new_history`` in place and dispatch again what is open in it.
-
-    Args:
-        trace: of the span in which the execution goes on; None for the one it had.
-    """
+    """Put ``new_history`` in place and dispatch again what is open in it."""
     instance, work = known.instance, known.work
     before = OpenWork.of(new_history)
     if before.sections:
@@ -94,7 +84,6 @@ def apply_rewind(
         completed_at=None,
         output=None,
         failure=None,
-        trace_context=trace or instance.trace_context,
         history_count=len(history),
         revision=instance.revision + 1,
         attempts=0,

@@ -62,8 +62,8 @@ class AppRunner:
         start_at: the first moment; a naive one is UTC. None for the machine's time.
         stubs: what runs in the place of activities: by name or function, a sync or async function
             of the input, which is decoded as for the activity. It may raise.
-        tracer_provider: a TracerProvider of OpenTelemetry's SDK that gets the spans of the run, with
-            virtual times; None for none. Needs ``pip install "durable-app[otel]"``.
+        tracer_provider: a TracerProvider of OpenTelemetry's SDK that gets the spans of the run,
+            with virtual times; None for none. Needs ``pip install "durable-app[otel]"``.
         replays: begin every turn of an orchestrator with a replay of its history, as after a
             restart of the host: code that does not do the same each time fails with a
             NonDeterminismError. Takes quadratic time; False for histories of thousands of events.

@@ -6,12 +6,14 @@ the paths, parameters, codes and JSON shapes of Azure's durable extension.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 from collections.abc import Callable, Coroutine, Mapping
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
+from durable_app.client import requests
 from durable_app.client.forwarded import public_origin
 from durable_app.client.history_view import Shown, project_text
 from durable_app.client.orchestration_client import DurableOrchestrationClient
@@ -50,6 +52,7 @@ from durable_app.host.api.management_parameters import (
     statuses,
     wait_s,
 )
+from durable_app.host.calls.invocation_context import trace_context_of
 from durable_app.payload import to_text
 from durable_app.ports import InstanceQuery, PurgeFilter
 from durable_app.protocol import OrchestrationState, OrchestrationStatus
@@ -57,6 +60,7 @@ from durable_app.protocol import OrchestrationState, OrchestrationStatus
 if TYPE_CHECKING:
     from durable_app.client.connection import Connection
     from durable_app.ports import Clock
+    from durable_app.protocol import TraceContext
 
 _log = logging.getLogger(__name__)
 
@@ -116,10 +120,16 @@ class ManagementApi:
                 f"This host serves task hub '{self._client.task_hub_name}', not '{hub}'."
             )
         try:
-            return await _translated(route(request))
+            with self._within(trace_context_of(request.headers)):
+                return await _translated(route(request))
         except Exception as error:  # noqa: BLE001  the caller gets the API's shape at all events
             _log.exception("management request failed")
             return failure(error)
+
+    def _within(self, trace: TraceContext | None) -> contextlib.AbstractContextManager[None]:
+        """What a request begins belongs to its trace."""
+        tracing = self._connection.tracing
+        return contextlib.nullcontext() if tracing is None else tracing.within(trace)
 
     # -- one instance -------------------------------------------------------------------------
 
@@ -191,7 +201,9 @@ class ManagementApi:
         if not is_json(request):
             return _JSON_ONLY
         text = json_text(request)
-        return await _unless_finished(self._orchestrations.raise_event(instance_id, name, text))
+        return await _unless_finished(
+            requests.raise_event(self._connection, instance_id, name, text)
+        )
 
     async def _operate(self, request: ApiRequest) -> Answer:
         operation = self._operations.get(request.parts[2].casefold())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
     from durable_app.functions.index import FunctionFacts
     from durable_app.host.calls.daemon_pool import DaemonPool
     from durable_app.ports import Clock
-    from durable_app.telemetry import InvocationObserver
+    from durable_app.protocol import TraceContext
+    from durable_app.telemetry import InvocationObserver, Tracing
 
 HTTP_REASON: Final = "This function was programmatically called via the host APIs."
 HTTP_TRIGGER: Final = "httpTrigger"
@@ -110,6 +112,7 @@ class Invoker:
         client_binding: JSON text that a durable client parameter gets, as Azure passes it.
         timeout_s: ``functionTimeout``; None for no limit.
         sinks: what takes the values of output bindings, by type of the binding.
+        tracing: knows the trace that a call belongs to; None for nobody.
     """
 
     def __init__(
@@ -121,7 +124,10 @@ class Invoker:
         clock: Clock,
         timeout_s: float | None,
         sinks: Sinks = _NO_SINKS,
+        *,
+        tracing: Tracing | None = None,
     ) -> None:
+        self._tracing = tracing
         self._sinks = sinks
         #: What functions get as their parameter ``context``.
         self.contexts = InvocationContexts(folder)
@@ -184,7 +190,8 @@ class Invoker:
         error: str | None = None
         try:
             async with asyncio.timeout(self._timeout_s):
-                result = await self._run(function, arguments)
+                with self._within(trace):
+                    result = await self._run(function, arguments)
                 if plan.outputs or result is not None:
                     result = await self._deliver(plan, outputs, result)
                 return finish(result)
@@ -200,6 +207,12 @@ class Invoker:
         finally:
             duration_s = self._clock.monotonic() - started
             self._observer.executed(function.name, invocation_id, duration_s, error)
+
+    def _within(self, trace: TraceContext | None) -> contextlib.AbstractContextManager[None]:
+        """What the function does belongs to the trace of the request."""
+        if self._tracing is None:
+            return contextlib.nullcontext()
+        return self._tracing.within(trace)
 
     async def _run(self, function: FunctionFacts, arguments: Mapping[str, Any]) -> Any:
         if function.is_async:

@@ -1,0 +1,59 @@
+"""Whether the host traces, and where its traces go."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING
+
+from durable_app.errors import ConfigError
+from durable_app.host.console.console import Level
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+    from durable_app.compose.plan import Plan
+    from durable_app.host.console.console import Console
+    from durable_app.ports import Clock
+    from durable_app.telemetry import Tracing
+
+
+@contextlib.asynccontextmanager
+async def open_tracing(
+    plan: Plan, environ: Mapping[str, str], clock: Clock, console: Console
+) -> AsyncIterator[Tracing | None]:
+    """What takes the spans of the host while the block runs; None where nothing does.
+
+    Called after the app was loaded: a provider of its own comes first.
+    """
+    options = plan.settings.extensions.durable_task.tracing
+    named = "distributed_tracing_enabled" in options.model_fields_set
+    if named and not options.distributed_tracing_enabled:
+        yield None
+        return
+    try:
+        from durable_app.tracing import provider
+        from durable_app.tracing.adapter import OpenTelemetryTracing
+    except ImportError:
+        if any(name.startswith("OTEL_") and "EXPORTER" in name for name in environ):
+            console.line(
+                "The environment names an exporter of traces, but OpenTelemetry is not installed:"
+                ' pip install "durable-app[otel]"',
+                Level.WARNING,
+            )
+        yield None
+        return
+    if provider.app_has_provider():
+        console.line("Traces go where the app's TracerProvider sends them.")
+    else:
+        try:
+            place = provider.set_provider(environ, plan.folder.name)
+        except ConfigError as error:
+            console.line(str(error), Level.WARNING)
+            place = None
+        if place is not None:
+            console.line(f"Traces go to {place}.")
+    try:
+        yield OpenTelemetryTracing(clock, shows_payloads=options.trace_inputs_and_outputs)
+    finally:
+        await asyncio.to_thread(provider.flush)
