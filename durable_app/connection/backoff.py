@@ -6,8 +6,16 @@ lost the same server at the same moment.
 
 from __future__ import annotations
 
+from typing import Final
+
 # 2.0 ** 1024 overflows; far below, every cap is reached.
-_MOST_DOUBLINGS = 60
+_MOST_DOUBLINGS: Final = 60
+_DIGITS: Final = 12
+
+
+def draw_of(random_id: str) -> float:
+    """A random number, 0 <= n < 1, of a random id that begins with 12 hex digits or more."""
+    return int(random_id[:_DIGITS], 16) / 16.0**_DIGITS
 
 
 def backoff_s(attempt: int, *, first_s: float, cap_s: float, factor: float, draw: float) -> float:

@@ -1,0 +1,258 @@
+"""One interceptor for all calls, for threads and for event loops.
+
+It adds the headers and the access token, repeats what is safe to repeat, renews a token that the
+hub refuses, and tells how calls ended to who replaces dead channels. What it does depends on the
+path of the method alone (see ``call_kinds``), so that no place that makes a call has to know of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, TypeVar
+
+import grpc
+import grpc.aio
+
+from durable_app.connection.backoff import draw_of
+from durable_app.connection.options import GrpcRetryPolicyOptions
+from durable_app.rpc.channel import ChannelOwnership
+from durable_app.rpc.resilience import CallAttempts, FailureTracker
+from durable_app.rpc.token_cache import AsyncTokenCache, TokenCache
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from durable_app.ports import Clock
+    from durable_app.rpc.call_headers import CallHeaders
+
+Tokens = TypeVar("Tokens", TokenCache, AsyncTokenCache)
+_OK: Final = "OK"
+# The reader went away: that says nothing about the connection.
+_LEFT: Final = "CANCELLED"
+
+
+class CallDetails(NamedTuple):
+    """What gRPC calls the details of a call; continuations read them by name."""
+
+    method: str
+    timeout: float | None
+    metadata: Any
+    credentials: Any
+    wait_for_ready: bool | None
+    compression: Any = None
+
+
+class CallRules(Generic[Tokens]):
+    """What is the same for all calls over a channel.
+
+    Args:
+        headers: of every call.
+        clock: of the process.
+        tokens: None without authentication.
+        retry: None for the defaults.
+        tracker: learns how calls end; None where nobody replaces the channel.
+        ownership: of the channel. Over a borrowed one, of which nobody knows whether it is
+            encrypted, gRPC itself attaches the token, and refuses where it is not.
+    """
+
+    def __init__(
+        self,
+        headers: CallHeaders,
+        clock: Clock,
+        *,
+        tokens: Tokens | None = None,
+        retry: GrpcRetryPolicyOptions | None = None,
+        tracker: FailureTracker | None = None,
+        ownership: ChannelOwnership = ChannelOwnership.OWNED,
+    ) -> None:
+        self._headers = headers
+        self._clock = clock
+        self.tokens: Tokens | None = tokens
+        self._retry = retry or GrpcRetryPolicyOptions()
+        self._tracker = tracker
+        self._ownership = ownership
+        #: Token of the call that began last; the one to renew where a stream was refused.
+        self.last_token: str | None = None
+
+    def attempts(self, path: str) -> CallAttempts:
+        """The attempts of a call that begins now."""
+        return CallAttempts(path, self._retry, has_token=self.tokens is not None)
+
+    def deadline(self, details: Any) -> float | None:
+        """When the call must have ended, all attempts together; monotonic seconds."""
+        timeout = details.timeout
+        return None if timeout is None else self._clock.monotonic() + timeout
+
+    def leaves_time(self, delay_s: float, deadline: float | None) -> bool:
+        """Whether another attempt can begin after that pause."""
+        return deadline is None or self._clock.monotonic() + delay_s < deadline
+
+    def draw(self) -> float:
+        """A random number, 0 <= n < 1."""
+        return draw_of(self._clock.new_id())
+
+    def details(self, details: Any, token: str | None, deadline: float | None) -> CallDetails:
+        """Details of the next attempt."""
+        self.last_token = token
+        credentials = details.credentials
+        if token is not None and self._ownership is ChannelOwnership.BORROWED:
+            own = grpc.access_token_call_credentials(token)
+            credentials = (
+                own if credentials is None else grpc.composite_call_credentials(credentials, own)
+            )
+            token = None
+        timeout = None if deadline is None else max(0.0, deadline - self._clock.monotonic())
+        return CallDetails(
+            details.method,
+            timeout,
+            self._headers.merged(details.metadata, token),
+            credentials,
+            details.wait_for_ready,
+            getattr(details, "compression", None),
+        )
+
+    def begin(self) -> int:
+        """Number of the channel that an attempt uses."""
+        return 0 if self._tracker is None else self._tracker.generation
+
+    def ended(self, path: str, code: str, generation: int) -> None:
+        """An attempt has ended with a status."""
+        if self._tracker is not None:
+            self._tracker.ended(path, code, generation)
+
+
+class CallInterceptor(grpc.UnaryUnaryClientInterceptor, grpc.UnaryStreamClientInterceptor):  # type: ignore[misc]  # grpc has no types
+    """For channels that threads use. ``future()`` waits for the outcome, as a plain call does.
+
+    Args:
+        rules: of the channel.
+    """
+
+    def __init__(self, rules: CallRules[TokenCache]) -> None:
+        self._rules = rules
+        self._closed = threading.Event()
+
+    def close(self) -> None:
+        """End pauses between attempts; calls that wait then return their last failure."""
+        self._closed.set()
+
+    def _token(self, rejected: str | None) -> str | None:
+        tokens = self._rules.tokens
+        return None if tokens is None else tokens.token(rejected)
+
+    def intercept_unary_unary(
+        self, continuation: Any, client_call_details: Any, request: Any
+    ) -> Any:
+        """Called by gRPC."""
+        rules, path = self._rules, client_call_details.method
+        attempts, deadline = rules.attempts(path), rules.deadline(client_call_details)
+        rejected = None
+        while True:
+            token = self._token(rejected)
+            generation = rules.begin()
+            call = continuation(rules.details(client_call_details, token, deadline), request)
+            code = call.code().name
+            rules.ended(path, code, generation)
+            again = None if code == _OK else attempts.after(code, rules.draw())
+            if again is None or not rules.leaves_time(again.delay_s, deadline):
+                return call
+            if self._closed.wait(again.delay_s):
+                return call
+            rejected = token if again.with_new_token else None
+
+    def intercept_unary_stream(
+        self, continuation: Any, client_call_details: Any, request: Any
+    ) -> Any:
+        """Called by gRPC. A stream is never repeated: only its reader knows how far it came."""
+        rules, path = self._rules, client_call_details.method
+        token = self._token(None)
+        generation = rules.begin()
+        deadline = rules.deadline(client_call_details)
+        call = continuation(rules.details(client_call_details, token, deadline), request)
+
+        def ended() -> None:
+            rules.ended(path, call.code().name, generation)
+
+        if not call.add_callback(ended):
+            ended()
+        return call
+
+
+class AsyncUnaryInterceptor(grpc.aio.UnaryUnaryClientInterceptor):  # type: ignore[misc]  # grpc has no types
+    """For calls with one answer on an event loop.
+
+    Args:
+        rules: of the channel.
+    """
+
+    def __init__(self, rules: CallRules[AsyncTokenCache]) -> None:
+        self._rules = rules
+
+    async def intercept_unary_unary(
+        self, continuation: Any, client_call_details: Any, request: Any
+    ) -> Any:
+        """Gives a call that has ended."""
+        rules, path = self._rules, _text(client_call_details.method)
+        attempts, deadline = rules.attempts(path), rules.deadline(client_call_details)
+        rejected = None
+        while True:
+            token = None if rules.tokens is None else await rules.tokens.token(rejected)
+            generation = rules.begin()
+            call = await continuation(rules.details(client_call_details, token, deadline), request)
+            code = await _outcome(call)
+            rules.ended(path, code, generation)
+            again = None if code == _OK else attempts.after(code, rules.draw())
+            if again is None or not rules.leaves_time(again.delay_s, deadline):
+                return call
+            await asyncio.sleep(again.delay_s)
+            rejected = token if again.with_new_token else None
+
+
+class AsyncStreamInterceptor(grpc.aio.UnaryStreamClientInterceptor):  # type: ignore[misc]  # grpc has no types
+    """For calls with a stream of answers on an event loop.
+
+    Args:
+        rules: of the channel.
+    """
+
+    def __init__(self, rules: CallRules[AsyncTokenCache]) -> None:
+        self._rules = rules
+
+    async def intercept_unary_stream(
+        self, continuation: Any, client_call_details: Any, request: Any
+    ) -> Any:
+        """Gives an asynchronous iterator; ending it early cancels the call."""
+        rules, path = self._rules, _text(client_call_details.method)
+        token = None if rules.tokens is None else await rules.tokens.token(None)
+        generation = rules.begin()
+        deadline = rules.deadline(client_call_details)
+        call = await continuation(rules.details(client_call_details, token, deadline), request)
+        return self._read(call, path, generation)
+
+    async def _read(self, call: Any, path: str, generation: int) -> AsyncIterator[Any]:
+        code = _LEFT
+        try:
+            async for message in call:
+                yield message
+            code = _OK
+        except grpc.aio.AioRpcError as error:
+            code = error.code().name
+            raise
+        finally:
+            call.cancel()
+            self._rules.ended(path, code, generation)
+
+
+async def _outcome(call: Any) -> str:
+    """Name of the status that a call ends with; a caller that is cancelled cancels the call."""
+    try:
+        await call
+    except grpc.aio.AioRpcError as error:
+        return str(error.code().name)
+    return _OK
+
+
+def _text(method: str | bytes) -> str:
+    # gRPC hands its own interceptors bytes.
+    return method.decode() if isinstance(method, bytes) else method

@@ -1,0 +1,236 @@
+"""Keeps one stream of work open, whatever happens to the connection.
+
+The driver of ``session``: it carries out the machine's commands over a link and tells the machine
+what came of it. It decides nothing. One task owns the state; a second one at most says Hello or
+reads the stream, and tells the first through a queue.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+
+from durable_app.connection.backoff import draw_of
+from durable_app.connection.failures import LinkError, LinkFailure
+from durable_app.worker.session import (
+    CloseStream,
+    Command,
+    Drain,
+    Drained,
+    Event,
+    Finish,
+    GiveUp,
+    HelloAnswered,
+    HelloFailed,
+    OpenStream,
+    Phase,
+    Received,
+    SayHello,
+    Session,
+    SessionState,
+    StopRequested,
+    StreamEnded,
+    Tick,
+    Wait,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable, Coroutine
+
+    from durable_app.ports import Clock
+
+logger = logging.getLogger(__name__)
+
+Item = TypeVar("Item")
+ItemOut_co = TypeVar("ItemOut_co", covariant=True)
+
+
+class WorkLink(Protocol[ItemOut_co]):
+    """A connection to a hub as the consumer needs it. Failures are LinkErrors."""
+
+    async def hello(self, timeout_s: float) -> None:
+        """Ask whether a hub is there."""
+        ...
+
+    def stream(self) -> AsyncGenerator[ItemOut_co | None, None]:
+        """Ask for work; None is a health ping. Closing the generator cancels the stream."""
+        ...
+
+    async def replace_channel(self) -> None:
+        """Begin anew, with another connection."""
+        ...
+
+    async def renew_token(self) -> None:
+        """Fetch another access token, where there is one."""
+        ...
+
+
+class StreamConsumer(Generic[Item]):
+    """Gives every item that the hub sends to ``take``.
+
+    Args:
+        link: to the hub.
+        session: the machine that decides.
+        take: gets each item, on the event loop; returns at once and raises nothing.
+        clock: of the process.
+    """
+
+    def __init__(
+        self,
+        link: WorkLink[Item],
+        session: Session,
+        take: Callable[[Item], None],
+        clock: Clock,
+    ) -> None:
+        self._link = link
+        self._session = session
+        self._take = take
+        self._clock = clock
+        self._events: asyncio.Queue[Event] = asyncio.Queue()
+        self._state = SessionState()
+        self._until: float | None = None
+        self._attempt: asyncio.Task[None] | None = None
+        self._error: Exception | None = None
+        self._has_news = False
+        #: Set when no stream is open and none will be: nothing more comes in.
+        self.closed = asyncio.Event()
+
+    @property
+    def phase(self) -> Phase:
+        """Where the connection stands."""
+        return self._state.phase
+
+    def stop(self) -> None:
+        """Take nothing more: ``closed`` is set soon, and results can still be sent. Idempotent."""
+        self._events.put_nowait(StopRequested())
+
+    def drained(self) -> None:
+        """Nothing is in flight any more: after ``stop`` this ends ``run``."""
+        self._events.put_nowait(Drained())
+
+    async def run(self) -> None:
+        """Work until :meth:`stop` and :meth:`drained` were called.
+
+        Raises:
+            LinkError: what answers is no task hub.
+        """
+        event: Event = Tick()
+        try:
+            while True:
+                now = self._clock.monotonic()
+                draw = draw_of(self._clock.new_id())
+                before = self._state.phase
+                self._state, command = self._session.step(self._state, event, now, draw)
+                self._tell(before, event)
+                if command is not None and await self._obey(command):
+                    return
+                event = await self._next_event()
+        finally:
+            await self._end_attempt()
+            self.closed.set()
+
+    async def _next_event(self) -> Event:
+        if self._until is None:
+            event = await self._events.get()
+        else:
+            try:
+                async with asyncio.timeout(max(0.0, self._until - self._clock.monotonic())):
+                    event = await self._events.get()
+            except TimeoutError:
+                return Tick()
+        if isinstance(event, Received):
+            self._has_news = False
+        return event
+
+    async def _obey(self, command: Command) -> bool:
+        """Carry out a command; True at the end."""
+        match command:
+            case SayHello():
+                self._until = None
+                await self._begin(self._hello(command))
+            case OpenStream(attempt=attempt, until=until):
+                self._until = until
+                await self._begin(self._read(attempt))
+            case Wait(until=until):
+                self._until = until
+            case CloseStream(until=until):
+                self._until = until
+                await self._end_attempt()
+            case Drain():
+                self._until = None
+                await self._end_attempt()
+            case Finish():
+                return True
+            case GiveUp(failure=failure):
+                raise self._error or LinkError(failure, "What answers is no task hub.")
+        if self._state.phase is Phase.DRAINING:
+            self.closed.set()
+        return False
+
+    async def _begin(self, attempt: Coroutine[Any, Any, None]) -> None:
+        await self._end_attempt()
+        self._has_news = False
+        self._attempt = asyncio.create_task(attempt, name="work-stream")
+
+    async def _end_attempt(self) -> None:
+        """Cancel a Hello or a stream and see it end: two streams would both get work."""
+        attempt, self._attempt = self._attempt, None
+        if attempt is not None:
+            attempt.cancel()
+            await asyncio.wait([attempt])
+
+    async def _hello(self, command: SayHello) -> None:
+        try:
+            async with asyncio.timeout(command.timeout_s):
+                if command.fresh_channel:
+                    await self._link.replace_channel()
+                if command.fresh_token:
+                    await self._link.renew_token()
+                await self._link.hello(command.timeout_s)
+        except Exception as error:  # noqa: BLE001  the link's own, and those of users' credentials
+            self._events.put_nowait(HelloFailed(command.attempt, self._failure(error)))
+        else:
+            self._events.put_nowait(HelloAnswered(command.attempt))
+
+    async def _read(self, attempt: int) -> None:
+        failure = None
+        try:
+            async with aclosing(self._link.stream()) as items:
+                async for item in items:
+                    # Under load the machine hears of a burst once.
+                    if not self._has_news:
+                        self._has_news = True
+                        self._events.put_nowait(Received(attempt))
+                    if item is not None:
+                        self._take(item)
+        except Exception as error:  # noqa: BLE001  whatever it is, another stream has to follow
+            failure = self._failure(error)
+        self._events.put_nowait(StreamEnded(attempt, failure))
+
+    def _failure(self, error: Exception) -> LinkFailure:
+        self._error = error
+        if isinstance(error, LinkError):
+            return error.failure
+        if isinstance(error, TimeoutError):
+            return LinkFailure.TRANSPORT
+        return LinkFailure.REFUSED
+
+    def _tell(self, before: Phase, event: Event) -> None:
+        after = self._state.phase
+        if after is before:
+            return
+        if after is Phase.STREAMING:
+            logger.info("hub_connected", extra={"attempt": self._state.attempt})
+        elif after is Phase.DISCONNECTED:
+            failure = getattr(event, "failure", None)
+            wake_at = self._state.wake_at or 0.0
+            logger.warning(
+                "hub_disconnected",
+                extra={
+                    "failure": failure.value if failure is not None else type(event).__name__,
+                    "reason": str(self._error) if failure is not None else "",
+                    "retry_in_s": round(wake_at - self._clock.monotonic(), 3),
+                },
+            )
