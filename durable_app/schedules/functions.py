@@ -91,12 +91,11 @@ def scheduled_task_entity(context: _EntityView) -> Any:
     step = rule(before, context.entity_key, context.get_input(), context.current_utc_datetime)
     if step.state is None:
         context.destruct_on_exit()
-    elif step.state != before:
+        return step.result
+    if step.state != before:
         context.set_state(step.state.to_json())
-    subject = step.state or before
-    if subject is not None:
-        for effect in step.effects:
-            _carry_out(context, subject, effect)
+    for effect in step.effects:
+        _carry_out(context, step.state, effect)
     return step.result
 
 

@@ -83,7 +83,7 @@ def create(state: ScheduleState | None, options: ScheduleCreationOptions, now: d
     """Make a schedule, or make an existing one anew; it is active then.
 
     Raises:
-        ScheduleClientValidationError: it would never run.
+        ScheduleClientValidationError: it never occurs.
     """
     configuration = Configuration(
         options.schedule_id,
@@ -197,12 +197,7 @@ def trigger(state: ScheduleState | None, schedule_id: str, now: datetime) -> Ste
         moment = state.triggered_at + _TICK
     fixed = state.configuration.orchestration_instance_id
     instance_id = fixed or f"{schedule_id}-manual-{moment.isoformat()}"
-    step = _begun(replace(state, triggered_at=moment), instance_id, moment)
-    left = step.state
-    is_kept = left is not None and instance_id in (left.running, left.buffered)
-    if is_kept or Start(instance_id, is_watched=False) in step.effects:
-        return step._replace(result=instance_id)
-    return step._replace(result=None if left is None else left.buffered)
+    return _begun(replace(state, triggered_at=moment), instance_id, moment).step
 
 
 # -- what the schedule and its watchers send ---------------------------------------------------
@@ -217,13 +212,14 @@ def run(state: ScheduleState | None, token: object, now: datetime) -> Step:
         return Step(state)
     due = state.next_run_at
     if due is None:
-        return _over(state) if _is_over(state, now) else _armed(state, now)
+        return _over(state) if _is_over(state, now) else _waiting_for(state, None, now)
     if now < due:
-        return _armed(state, now)
+        return _waiting_for(state, due, now)
     fixed = state.configuration.orchestration_instance_id
     instance_id = fixed or f"{state.configuration.schedule_id}-{due.isoformat()}"
     begun = _begun(state, instance_id, due)
-    later = _armed(replace(begun.state or state, next_run_at=None), max(now, due))
+    following = state.configuration.next_after(max(now, due), state.created_at)
+    later = _waiting_for(begun.state, following, now)
     return Step(later.state, (*begun.effects, *later.effects))
 
 
@@ -233,7 +229,7 @@ def run_ended(state: ScheduleState | None, instance_id: object, now: datetime) -
         return Step(state)
     free = replace(state, running=None, buffered=None)
     if state.buffered is not None:
-        return _begun(free, state.buffered, now)
+        return _begun(free, state.buffered, now).step._replace(result=None)
     if free.status is ScheduleStatus.ACTIVE and _is_over(free, now):
         return _over(free)
     return Step(free)
@@ -267,43 +263,71 @@ def _without_forbidden_buffer(state: ScheduleState) -> ScheduleState:
     )
 
 
-def _begun(state: ScheduleState, instance_id: str, moment: datetime) -> Step:
+class _Begun(NamedTuple):
+    """What became of a run.
+
+    Attributes:
+        instance_id: of the run that takes place, now or later; None where it is left out.
+    """
+
+    state: ScheduleState
+    effects: tuple[Wake | Start | Probe, ...]
+    instance_id: str | None
+
+    @property
+    def step(self) -> Step:
+        return Step(self.state, self.effects, self.instance_id)
+
+
+def _begun(state: ScheduleState, instance_id: str, moment: datetime) -> _Begun:
     """Start a run if the overlap policy lets it."""
     policy = state.configuration.overlap
     started = replace(state, last_run_at=moment)
     if policy is OverlapPolicy.ALLOW:
-        return Step(started, (Start(instance_id, is_watched=False),))
+        return _Begun(started, (Start(instance_id, is_watched=False),), instance_id)
     if state.running is None:
-        return Step(replace(started, running=instance_id), (Start(instance_id, is_watched=True),))
-    waiting = state
-    if policy is OverlapPolicy.BUFFER_ONE:
-        waiting = replace(state, buffered=state.buffered or instance_id)
-    return Step(waiting, (Probe(state.running),))
+        started = replace(started, running=instance_id)
+        return _Begun(started, (Start(instance_id, is_watched=True),), instance_id)
+    probe = (Probe(state.running),)
+    if policy is OverlapPolicy.SKIP:
+        return _Begun(state, probe, None)
+    buffered = state.buffered or instance_id
+    return _Begun(replace(state, buffered=buffered), probe, buffered)
 
 
 def _armed(state: ScheduleState, now: datetime) -> Step:
-    """Wait for the next occurrence, or for the end, whichever comes first."""
-    told = state.configuration
+    """Wait for the next occurrence, after a client's request.
+
+    Raises:
+        ScheduleClientValidationError: there is none, and never will be.
+    """
     following = state.next_run_at or _first_after(state, now)
-    if following is None and told.end_at is None and state.last_run_at is None:
-        reason = f"cron '{told.cron}' never occurs."
+    if following is None:
+        told = state.configuration
+        reason = f"it never occurs after {now.isoformat()}."
         raise ScheduleClientValidationError(told.schedule_id, reason)
-    if told.end_at is not None and (following is None or following > told.end_at):
-        following = None
-    waits_for = following or told.end_at
-    armed = _renewed(replace(state, next_run_at=following), now)
-    return Step(armed, () if waits_for is None else (Wake(waits_for),))
+    return _waiting_for(state, following, now)
 
 
 def _first_after(state: ScheduleState, now: datetime) -> datetime | None:
-    told = state.configuration
+    told, last = state.configuration, state.last_run_at
     start = told.start_at
-    if start is not None and now <= start:
+    if start is not None and now <= start and (last is None or last < start):
         # The start itself may be an occurrence.
         return told.next_after(start - _TICK, state.created_at)
-    if state.last_run_at is None and told.start_immediately_if_late:
+    if last is None and told.start_immediately_if_late:
         return now
     return told.next_after(now, state.created_at)
+
+
+def _waiting_for(state: ScheduleState, following: datetime | None, now: datetime) -> Step:
+    """Wait for an occurrence, or for the end, whichever comes first."""
+    end = state.configuration.end_at
+    if end is not None and (following is None or following > end):
+        following = None
+    waits_for = following or end
+    waiting = _renewed(replace(state, next_run_at=following), now)
+    return Step(waiting, () if waits_for is None else (Wake(waits_for),))
 
 
 def _renewed(state: ScheduleState, now: datetime) -> ScheduleState:

@@ -1,11 +1,9 @@
 from __future__ import annotations
 
 import zoneinfo
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from durable_app.errors import ConfigError
 from durable_app.host.triggers.schedule import (
@@ -23,137 +21,10 @@ from durable_app.host.triggers.schedule import (
     status_from_text,
     zone_of,
 )
-from durable_app.recurrence.schedules import CronSchedule
 
 BERLIN = zoneinfo.ZoneInfo("Europe/Berlin")
-LORD_HOWE = zoneinfo.ZoneInfo("Australia/Lord_Howe")  # its clock steps by half an hour
-APIA = zoneinfo.ZoneInfo("Pacific/Apia")  # left out 30 December 2011
 NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
-
-
-def occurrences(text: str, zone: tzinfo, start: str, count: int) -> list[str]:
-    """The next ones in local time with their offset."""
-    schedule = parse_schedule(text, zone)
-    moment = datetime.fromisoformat(start).replace(tzinfo=zone)
-    found = []
-    for _ in range(count):
-        later = schedule.next_after(moment)
-        assert later is not None
-        found.append(later.astimezone(zone).strftime("%d %H:%M %z"))
-        moment = later
-    return found
-
-
-def test_a_zone_decides_what_the_fields_mean() -> None:
-    assert occurrences("0 30 9 * * *", BERLIN, "2026-05-04T12:00", 1) == ["05 09:30 +0200"]
-    assert occurrences("0 30 9 * * *", BERLIN, "2026-12-04T12:00", 1) == ["05 09:30 +0100"]
-
-
-def test_a_skipped_time_runs_late_by_what_was_skipped() -> None:
-    assert occurrences("0 30 2 * * *", BERLIN, "2026-03-28T12:00", 2) == [
-        "29 03:30 +0200",
-        "30 02:30 +0200",
-    ]
-    # 02:30 does not hide what occurs before 03:30
-    assert occurrences("0 30 2,3 * * *", BERLIN, "2026-03-29T00:00", 2) == [
-        "29 03:30 +0200",
-        "30 02:30 +0200",
-    ]
-    assert occurrences("0 0,45 2-3 * * *", BERLIN, "2026-03-29T00:00", 3) == [
-        "29 03:00 +0200",
-        "29 03:45 +0200",
-        "30 02:00 +0200",
-    ]
-
-
-def test_an_ambiguous_time_runs_once_in_standard_time() -> None:
-    assert occurrences("0 30 2 * * *", BERLIN, "2026-10-24T12:00", 2) == [
-        "25 02:30 +0100",
-        "26 02:30 +0100",
-    ]
-
-
-def test_a_schedule_for_every_hour_runs_by_elapsed_time() -> None:
-    assert occurrences("0 30 * * * *", BERLIN, "2026-03-29T00:45", 3) == [
-        "29 01:30 +0100",
-        "29 03:30 +0200",
-        "29 04:30 +0200",
-    ]
-    assert occurrences("0 30 * * * *", BERLIN, "2026-10-25T01:45", 3) == [
-        "25 02:30 +0200",
-        "25 02:30 +0100",
-        "25 03:30 +0100",
-    ]
-
-
-def test_a_day_that_was_left_out() -> None:
-    assert occurrences("0 0 10 * * *", APIA, "2011-12-29T12:00", 2) == [
-        "31 10:00 +1400",
-        "01 10:00 +1400",
-    ]
-
-
-def expected_by_brute_force(schedule: CronSchedule, start: datetime, end: datetime) -> datetime:
-    """The first occurrence, found by asking about every minute, as the rules are worded."""
-    zone, expression = schedule.zone, schedule.expression
-    by_elapsed_time = len(expression.hours) == 24
-    found = []
-    moment = (start - timedelta(hours=2)).replace(second=0, microsecond=0)
-    while moment < end:
-        local = moment.astimezone(zone)
-        name = local.replace(tzinfo=None, fold=0)
-        again = (moment + timedelta(hours=1)).astimezone(zone).replace(tzinfo=None, fold=0)
-        half = (moment + timedelta(minutes=30)).astimezone(zone).replace(tzinfo=None, fold=0)
-        comes_again = name in {again, half}
-        if expression.matches(name) and (by_elapsed_time or not comes_again):
-            found.append(moment)
-        moment += timedelta(minutes=1)
-    if not by_elapsed_time:
-        found += skipped(schedule, start, end)
-    return min(each for each in found if each > start)
-
-
-def skipped(schedule: CronSchedule, start: datetime, end: datetime) -> list[datetime]:
-    found = []
-    moment = (start - timedelta(hours=2)).replace(second=0, microsecond=0)
-    while moment < end:
-        offset = moment.astimezone(schedule.zone).utcoffset()
-        earlier = (moment - timedelta(hours=2)).astimezone(schedule.zone).utcoffset()
-        assert offset is not None
-        assert earlier is not None
-        name = (moment + earlier).replace(tzinfo=None)
-        back = name.replace(tzinfo=schedule.zone).astimezone(UTC).astimezone(schedule.zone)
-        is_skipped = back.replace(tzinfo=None) != name
-        if earlier < offset and is_skipped and schedule.expression.matches(name):
-            found.append(moment)
-        moment += timedelta(minutes=1)
-    return found
-
-
-@given(
-    st.sampled_from(
-        [
-            (BERLIN, datetime(2026, 3, 29, 1, tzinfo=UTC)),
-            (BERLIN, datetime(2026, 10, 25, 1, tzinfo=UTC)),
-            (LORD_HOWE, datetime(2026, 4, 4, 15, tzinfo=UTC)),
-            (LORD_HOWE, datetime(2026, 10, 3, 15, 30, tzinfo=UTC)),
-        ]
-    ),
-    st.integers(-5 * 3600, 3 * 3600),
-    st.sampled_from(["*", "*/10", "7,30", "0", "59"]),
-    st.sampled_from(["*", "2", "1-3", "*/2", "1,2,3,4"]),
-)
-@settings(max_examples=60, deadline=None)
-def test_around_a_step_of_the_clock_nothing_is_left_out(
-    step: tuple[tzinfo, datetime], second: int, minute: str, hour: str
-) -> None:
-    zone, moment = step
-    start = moment + second * SECOND
-    schedule = parse_schedule(f"0 {minute} {hour} * * *", zone)
-    assert isinstance(schedule, CronSchedule)
-    end = start + timedelta(hours=30)
-    assert schedule.next_after(start) == expected_by_brute_force(schedule, start, end)
 
 
 @pytest.mark.parametrize(
