@@ -200,12 +200,16 @@ class VirtualHub(TaskHub):
         return self.timeline
 
     def connect(
-        self, sink: WorkSink, capacity: Capacity, only: WorkFilter | None = None
+        self,
+        sink: WorkSink,
+        capacity: Capacity,
+        only: WorkFilter | None = None,
+        *,
+        whole_history: bool = False,
     ) -> WorkStream:
         """See ``WorkSource.connect``."""
-        return super().connect(
-            _Witness(sink, self.activities, replays=self._replays), capacity, only
-        )
+        witness = _Witness(sink, self.activities, replays=self._replays)
+        return super().connect(witness, capacity, only, whole_history=whole_history)
 
     async def _watch(
         self, instance_id: str, until: WaitFor, timeout_s: float | None

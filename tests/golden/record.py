@@ -54,9 +54,16 @@ class Ledger:
         self.continued: list[list[HistoryEvent]] = []
 
     def connect(
-        self, sink: WorkSink, capacity: Capacity, only: WorkFilter | None = None
+        self,
+        sink: WorkSink,
+        capacity: Capacity,
+        only: WorkFilter | None = None,
+        *,
+        whole_history: bool = False,
     ) -> WorkStream:
-        return _Stream(self, self._hub.connect(_Sink(self, sink), capacity, only))
+        witness = _Sink(self, sink)
+        stream = self._hub.connect(witness, capacity, only, whole_history=whole_history)
+        return _Stream(self, stream)
 
     def handed_out(self, items: Sequence[WorkItem]) -> None:
         self._turns |= {i.token: i for i in items if isinstance(i, OrchestratorRequest)}
@@ -90,6 +97,7 @@ class _Stream:
         self._stream = stream
         self.abandon = stream.abandon
         self.decline = stream.decline
+        self.put_back = stream.put_back
         self.load_history = stream.load_history
         self.pause = stream.pause
         self.close = stream.close

@@ -38,7 +38,14 @@ class Desk:
         self.histories: dict[str, list[HistoryEvent]] = {}
         self.calls: list[str] = []
 
-    def connect(self, sink: WorkSink, capacity: Capacity, only: WorkFilter | None = None) -> Desk:
+    def connect(
+        self,
+        sink: WorkSink,
+        capacity: Capacity,
+        only: WorkFilter | None = None,
+        *,
+        whole_history: bool = False,
+    ) -> Desk:
         self.sink, self.capacity = sink, capacity
         return self
 
@@ -51,6 +58,9 @@ class Desk:
 
     def decline(self, token: CompletionToken) -> None:
         self.declined.put(token)
+
+    def put_back(self, token: CompletionToken) -> None:
+        self.calls.append(f"put back {token}")
 
     def load_history(self, instance_id: str, execution_id: str) -> list[HistoryEvent]:
         self.calls.append(f"load {instance_id}")
