@@ -1,4 +1,8 @@
-"""What moved apps stumble over, in lists that users can read: clients and statuses."""
+"""What moved apps stumble over, in lists that users can read: clients and statuses.
+
+That sync functions have a client with the same methods is shown in
+tests/unit/client/test_sync_client.py.
+"""
 
 from __future__ import annotations
 

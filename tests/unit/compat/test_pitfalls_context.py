@@ -1,4 +1,8 @@
-"""What moved apps stumble over, in lists that users can read: the context of an orchestrator."""
+"""What moved apps stumble over, in lists that users can read: the context of an orchestrator.
+
+That durable HTTP calls keep secrets with their origin is shown in
+tests/unit/worker/test_http_hops.py.
+"""
 
 from __future__ import annotations
 
@@ -231,7 +235,7 @@ def test_ids_that_the_context_makes_differ_and_outlast_a_replay(app: df.DFApp):
     assert [str(uuid.UUID(each)) for each in ids] == ids
 
 
-def test_children_of_a_later_generation_have_new_ids(app: df.DFApp, play):
+def test_children_of_a_later_generation_have_new_ids(app: df.DFApp):
     """An eternal orchestrator does not meet the children of the generation before."""
 
     @app.orchestration_trigger(context_name="context")

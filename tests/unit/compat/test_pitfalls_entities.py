@@ -1,7 +1,8 @@
 """What moved apps stumble over, in lists that users can read: entities and locks.
 
-That ten thousand signals are each applied once and in order is shown by tests/e2e, and that locks
-outlive crashes by tests/simulation.
+That ten thousand signals are each applied once and in order, and that crashes lose no lock, is
+shown in tests/e2e/test_entities.py and test_entities_crash.py; all rules of locks in
+tests/unit/replay/test_locks.py.
 """
 
 from __future__ import annotations
@@ -269,7 +270,7 @@ def test_an_operation_may_be_async(app: df.DFApp):
     assert run_entity_operation(Counter, "add", 6).result == 7
 
 
-def test_an_entity_that_does_not_exist_is_an_error_of_the_call(app: df.DFApp, play):
+def test_an_entity_that_does_not_exist_is_an_error_of_the_call(app: df.DFApp):
     """The caller hears of it; it does not wait for ever."""
 
     @app.orchestration_trigger(context_name="context")
