@@ -228,7 +228,7 @@ class Session:
                 return msgspec.structs.replace(state, phase=Phase.STOPPED), Finish()
             case Tick():
                 return self._tick(state, now, draw)
-            case HelloAnswered() | HelloFailed() | Received() | StreamEnded():
+            case _:
                 if event.attempt != state.attempt:
                     return state, None
                 return self._of_attempt(state, event, now, draw)

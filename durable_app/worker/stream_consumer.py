@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, assert_never
 
 from durable_app.connection.backoff import draw_of
 from durable_app.connection.failures import LinkError, LinkFailure
@@ -165,6 +165,8 @@ class StreamConsumer(Generic[Item]):
                 return True
             case GiveUp(failure=failure):
                 raise self._error or LinkError(failure, "What answers is no task hub.")
+            case _:
+                assert_never(command)
         if self._state.phase is Phase.DRAINING:
             self.closed.set()
         return False
