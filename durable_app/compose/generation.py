@@ -98,6 +98,14 @@ class Generation:
         """A line per function that nothing here will ever call."""
         return idle_functions(self.app, SERVED)
 
+    async def prepare(self) -> None:
+        """Do what may fail, before another generation is retired; takes no work.
+
+        Raises:
+            StoreUnavailableError: the status of timers cannot be read or written.
+        """
+        await self._timers.prepare()
+
     async def start(self) -> None:
         """Take work from now on.
 

@@ -283,6 +283,7 @@ class _Host:
             DurableError: the app cannot run; the present one goes on.
         """
         generation, before = Generation(app, self._tools), self._generation
+        await generation.prepare()
         self._server.serve(generation.routes)  # the last step that may fail and change nothing
         self._generation = generation
         retiring = asyncio.create_task(before.retire(_RETIRE_S))

@@ -98,7 +98,7 @@ def make_plan(options: HostOptions, environ: MutableMapping[str, str]) -> Plan:
     if not folder.is_dir():
         raise ConfigError(f"{folder} is no folder. Name the app's folder with --script-root.")
     if options.watch:
-        require_watching()
+        require_watching(folder)
     local = read_local_settings(folder)
     notes = apply_values(local, environ)
     settings = read_host_settings(folder, environ)

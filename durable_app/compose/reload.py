@@ -6,7 +6,7 @@ import asyncio
 import sys
 from typing import TYPE_CHECKING, Final
 
-from durable_app.errors import DefinitionError, DurableError
+from durable_app.errors import DefinitionError, DurableError, StoreUnavailableError
 from durable_app.host.app.watch import SETTINGS_FILES, Watched, saved_files
 from durable_app.host.calls.daemon_pool import DaemonPool
 from durable_app.host.console.console import Level
@@ -22,6 +22,13 @@ _SLOW_S: Final = 10.0
 _SLOW: Final = (
     f"The app is being imported for {_SLOW_S:.0f} s now. Until that ends, the one before goes on,"
     " and what is saved meanwhile waits. If it does not end, stop the host and start it again."
+)
+
+_BROKEN: Final = (
+    "The app was not loaded again: mend it and save. Until then the one before goes on."
+)
+_NOT_NOW: Final = (
+    "The app was not loaded again; the one before goes on. Save once more when that is mended."
 )
 
 
@@ -57,9 +64,7 @@ class Reloader:
             except DurableError as error:
                 self._console.line(f"{error}", Level.ERROR)
                 self._console.always(
-                    "The app was not loaded again: mend it and save. Until then the one before"
-                    " goes on.",
-                    Level.ERROR,
+                    _NOT_NOW if isinstance(error, StoreUnavailableError) else _BROKEN, Level.ERROR
                 )
                 return False
             self._console.always("The app was loaded again. Instances in flight go on with it.")

@@ -109,7 +109,12 @@ class HostState:
             with self._lock:
                 yield
         except (OSError, sqlite3.Error) as error:
+            advice = (
+                "Mend the permissions of the folder, free some space, or remove the file to start"
+                " anew."
+            )
+            if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY:
+                advice = "End the program that holds it."
             raise StoreUnavailableError(
-                f"The host's own state '{self._where}' cannot be used: {error}. Mend the"
-                " permissions of the folder, free some space, or remove the file to start anew."
+                f"The host's own state '{self._where}' cannot be used: {error}. {advice}"
             ) from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import sqlite3
 import threading
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from durable_app.compose import reload
 from durable_app.compose.host import RunningHost
 from durable_app.errors import StoreUnavailableError
+from durable_app.host import state
 from durable_app.host.web.keys import Keys
 from tests.contract.host_app import APP, Caller, serving, talk, until, write_app
 
@@ -114,6 +116,37 @@ def test_an_app_whose_keys_cannot_be_kept_does_not_take_over(tmp_path, monkeypat
     key = {"x-functions-key": "m"}
     monkeypatch.setattr(Keys, "master", lambda _keys: "m")
     assert talk(folder, conversation, enable_auth=True) == [500, "Hello Bob!", b"one"]
+
+
+TICKS = """
+
+@app.timer_trigger(arg_name="tick", schedule="0 0 0 1 1 *")
+def yearly(tick: func.TimerRequest) -> None: ...
+"""
+
+
+def test_a_state_that_is_locked_keeps_the_load_before(tmp_path, monkeypatch):
+    monkeypatch.setattr(state, "_BUSY_TIMEOUT_S", 0.05)
+    folder, console = write_app(tmp_path, ONE), io.StringIO()
+
+    async def conversation(host: RunningHost, call: Caller) -> list[Any]:
+        write_app(folder, TWO + TICKS)
+        somebody = sqlite3.connect(folder / ".durable" / "host.db", isolation_level=None)
+        somebody.execute("BEGIN EXCLUSIVE")
+        refused = await call("POST", "/admin/host/restart")
+        before = (await call("GET", "/api/word")).body
+        somebody.execute("ROLLBACK")
+        somebody.close()
+        taken = await call("POST", "/admin/host/restart")
+        host.console.flush()
+        return [refused.status, before, taken.status, (await call("GET", "/api/word")).body]
+
+    talked = talk(folder, conversation, stream=console, store=None)
+    assert talked == [500, b"one", 200, b"two"]
+    assert "cannot be used: database is locked. End the program that holds it." in (
+        console.getvalue()
+    )
+    assert "The app was not loaded again; the one before goes on." in console.getvalue()
 
 
 def test_what_an_earlier_load_runs_may_end_before_the_host_does(tmp_path, gates):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
+import functools
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -10,7 +11,7 @@ from durable_app.errors import ConfigError
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable, Collection
 
 #: Read at the start only: a change of theirs is noticed, and needs a restart.
 SETTINGS_FILES: Final = frozenset({"host.json", "local.settings.json"})
@@ -19,6 +20,7 @@ _OTHER_FOLDERS: Final = frozenset({"__pycache__", "node_modules", "site-packages
 # Editors save in several steps; these belong to one change.
 _GATHER_MS: Final = 300
 _QUIET_MS: Final = 60
+_PACKAGE: Final = "watchfiles"
 _INSTALL: Final = (
     "--watch needs the package watchfiles: pip install 'durable-app[local]' brings it along."
 )
@@ -52,17 +54,41 @@ class Watched(NamedTuple):
         return is_code or name in self.files or (not folders and name in SETTINGS_FILES)
 
 
-def require_watching() -> None:
-    """Raise ConfigError where the package that watches is not installed."""
-    if importlib.util.find_spec("watchfiles") is None:
-        raise ConfigError(_INSTALL)
+@functools.cache
+def _awatch() -> Callable[..., AsyncIterator[Collection[tuple[object, str]]]]:
+    from watchfiles import awatch  # noqa: PLC0415  an extra, of use here alone
+
+    return awatch
+
+
+def require_watching(folder: Path) -> None:
+    """Load the package that watches, before the app is loaded.
+
+    A module of the app may have its name, and then is what the app imports under it.
+
+    Args:
+        folder: of the app, absolute.
+
+    Raises:
+        ConfigError: it is not installed.
+    """
+    paths = sys.path[:]
+    sys.path[:] = [path for path in paths if Path(path or ".").resolve() != folder]
+    try:
+        _awatch()
+    except ImportError as error:
+        raise ConfigError(_INSTALL) from error
+    finally:
+        sys.path[:] = paths
+    if (folder / f"{_PACKAGE}.py").exists() or (folder / _PACKAGE).exists():
+        for name in [*sys.modules]:
+            if name.partition(".")[0] == _PACKAGE:
+                del sys.modules[name]
 
 
 async def saved_files(watched: Watched, stop: asyncio.Event) -> AsyncIterator[list[Path]]:
     """Files that were saved, made or removed together; until ``stop`` is set."""
-    from watchfiles import awatch  # noqa: PLC0415  an extra, of use here alone
-
-    changes = awatch(
+    changes = _awatch()(
         watched.folder,
         watch_filter=lambda _change, path: watched.holds(Path(path)),
         debounce=_GATHER_MS,

@@ -71,10 +71,13 @@ def read_host_settings(folder: Path, environ: MutableMapping[str, str]) -> HostS
     """
     path = folder / "host.json"
     raw = read_json_object(path)
-    _check_version(raw, path)
+    if not raw:
+        # One that nobody has written yet; the host fills it in.
+        raw["version"] = _VERSION
     overrides = _overrides(environ)
     for override in overrides:
         _override(raw, override.path, override.value)
+    _check_version(raw, _source(["version"], str(path), overrides))
     settings = _validate(HostSettings, raw, path, overrides)
     levels, level_warnings = _log_levels(settings.logging.log_level)
     settings = settings.model_copy(
@@ -157,16 +160,15 @@ def environment() -> MutableMapping[str, str]:
     return os.environ
 
 
-def _check_version(raw: dict[str, Any], path: Path) -> None:
-    # An empty file is one that nobody has written yet; the host fills it in.
+def _check_version(raw: dict[str, Any], source: str) -> None:
     version = next((value for key, value in raw.items() if key.casefold() == "version"), None)
-    if raw and version in (None, ""):
+    if version in (None, ""):
         raise ConfigError(
-            f'{path}: the required property \'version\' is missing. Write "version": "2.0".'
+            f'{source}: the required property \'version\' is missing. Write "version": "2.0".'
         )
-    if raw and str(version) != _VERSION:
+    if str(version) != _VERSION:
         raise ConfigError(
-            f'{path}: version {json.dumps(version)} is not supported. Write "version": "2.0".'
+            f'{source}: version {json.dumps(version)} is not supported. Write "version": "2.0".'
         )
 
 

@@ -113,14 +113,27 @@ class TimerTriggers:
         self._tasks: list[asyncio.Task[None]] = []
         self._stopping = False
 
-    async def start(self) -> None:
-        """Read what is remembered and begin; runs that are due at once begin now.
+    async def prepare(self) -> None:
+        """Read what is remembered; nothing runs yet, and a former load may go on meanwhile.
 
         Raises:
             StoreUnavailableError: the host's state cannot be read or written.
         """
         for timer in self._timers:
             if not timer.turn.locked():
+                # It may wait for the disk, and requests are served by this loop.
+                await asyncio.to_thread(self._open, timer)
+
+    async def start(self) -> None:
+        """Begin; runs that are due at once begin now.
+
+        Raises:
+            StoreUnavailableError: the host's state cannot be read or written.
+        """
+        for timer in self._timers:
+            if timer.turn.locked():
+                timer.is_open = False  # what the former load's run leaves counts
+            elif not timer.is_open:
                 self._open(timer)
         # Only now: a timer whose status cannot be kept stops the start before any function ran.
         self._tasks = [

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
+import importlib
+import inspect
+import sys
 from pathlib import Path
 
 import pytest
 
 from durable_app.errors import ConfigError
+from durable_app.host.app import watch
 from durable_app.host.app.watch import Watched, require_watching, saved_files
 
 TIMEOUT_S = 10
@@ -71,8 +74,31 @@ def test_a_saved_file_is_seen_and_the_watch_ends_when_asked(tmp_path):
     assert seen[0] == [tmp_path / "function_app.py"]
 
 
-def test_without_the_package_the_error_names_the_extra(monkeypatch):
-    require_watching()
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+def test_without_the_package_the_error_names_the_extra(monkeypatch, tmp_path):
+    require_watching(tmp_path)
+    watch._awatch.cache_clear()
+    monkeypatch.setitem(sys.modules, "watchfiles", None)
     with pytest.raises(ConfigError, match=r"pip install 'durable-app\[local\]'"):
-        require_watching()
+        require_watching(tmp_path)
+
+
+@pytest.mark.parametrize("place", ["watchfiles.py", "watchfiles/__init__.py"])
+def test_a_module_of_the_app_may_have_the_name_of_the_package(monkeypatch, tmp_path, place):
+    module = tmp_path / place
+    module.parent.mkdir(exist_ok=True)
+    module.write_text("awatch = 'of the app'")
+    watch._awatch.cache_clear()
+    for name in [*sys.modules]:
+        if name.partition(".")[0] == "watchfiles":
+            monkeypatch.delitem(sys.modules, name)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "path", ["", *sys.path])
+    paths = sys.path[:]
+
+    require_watching(tmp_path)
+
+    assert sys.path == paths
+    assert inspect.isfunction(watch._awatch())
+    assert vars(importlib.import_module("watchfiles"))["awatch"] == "of the app"
+    sys.modules.pop("watchfiles")

@@ -331,6 +331,18 @@ def test_the_environment_overrides_single_options(tmp_path):
     assert settings.watch_files == ["x.txt"]
 
 
+VERSION = "AzureFunctionsJobHost__version"
+
+
+@pytest.mark.parametrize("content", ['{"version": "1.0"}', '{"logging": {}}', "", "{}"])
+def test_the_environment_overrides_the_version(tmp_path, content):
+    assert host(tmp_path, content, **{VERSION: "2.0"}).version == "2.0"
+    with pytest.raises(ConfigError, match=rf'^{VERSION}: version "3.0" is not supported'):
+        host(tmp_path, content, **{VERSION: "3.0"})
+    with pytest.raises(ConfigError, match=rf"^{VERSION}: the required property 'version'"):
+        host(tmp_path, content, **{VERSION: ""})
+
+
 def test_what_is_wrong_in_an_override_is_told_by_its_name(tmp_path):
     name = "AzureFunctionsJobHost__extensions__durableTask__maxConcurrentActivityFunctions"
     with pytest.raises(ConfigError, match=rf"^{name}: extensions\.durableTask.*\"many\""):
