@@ -6,6 +6,7 @@ tests/unit/worker/test_http_hops.py.
 
 from __future__ import annotations
 
+import time
 import uuid
 from datetime import UTC, datetime, timedelta
 
@@ -205,8 +206,19 @@ def test_the_orchestrations_time_is_aware_with_one_argument_and_with_two(app: df
     assert run_orchestration(app, two, 1, start_at=start) is True
 
 
+@pytest.fixture
+def far_from_utc(monkeypatch):
+    """The machine's own time is that of Auckland."""
+    with monkeypatch.context() as patched:
+        patched.setenv("TZ", "Pacific/Auckland")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.mark.usefixtures("far_from_utc")
 def test_a_naive_time_is_taken_as_utc(app: df.DFApp):
-    """`create_timer(datetime(2030, 1, 2))` of apps that have no time zones."""
+    """`create_timer(datetime(2030, 1, 2))` of apps that have no time zones, on any machine."""
 
     @app.orchestration_trigger(context_name="ctx")
     def waits(ctx, given):
