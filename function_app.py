@@ -14,6 +14,7 @@ from triggers import (
     pipeline,
     saga,
     schedule,
+    scheduled_report,
     sub_orchestrations,
 )
 
@@ -33,5 +34,6 @@ for pattern in (
     counter,
     account,
     agents,
+    scheduled_report,
 ):
     app.register_functions(pattern.bp)

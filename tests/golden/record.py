@@ -198,6 +198,13 @@ async def _transfer(stage: Stage, name: str) -> Histories:
     return histories
 
 
+async def _watched_report(stage: Stage, name: str) -> Histories:
+    run = {"orchestration": "scheduled_report", "input": {"name": "sales", "rows": 1}}
+    watch = {"schedule_id": "sales", "instance_id": f"{name}_run", **run}
+    await stage.start(name, "scheduled_run_orchestrator", watch)
+    return {name: await stage.history(name)}
+
+
 _SCENARIOS: Final[dict[str, Callable[[Stage, str], Awaitable[Histories]]]] = {
     "agents_approved": _article_approved,
     "agents_expired": _run(
@@ -221,6 +228,12 @@ _SCENARIOS: Final[dict[str, Callable[[Stage, str], Awaitable[Histories]]]] = {
     ),
     "saga_shipped": _run("place_order", {"order_id": "A-1"}),
     "schedule": _run("write_digest"),
+    "schedule_operation": _run(
+        "execute_schedule_operation_orchestrator",
+        {"schedule_id": "sales", "operation": "delete", "input": None},
+    ),
+    "scheduled_report": _run("scheduled_report", {"name": "sales", "rows": 3}),
+    "scheduled_report_watcher": _watched_report,
     "sub_orchestrations": _with_child,
     "transfer": _transfer,
 }
