@@ -1,0 +1,103 @@
+"""The server: one port, all calls, an orderly end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import grpc
+
+from durable_app.errors import ConfigError
+from durable_app.rpc.server import entities, orchestrations
+from durable_app.rpc.server.dispatch import Service
+from durable_app.rpc.server.work import WorkCalls
+
+if TYPE_CHECKING:
+    from durable_app.ports import Clock, TaskHubs
+
+#: A peer that vanished without a word is noticed after the two together.
+_KEEPALIVE_MS: Final = 20_000
+_KEEPALIVE_TIMEOUT_MS: Final = 10_000
+#: Clients may ping as often as this; gRPC's default would cut off those that notice a loss early.
+_SHORTEST_PING_MS: Final = 5_000
+_OPTIONS: Final = (
+    # What is too large is told in words: neither side counts for the other.
+    ("grpc.max_receive_message_length", -1),
+    ("grpc.max_send_message_length", -1),
+    ("grpc.keepalive_time_ms", _KEEPALIVE_MS),
+    ("grpc.keepalive_timeout_ms", _KEEPALIVE_TIMEOUT_MS),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.min_ping_interval_without_data_ms", _SHORTEST_PING_MS),
+    ("grpc.http2.max_pings_without_data", 0),
+    # A second server on the port is an error, and not a partner for half of the calls.
+    ("grpc.so_reuseport", 0),
+)
+
+
+class TlsFiles(NamedTuple):
+    """A certificate chain and its private key, both PEM."""
+
+    certificate_chain: bytes
+    private_key: bytes
+
+
+class HubServer:
+    """Serves task hubs over gRPC.
+
+    Args:
+        token: what clients must present as a bearer token; None lets everybody in.
+        tls: None for plain text.
+    """
+
+    def __init__(
+        self,
+        hubs: TaskHubs,
+        clock: Clock,
+        *,
+        token: str | None = None,
+        tls: TlsFiles | None = None,
+    ) -> None:
+        """Nothing is opened yet; needs a running event loop."""
+        self._work = WorkCalls(clock)
+        self._tls = tls
+        self._server = grpc.aio.server(options=_OPTIONS)
+        service = Service(
+            hubs,
+            {**orchestrations.CALLS, **entities.CALLS, **self._work.calls},
+            {**orchestrations.STREAMS, **self._work.streams},
+            token,
+        )
+        self._server.add_generic_rpc_handlers((service,))
+
+    @property
+    def workers(self) -> int:
+        """Workers that are connected."""
+        return self._work.connected
+
+    async def start(self, address: str) -> int:
+        """Listen; return the port, 0 for a Unix socket.
+
+        Args:
+            address: ``host:port`` (port 0 for a free one), ``[::1]:port`` or ``unix:path``.
+
+        Raises:
+            ConfigError: somebody else listens there, or this machine has no such address.
+        """
+        server: Any = self._server
+        try:
+            if self._tls is None:
+                port = server.add_insecure_port(address)
+            else:
+                pair = (self._tls.private_key, self._tls.certificate_chain)
+                port = server.add_secure_port(address, grpc.ssl_server_credentials([pair]))
+        except RuntimeError as error:
+            raise ConfigError(
+                f"The task hub cannot listen on {address}: the port is in use, or the address is"
+                " none of this machine. Choose another one with --port."
+            ) from error
+        await server.start()
+        return 0 if address.startswith("unix:") else int(port)
+
+    async def stop(self, grace_s: float) -> None:
+        """Take no new calls, end the streams of workers, let other calls finish. Idempotent."""
+        self._work.close()
+        await self._server.stop(grace_s)

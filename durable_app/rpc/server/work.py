@@ -1,0 +1,269 @@
+"""How work reaches remote workers, and how its results come back.
+
+One stream per worker carries work items; results are calls of their own, on whatever connection the
+worker has by then. So a result is matched by its completion token alone, and one that comes after
+its stream has ended is still welcome.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any, Final
+
+import grpc
+import msgspec
+
+from durable_app.errors import SchedulerUnavailableError, WireFormatError
+from durable_app.ports import Capacity, WorkFilter
+from durable_app.protocol import (
+    ActivityRequest,
+    ActivityResponse,
+    CompleteOrchestration,
+    EntityBatchResult,
+    FailureDetails,
+    OperationFailure,
+    OrchestrationStatus,
+    OrchestratorRequest,
+    OrchestratorResponse,
+)
+from durable_app.rpc.codec.entity_work import decode_entity_result
+from durable_app.rpc.codec.streams import HISTORY_STREAMING, decode_subscription
+from durable_app.rpc.codec.tokens import HubTokens
+from durable_app.rpc.codec.work import (
+    decode_activity_response,
+    decode_orchestrator_response,
+    encode_work_item,
+    failed_turn,
+    health_ping,
+)
+from durable_app.rpc.generated import taskhub_pb2 as pb
+from durable_app.rpc.server.outlet import Outlet
+from durable_app.rpc.server.refusals import RefusedError
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from durable_app.ports import Clock, ServedHub, WorkResult
+    from durable_app.protocol import WorkItem
+    from durable_app.rpc.server.dispatch import Caller, Stream, Unary
+
+_log = logging.getLogger(__name__)
+
+#: SDKs take a stream for dead after 120 s of silence.
+PING_S: Final = 30.0
+#: A worker that does not read for so long is given up; its items go to others.
+SEND_TIMEOUT_S: Final = 30.0
+#: Most items of a kind that one worker holds, whatever it asks for.
+MOST_ITEMS: Final = 1_000
+#: What gRPC receives where nobody has set a limit. SDKs which lift it say who they are.
+_RECEIVE_LIMIT: Final = 4 * 2**20
+_UNLIMITED_AGENTS: Final = ("durabletask-js/", "durabletask-dotnet/", "durable-app/")
+#: Turns whose answer is in parts that have not all come yet.
+_MOST_PARTIAL: Final = 1_000
+
+
+class WorkCalls:
+    """The calls of workers, for all task hubs of a server."""
+
+    def __init__(self, clock: Clock) -> None:
+        """Nobody is connected."""
+        self._clock = clock
+        self._tokens: dict[str, HubTokens] = {}
+        self._outlets: set[Outlet] = set()
+        self._parts: OrderedDict[str, pb.OrchestratorResponse] = OrderedDict()
+        self._is_closing = False
+
+    @property
+    def calls(self) -> dict[str, Unary]:
+        """Handlers of single calls."""
+        return {
+            "CompleteActivityTask": self._complete_activity,
+            "CompleteOrchestratorTask": self._complete_turn,
+            "CompleteEntityTask": self._complete_batch,
+            "AbandonTaskActivityWorkItem": self._abandon_activity,
+            "AbandonTaskOrchestratorWorkItem": self._abandon_turn,
+            "AbandonTaskEntityWorkItem": self._abandon_batch,
+        }
+
+    @property
+    def streams(self) -> dict[str, Stream]:
+        """Handlers of streams."""
+        return {"GetWorkItems": self._get_work_items}
+
+    @property
+    def connected(self) -> int:
+        """Workers that have a stream open."""
+        return len(self._outlets)
+
+    def close(self) -> None:
+        """End all streams; their workers are told to come back later."""
+        self._is_closing = True
+        for outlet in self._outlets:
+            outlet.close()
+
+    def _tokens_of(self, name: str) -> HubTokens:
+        key = name.casefold()
+        tokens = self._tokens.get(key)
+        if tokens is None:
+            tokens = self._tokens[key] = HubTokens(self._clock.new_id()[:12])
+        return tokens
+
+    # -- to workers --------------------------------------------------------------------------
+
+    async def _get_work_items(self, caller: Caller, message: pb.GetWorkItemsRequest) -> None:
+        subscription = decode_subscription(message)
+        hub = await caller.hub()
+        if self._is_closing:
+            raise SchedulerUnavailableError("The task hub is about to stop.")
+        only = subscription.only or WorkFilter()
+        only = msgspec.structs.replace(
+            only,
+            orchestration_versions=subscription.orchestration_versions,
+            activity_versions=subscription.activity_versions,
+        )
+        outlet = Outlet()
+        self._outlets.add(outlet)
+        # The worker's code may be old: what it needs of a turn's past is sent along.
+        whole_history = HISTORY_STREAMING not in subscription.capabilities
+        capacity = _bounded(subscription.capacity)
+        stream = hub.connect(outlet, capacity, only, whole_history=whole_history)
+        try:
+            # The worker knows by it that it is connected, long before there is work.
+            await caller.context.send_initial_metadata(())
+            await self._send_all(caller, hub, outlet)
+        finally:
+            stream.close()
+            self._outlets.discard(outlet)
+        raise SchedulerUnavailableError("The task hub is about to stop.")
+
+    async def _send_all(self, caller: Caller, hub: ServedHub, outlet: Outlet) -> None:
+        tokens = self._tokens_of(caller.name)
+        limit = None if caller.user_agent.startswith(_UNLIMITED_AGENTS) else _RECEIVE_LIMIT
+        ping = health_ping().SerializeToString()
+        write: Any = caller.context.write
+        while not outlet.is_closing:
+            items = await outlet.take(PING_S)
+            try:
+                async with asyncio.timeout(SEND_TIMEOUT_S):
+                    if not items and not outlet.is_closing:
+                        await write(ping)
+                    for item in items:
+                        data = encode_work_item(item, tokens).SerializeToString()
+                        if limit is not None and len(data) > limit:
+                            hub.complete((_too_large(item, len(data), self._clock.now()),))
+                        else:
+                            await write(data)
+            except TimeoutError as error:
+                text = f"The worker has read nothing for {SEND_TIMEOUT_S:.0f} s."
+                raise RefusedError(grpc.StatusCode.DEADLINE_EXCEEDED, text) from error
+
+    # -- from workers ------------------------------------------------------------------------
+
+    async def _complete_activity(
+        self, caller: Caller, message: pb.ActivityResponse
+    ) -> pb.CompleteTaskResponse:
+        result = decode_activity_response(message, self._tokens_of(caller.name))
+        return await _completed(caller, result)
+
+    async def _complete_turn(
+        self, caller: Caller, message: pb.OrchestratorResponse
+    ) -> pb.CompleteTaskResponse:
+        whole = self._joined(message)
+        if whole is None:
+            return pb.CompleteTaskResponse()
+        tokens = self._tokens_of(caller.name)
+        try:
+            result = decode_orchestrator_response(whole, tokens)
+        except WireFormatError as error:
+            _log.warning("A turn of instance %a cannot be read: %s", whole.instanceId, error)
+            await _completed(caller, failed_turn(whole, error, tokens))
+            raise
+        return await _completed(caller, result)
+
+    def _joined(self, message: pb.OrchestratorResponse) -> pb.OrchestratorResponse | None:
+        """The whole answer; None while parts of it are missing."""
+        token = message.completionToken
+        if not message.isPartial and token not in self._parts:
+            return message
+        whole = self._parts.pop(token, None) or pb.OrchestratorResponse()
+        whole.MergeFrom(message)
+        if not message.isPartial:
+            return whole
+        self._parts[token] = whole
+        while len(self._parts) > _MOST_PARTIAL:
+            self._parts.popitem(last=False)  # of a worker that is gone
+        return None
+
+    async def _complete_batch(
+        self, caller: Caller, message: pb.EntityBatchResult
+    ) -> pb.CompleteTaskResponse:
+        tokens = self._tokens_of(caller.name)
+        try:
+            result = decode_entity_result(message, tokens)
+        except WireFormatError as error:
+            hub = await caller.hub()
+            hub.abandon(tokens.token(message.completionToken), str(error))
+            raise
+        return await _completed(caller, result)
+
+    async def _abandon_activity(
+        self, caller: Caller, message: pb.AbandonActivityTaskRequest
+    ) -> pb.AbandonActivityTaskResponse:
+        await self._abandon(caller, message.completionToken)
+        return pb.AbandonActivityTaskResponse()
+
+    async def _abandon_turn(
+        self, caller: Caller, message: pb.AbandonOrchestrationTaskRequest
+    ) -> pb.AbandonOrchestrationTaskResponse:
+        await self._abandon(caller, message.completionToken)
+        return pb.AbandonOrchestrationTaskResponse()
+
+    async def _abandon_batch(
+        self, caller: Caller, message: pb.AbandonEntityTaskRequest
+    ) -> pb.AbandonEntityTaskResponse:
+        await self._abandon(caller, message.completionToken)
+        return pb.AbandonEntityTaskResponse()
+
+    async def _abandon(self, caller: Caller, token: str) -> None:
+        hub = await caller.hub()
+        hub.put_back(self._tokens_of(caller.name).token(token))
+
+
+async def _completed(caller: Caller, result: WorkResult) -> pb.CompleteTaskResponse:
+    hub = await caller.hub()
+    hub.complete((result,))
+    return pb.CompleteTaskResponse()
+
+
+def _bounded(asked: Capacity) -> Capacity:
+    return Capacity(
+        min(asked.orchestrations, MOST_ITEMS),
+        min(asked.activities, MOST_ITEMS),
+        min(asked.entities, MOST_ITEMS),
+    )
+
+
+def _too_large(item: WorkItem, size: int, now: datetime) -> WorkResult:
+    """The outcome of an item that its worker could not receive.
+
+    Sent all the same it would end the stream, come again with the next one, and end that, too.
+    """
+    failure = FailureDetails(
+        "MessageTooLargeError",
+        f"The work item has {size:,} bytes; this worker receives {_RECEIVE_LIMIT:,} at most. Keep"
+        " large values elsewhere and pass references, or split the work by sub-orchestrations or"
+        " continue-as-new.",
+        is_non_retriable=True,
+    )
+    if isinstance(item, ActivityRequest):
+        return ActivityResponse(
+            item.instance.instance_id, item.task_id, item.token, failure=failure
+        )
+    if isinstance(item, OrchestratorRequest):
+        failed = CompleteOrchestration(-1, OrchestrationStatus.FAILED, failure=failure)
+        return OrchestratorResponse(item.instance_id, item.token, [failed])
+    # One operation has failed; the others come again, in a smaller batch.
+    outcome = OperationFailure(failure, now, now)
+    return EntityBatchResult(item.token, (outcome,), (), item.entity_state)
