@@ -3,6 +3,7 @@
 # make check     the fast loop: lint, types, unit tests
 # make bench     benchmarks
 # make docs      writes docs/reference from the docstrings
+# make proto     generated code of the wire protocol, after a change of taskhub.proto
 # make clean     removes .venv and what tools left; keeps .durable, the state of the task hub
 #
 # PYTHON=python3.12   interpreter for .venv, 3.11 or newer
@@ -12,7 +13,7 @@ PYTHON ?= python3
 ARGS ?=
 export PYTHON
 
-.PHONY: start test check bench docs clean
+.PHONY: start test check bench docs proto clean
 
 start:
 	@sh .ci/venv local
@@ -33,6 +34,9 @@ bench:
 docs:
 	@sh .ci/venv local,dev
 	@.venv/bin/python docs/build_reference.py
+
+proto:
+	@sh .ci/proto
 
 clean:
 	rm -rf .venv build dist htmlcov .mypy_cache .pytest_cache .ruff_cache .import_linter_cache \

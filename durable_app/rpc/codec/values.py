@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 MAX_CAUSES: Final = 24
 MAX_VALUE_LEVELS: Final = 16
 
+# The protocol has no field for the classes that an error's class derives from; `except` needs them.
+BASE_TYPES_PROPERTY: Final = "durable_app.baseTypes"
+
 _LARGEST_EXACT_INT: Final = 2**53
 _MICROSECOND: Final = timedelta(microseconds=1)
 _NANOS_PER_S: Final = 1_000_000_000
@@ -233,18 +236,23 @@ def write_failure(failure: FailureDetails, into: pb.TaskFailureDetails) -> None:
         into.isNonRetriable = at.is_non_retriable
         for key, value in (at.properties or {}).items():
             write_value(value, into.properties[encodable(key)])
+        if at.base_types:
+            write_value(at.base_types, into.properties[BASE_TYPES_PROPERTY])
         at, into = at.inner_failure, into.innerFailure
 
 
 def read_failure(message: pb.TaskFailureDetails) -> FailureDetails:
     """Failure details with all their causes."""
+    properties = read_values(message.properties)
+    bases = properties.pop(BASE_TYPES_PROPERTY, ())
     return FailureDetails(
         message.errorType,
         message.errorMessage,
         message.stackTrace.value if message.HasField("stackTrace") else None,
         read_failure(message.innerFailure) if message.HasField("innerFailure") else None,
         message.isNonRetriable,
-        read_values(message.properties) or None,
+        properties or None,
+        tuple([str(name) for name in bases]) if isinstance(bases, list) else (),
     )
 
 

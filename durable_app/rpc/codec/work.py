@@ -192,7 +192,7 @@ def encode_activity_response(
     message.completionToken = tokens.text(response.token)
     if response.failure is not None:
         write_failure(response.failure, message.failureDetails)
-    elif response.result is not None:
+    if response.result is not None:
         message.result.value = response.result
     return message
 
