@@ -34,6 +34,7 @@ HTTP_POLLER: Final = "BuiltIn__HttpPollOrchestrator"
 #: Keys of a request's JSON beside those of other Durable Functions libraries, and of an answer's.
 POLLS: Final = "polls"
 POLL: Final = "poll"
+TIMEOUT: Final = "timeoutSeconds"
 
 CONTENT_TYPE: Final = "Content-Type"
 _JSON: Final = "application/json"
@@ -95,10 +96,12 @@ class DurableHttpRequest:
     Args:
         method: in any case.
         uri: absolute, http or https.
-        content: a text is sent as it is, in UTF-8; any other value as JSON; None for no body.
+        content: a text is sent as it is, in UTF-8; any other value but bytes as JSON; None for no
+            body.
         headers: by name. Without a Content-Type a text is ``text/plain``, JSON
             ``application/json``.
         token_source: of the bearer token that is sent along; None for none.
+        timeout: how long each request may take, body included, > 0; None for 100 seconds.
 
     Attributes:
         method: upper case.
@@ -106,6 +109,7 @@ class DurableHttpRequest:
         content: the body as text; None for none.
         headers: with the Content-Type of the body.
         token_source: as it was given.
+        timeout: as it was given.
     """
 
     def __init__(
@@ -115,12 +119,14 @@ class DurableHttpRequest:
         content: Any = None,
         headers: Mapping[str, str] | None = None,
         token_source: TokenSource | None = None,
+        *,
+        timeout: timedelta | None = None,
     ) -> None:
         """See the class.
 
         Raises:
             ValueError: the URI is not absolute or neither http nor https, or has a password in it;
-                a method or a header that HTTP cannot express.
+                a method or a header that HTTP cannot express; a timeout that is not positive.
             TypeError: a value of another type than described.
             PayloadError: the content has no JSON form.
         """
@@ -128,7 +134,9 @@ class DurableHttpRequest:
         self.uri = _checked_uri(uri)
         self.headers = _checked_headers(headers)
         self.content: str | None = None
+        self.timeout = checked_timeout(timeout)
         if content is not None:
+            refuse_bytes(content)
             is_text = isinstance(content, str)
             self.content = str.__str__(content) if is_text else to_text(content)
             if not any(name.lower() == CONTENT_TYPE.lower() for name in self.headers):
@@ -144,13 +152,16 @@ class DurableHttpRequest:
     def to_json(self) -> dict[str, Any]:
         """Return the request as other Durable Functions libraries write it."""
         source = self.token_source
-        return {
+        described: dict[str, Any] = {
             "method": self.method,
             "uri": self.uri,
             "content": self.content,
             "headers": self.headers,
             "tokenSource": None if source is None else source.to_json(),
         }
+        if self.timeout is not None:
+            described[TIMEOUT] = self.timeout.total_seconds()
+        return described
 
 
 class DurableHttpResponse(dict[str, Any]):
@@ -209,6 +220,30 @@ def _own_failure(error: TaskFailedError) -> Exception:
     """Return what failed itself: that an activity was in between is nothing to the caller."""
     kind = _FAILURES.get(error.details.error_type, RuntimeError)
     return kind(error.details.error_message)
+
+
+def refuse_bytes(content: Any) -> None:
+    """Raise TypeError for a body that no history could hold."""
+    if isinstance(content, (bytes, bytearray, memoryview)):
+        raise TypeError(
+            f"The body of a durable HTTP call is a text or JSON, not {type(content).__name__}: it"
+            " is kept in the history. Decode it to a text; for a body that is none call an activity"
+            " that makes the request."
+        )
+
+
+def checked_timeout(timeout: Any) -> timedelta | None:
+    """Return the time limit of a request.
+
+    Raises:
+        ValueError: it is not positive.
+        TypeError: it is no timedelta.
+    """
+    if timeout is not None and not isinstance(timeout, timedelta):
+        raise TypeError(f"The timeout of an HTTP call is a timedelta, not {timeout!r}.")
+    if timeout is not None and timeout <= timedelta(0):
+        raise ValueError(f"The timeout of an HTTP call must be longer than nothing, not {timeout}.")
+    return timeout
 
 
 def _checked_method(method: Any) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from durable_app.payload import to_text
@@ -14,6 +15,7 @@ from durable_app.replay.http import (
     DurableHttpRequest,
     DurableHttpResponse,
     TokenSource,
+    refuse_bytes,
 )
 from durable_app.replay.retry import Plan, retry_plan
 
@@ -52,7 +54,7 @@ class HttpCalling:
             policy: Plan | None,
         ) -> Task[Any]: ...
 
-    def call_http(
+    def call_http(  # noqa: PLR0913  what a request has, as in other libraries, and how to make it
         self,
         method: str | DurableHttpRequest,
         uri: str | None = None,
@@ -63,6 +65,7 @@ class HttpCalling:
         *,
         enable_polling: bool = True,
         retry_options: retry.RetryOptions | retry.RetryPolicy | None = None,
+        timeout: timedelta | None = None,
     ) -> Task[DurableHttpResponse]:
         """Make an HTTP request.
 
@@ -74,32 +77,37 @@ class HttpCalling:
             method: "GET" for example, in any case; or a whole request, in place of all that
                 describes one.
             uri: absolute, http or https.
-            content: of the body, sent as JSON, a text too; None for no body.
+            content: of the body, sent as JSON, a text too; None for no body. Not bytes.
             headers: by name.
             token_source: of the bearer token that is sent along.
             is_raw_str: the content is a text that is sent as it is.
             enable_polling: False to take a 202 as the answer.
             retry_options: how often to try again when no answer comes; None to try once. An answer
                 with an error status is an answer.
+            timeout: how long each request may take, body included, > 0; those that poll have the
+                same limit each. None for 100 seconds.
 
         Returns:
             A task; its result is a DurableHttpResponse. It fails with a TaskFailedError if no
             answer comes, or one that is too large.
 
         Raises:
-            ValueError: the URI is not absolute or neither http nor https, or the method or a header
-                cannot be sent.
+            ValueError: the URI is not absolute or neither http nor https, the method or a header
+                cannot be sent, or the timeout is not positive.
             TypeError: ``is_raw_str`` without a text, or a value of another type than described.
             PayloadError: the content has no JSON form.
             OrchestratorError: within a critical section, where only ``enable_polling=False`` works.
         """
         policy = None if retry_options is None else retry_plan(retry_options, _API)
         if isinstance(method, DurableHttpRequest):
-            if (uri, content, headers, token_source, is_raw_str) != (None, None, None, None, False):
+            others = (uri, content, headers, token_source, timeout, is_raw_str)
+            if others != (*(None,) * 5, False):
                 raise TypeError(f"{_API}: a DurableHttpRequest describes the whole request.")
             request = method
         else:
-            request = _request(method, uri, content, headers, token_source, is_raw=is_raw_str)
+            request = _request(
+                method, uri, content, headers, token_source, timeout, is_raw=is_raw_str
+            )
         described = request.to_json()
         if not enable_polling:
             return self._activity(_API, HTTP_ACTIVITY, described, DurableHttpResponse, None, policy)
@@ -115,19 +123,21 @@ def _request(
     content: Any,
     headers: Mapping[str, str] | None,
     token_source: TokenSource | None,
+    timeout: timedelta | None,
     *,
     is_raw: bool,
 ) -> DurableHttpRequest:
     if uri is None:
         raise TypeError(f"{_API}: takes a method and a URI, or a DurableHttpRequest.")
+    refuse_bytes(content)
     if is_raw and not isinstance(content, str):
         raise TypeError(
             f"{_API}: is_raw_str sends a text as it is, and the content is"
             f" {type(content).__name__}. Leave is_raw_str out to send it as JSON."
         )
     if is_raw or content is None:
-        return DurableHttpRequest(method, uri, content, headers, token_source)
+        return DurableHttpRequest(method, uri, content, headers, token_source, timeout=timeout)
     given = dict(headers or {})
     if not any(str(name).lower() == CONTENT_TYPE.lower() for name in given):
         given[CONTENT_TYPE] = "application/json"
-    return DurableHttpRequest(method, uri, to_text(content), given, token_source)
+    return DurableHttpRequest(method, uri, to_text(content), given, token_source, timeout=timeout)

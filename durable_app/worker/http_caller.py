@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from durable_app.errors import NonRetriableError
-from durable_app.replay.http import POLL, POLLS
+from durable_app.replay.http import POLL, POLLS, TIMEOUT
 from durable_app.worker.http_hops import pause_s, redirected, shown, to_poll
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class HttpCaller:
     Args:
         poll_s: time between two polls where the server names none.
         credential: makes what gives tokens; None for azure-identity's default one.
-        timeout_s: of one request.
+        timeout_s: of a request that names no limit itself.
         max_body: bytes of a response at most.
         tracing: gives the trace context that goes with each request; None for none.
     """
@@ -111,6 +111,7 @@ class HttpCaller:
 
         headers = await self._headers(request)
         content = request["content"]
+        limit_s = request.get(TIMEOUT) or self._timeout_s
         try:
             async with self._opened().request(
                 request["method"],
@@ -118,13 +119,14 @@ class HttpCaller:
                 headers=headers,
                 data=None if content is None else content.encode(),
                 allow_redirects=False,
+                timeout=aiohttp.ClientTimeout(total=limit_s),
             ) as response:
                 answered = _joined_headers(response)
                 target = redirected(request, response.status, answered)
                 text = None if target is not None else await self._text(request, response)
                 status = response.status
         except TimeoutError:
-            reason = f"no answer within {self._timeout_s:g} s"
+            reason = f"no answer within {limit_s:g} s"
             raise TimeoutError(f"{shown(request)}: {reason}.") from None
         except aiohttp.InvalidURL:
             raise NonRetriableError(f"{shown(request)}: the URL cannot be requested.") from None
@@ -178,7 +180,6 @@ class HttpCaller:
                 # Cookies of one orchestration are not for another one.
                 cookie_jar=aiohttp.DummyCookieJar(),
                 headers={"User-Agent": "durable-app"},
-                timeout=aiohttp.ClientTimeout(total=self._timeout_s),
             )
             self._open.push_async_callback(self._session.close)
         return self._session

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -120,7 +121,7 @@ def test_tokens_come_from_azure_identity():
 # -- answers -------------------------------------------------------------------------------------
 
 
-async def alone(answer: bytes, **options: Any) -> Any:
+async def alone(answer: bytes, limit: timedelta | None = None, **options: Any) -> Any:
     """Call a server that answers these bytes, or nothing at all."""
     over = asyncio.Event()
 
@@ -134,7 +135,8 @@ async def alone(answer: bytes, **options: Any) -> Any:
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     caller = HttpCaller(SystemClock(), **options)
-    request = df.DurableHttpRequest("GET", f"http://127.0.0.1:{port}/a?code=hidden")
+    uri = f"http://127.0.0.1:{port}/a?code=hidden"
+    request = df.DurableHttpRequest("GET", uri, timeout=limit)
     try:
         return await caller.call(request.to_json())
     finally:
@@ -148,6 +150,7 @@ async def alone(answer: bytes, **options: Any) -> Any:
     [
         (b"nonsense\r\n\r\n", {}, ConnectionError, r"/a: no answer \("),
         (b"", {"timeout_s": 0.1}, TimeoutError, r"/a: no answer within 0\.1 s"),
+        (b"", {"limit": timedelta(seconds=0.2)}, TimeoutError, r"/a: no answer within 0\.2 s"),
         (
             b"HTTP/1.1 200 OK\r\nContent-Length: 2000000\r\n\r\n" + b"x" * 2_000_000,
             {"max_body": 2**20},

@@ -71,11 +71,33 @@ def test_a_body_has_a_content_type(content, headers, body, content_type):
         (("GET", URI, None, {"a:": "b"}), ValueError, "cannot be sent"),
         (("GET", URI, None, None, "token"), TypeError, "a ManagedIdentityTokenSource, not str"),
         (("GET", URI, object()), PayloadError, "object"),
+        (("PUT", URI, b"\xff"), TypeError, "a text or JSON, not bytes: it is kept in the history"),
+        (("PUT", URI, bytearray()), TypeError, "not bytearray"),
     ],
 )
 def test_what_cannot_be_requested_is_refused(arguments, kind, text):
     with pytest.raises(kind, match=text):
         df.DurableHttpRequest(*arguments)
+
+
+@pytest.mark.parametrize(
+    ("timeout", "kind", "text"),
+    [
+        (5, TypeError, "is a timedelta, not 5"),
+        (timedelta(0), ValueError, "longer than nothing, not 0:00:00"),
+        (timedelta(seconds=-1), ValueError, "longer than nothing"),
+    ],
+)
+def test_a_timeout_is_positive(timeout, kind, text):
+    with pytest.raises(kind, match=text):
+        df.DurableHttpRequest("GET", URI, timeout=timeout)
+
+
+def test_a_timeout_is_told_in_seconds():
+    request = df.DurableHttpRequest("GET", URI, timeout=timedelta(minutes=3))
+    assert request.timeout == timedelta(minutes=3)
+    assert request.to_json()["timeoutSeconds"] == 180.0
+    assert "timeoutSeconds" not in df.DurableHttpRequest("GET", URI).to_json()
 
 
 def test_a_token_source_needs_a_resource():

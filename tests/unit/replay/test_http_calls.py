@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -44,6 +45,14 @@ def test_it_is_one_sub_orchestration():
     }
     world.turn(child_done(1, ANSWER))
     assert world.output == ["DurableHttpResponse", 200, "x"]
+
+
+@pytest.mark.parametrize("enable_polling", [True, False])
+@pytest.mark.parametrize("content", [None, "a"])
+def test_a_call_may_have_a_timeout(content, enable_polling):
+    timeout = timedelta(seconds=1.5)
+    world = calling("GET", URI, content, timeout=timeout, enable_polling=enable_polling)
+    assert json.loads(world.actions[0].input)["timeoutSeconds"] == 1.5
 
 
 def test_without_polling_it_is_an_activity():
@@ -89,6 +98,15 @@ def test_the_body(arguments, body, headers):
         (("GET", URI), {"is_raw_str": True}, "TypeError", "the content is NoneType"),
         (("GET", URI, 1, {1: "a"}), {}, "TypeError", "are texts"),
         (("GET", URI), {"retry_options": 3}, "TypeError", "must be RetryOptions"),
+        (("PUT", URI, b"a"), {}, "TypeError", "call an activity that makes the request"),
+        (("PUT", URI, b"a"), {"is_raw_str": True}, "TypeError", "a text or JSON, not bytes"),
+        (("GET", URI), {"timeout": 5}, "TypeError", "is a timedelta"),
+        (
+            (df.DurableHttpRequest("GET", URI),),
+            {"timeout": timedelta(seconds=1)},
+            "TypeError",
+            "describes the whole request",
+        ),
         (
             (df.DurableHttpRequest("GET", URI), URI),
             {},
