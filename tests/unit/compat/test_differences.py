@@ -206,7 +206,6 @@ def test_what_is_said_to_be_missing_is_missing() -> None:
     text = GUIDE.read_text("utf-8")
     app = df.DFApp()
     for name in (
-        "configure_scheduled_tasks",
         "configure_history_export",
         "configure_large_payloads",
         "durable_openai_agent_orchestrator",
