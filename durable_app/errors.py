@@ -351,7 +351,7 @@ class ScheduleNotFoundError(ScheduleError, LookupError):
 
     def __init__(self, schedule_id: str) -> None:
         """Name the id that was looked for."""
-        super().__init__(f"Schedule with ID '{schedule_id}' was not found.")
+        super().__init__(f"There is no schedule '{schedule_id}'.")
         self.schedule_id = schedule_id
 
 

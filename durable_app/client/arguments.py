@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from durable_app.client.state import OrchestrationStatus
 from durable_app.client.status import OrchestrationRuntimeStatus, parse_status
 from durable_app.entity_id import EntityId
+from durable_app.errors import DefinitionError
 from durable_app.protocol import OrchestrationStatus as HubStatus
 from durable_app.replay.references import name_and_type
+
+if TYPE_CHECKING:
+    from durable_app.client.connection import Connection
 
 #: An orchestrator: its name, the decorated function (a builder), or the function itself.
 Orchestrator = str | Callable[..., Any]
@@ -115,3 +119,23 @@ def replaceable_set(policy: object) -> frozenset[HubStatus] | None:
             f" {type(policy).__name__}."
         )
     return status_set(statuses)
+
+
+def check_orchestrator(connection: Connection, name: str) -> None:
+    """Raise DefinitionError if the app has no orchestrator of that name, as far as it is known."""
+    if connection.orchestrators is None:
+        return
+    known = connection.orchestrators()
+    # The case of a name does not matter, as in Azure.
+    if name not in known and name.casefold() not in map(str.casefold, known):
+        raise unknown_function("orchestration", name, known)
+
+
+def unknown_function(
+    kind: Literal["orchestration", "entity"], name: str, known: Collection[str]
+) -> DefinitionError:
+    """What to raise for a name that no function of the app has."""
+    # Imported here: outside of a host a client needs nothing of azure-functions.
+    from durable_app.functions.index import unknown_function_text  # noqa: PLC0415  as said above
+
+    return DefinitionError(unknown_function_text(kind, name, sorted(known)))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final, Literal, overload
+from typing import TYPE_CHECKING, Any, Final, overload
 
 import msgspec
 
@@ -17,6 +17,7 @@ from durable_app.client import requests
 from durable_app.client.arguments import (
     Orchestrator,
     Statuses,
+    check_orchestrator,
     entity,
     moment,
     optional_text,
@@ -24,20 +25,21 @@ from durable_app.client.arguments import (
     status_set,
     tag_texts,
     text,
+    unknown_function,
 )
 from durable_app.client.connection import Connection, resolve
 from durable_app.client.entities import EntityStateResponse
 from durable_app.client.history_view import Shown, project
 from durable_app.client.http_responses import HttpResponses, json_response
 from durable_app.client.status import DurableOrchestrationStatus, PurgeHistoryResult
-from durable_app.errors import DefinitionError, WrongStatusError, missing
+from durable_app.errors import WrongStatusError, missing
 from durable_app.payload import encode_input, from_text
 from durable_app.ports import InstanceQuery, PurgeFilter, StartRequest
 from durable_app.protocol import OrchestrationState as HubState
 from durable_app.protocol import OrchestrationStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Mapping
 
     from azure.functions import HttpRequest, HttpResponse
 
@@ -138,12 +140,7 @@ class DurableOrchestrationClient(HttpResponses):
     async def _start(self, request: StartRequest) -> str:
         """Start what is known, with the host's defaults for what the request leaves open."""
         connection = self._connection
-        if connection.orchestrators is not None:
-            known = connection.orchestrators()
-            # The case of a name does not matter, as in Azure.
-            wanted = request.name.casefold()
-            if request.name not in known and wanted not in map(str.casefold, known):
-                raise _unknown_function("orchestration", request.name, known)
+        check_orchestrator(connection, request.name)
         defaults: dict[str, Any] = {}
         if request.version is None:
             defaults["version"] = connection.default_version
@@ -451,7 +448,7 @@ class DurableOrchestrationClient(HttpResponses):
         """As :meth:`signal_entity`, with the input as JSON text and an aware time."""
         known_entities = self._connection.known_entities
         if known_entities is not None and entity_id.entity not in (known := known_entities()):
-            raise _unknown_function("entity", entity_id.name, known)
+            raise unknown_function("entity", entity_id.name, known)
         await requests.signal(self._connection, str(entity_id), operation, encoded, signal_time)
 
     async def read_entity_state(
@@ -481,12 +478,3 @@ class DurableOrchestrationClient(HttpResponses):
                 f"This client belongs to task hub '{self.task_hub_name}' and cannot reach"
                 f" '{task_hub_name}'; leave task_hub_name out, or run a host of that hub."
             )
-
-
-def _unknown_function(
-    kind: Literal["orchestration", "entity"], name: str, known: Collection[str]
-) -> DefinitionError:
-    # Imported here: outside of a host a client needs nothing of azure-functions.
-    from durable_app.functions.index import unknown_function_text  # noqa: PLC0415  as said above
-
-    return DefinitionError(unknown_function_text(kind, name, sorted(known)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-from durable_app.client.arguments import orchestrator_name
+from durable_app.client.arguments import check_orchestrator, orchestrator_name
 from durable_app.client.entities import EntityQuery
 from durable_app.client.functions_client import DurableFunctionsClient
 from durable_app.client.state import OrchestrationStatus
@@ -32,11 +32,11 @@ from durable_app.schedules.state import ScheduleState
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
+    from durable_app.client.arguments import Orchestrator
     from durable_app.client.orchestration_client import DurableOrchestrationClient
     from durable_app.client.sync_client import SyncDurableOrchestrationClient
     from durable_app.protocol import FailureDetails
 
-_TIMEOUT_S: Final = 60.0
 _ERRORS: Final[dict[str, type[ScheduleError]]] = {
     each.__name__: each
     for each in (
@@ -68,7 +68,7 @@ class AsyncScheduleClient:
         client: DurableOrchestrationClient,
         schedule_id: str,
         *,
-        operation_timeout: float = _TIMEOUT_S,
+        operation_timeout: float = 60,
     ) -> None:
         check_id(schedule_id)
         self._client = _async_client(client)
@@ -84,24 +84,26 @@ class AsyncScheduleClient:
         """Make the schedule; one that exists already is made anew, and is active then.
 
         Raises:
+            DefinitionError: the app has no orchestrator of that name.
             ScheduleClientValidationError: the options are of another schedule, or it would never
                 run.
         """
         if options.schedule_id != self._schedule_id:
             reason = f"the options are those of '{options.schedule_id}'."
             raise ScheduleClientValidationError(self._schedule_id, reason)
-        name = orchestrator_name(options.orchestration_name, "create")
+        name = self._known(options.orchestration_name, "create")
         await self._operate("create_schedule", replace(options, orchestration_name=name))
 
     async def update(self, options: ScheduleUpdateOptions) -> None:
         """Change what the options name.
 
         Raises:
+            DefinitionError: the app has no orchestrator of that name.
             ScheduleNotFoundError: there is no such schedule.
             ScheduleClientValidationError: the whole would make no sense.
         """
         if options.orchestration_name is not None:
-            name = orchestrator_name(options.orchestration_name, "update")
+            name = self._known(options.orchestration_name, "update")
             options = replace(options, orchestration_name=name)
         await self._operate("update_schedule", options)
 
@@ -152,6 +154,11 @@ class AsyncScheduleClient:
             raise ScheduleNotFoundError(self._schedule_id)
         return state.description()
 
+    def _known(self, orchestrator: Orchestrator, api: str) -> str:
+        name = orchestrator_name(orchestrator, api)
+        check_orchestrator(self._client._connection, name)  # noqa: SLF001  another client of this package
+        return name
+
     async def _operate(self, operation: str, value: Any = None) -> Any:
         request = {"schedule_id": self._schedule_id, "operation": operation, "input": value}
         try:
@@ -182,7 +189,7 @@ class AsyncScheduledTaskClient:
     """
 
     def __init__(
-        self, client: DurableOrchestrationClient, *, operation_timeout: float = _TIMEOUT_S
+        self, client: DurableOrchestrationClient, *, operation_timeout: float = 60
     ) -> None:
         self._client = _async_client(client)
         self._timeout = operation_timeout
@@ -231,7 +238,7 @@ class ScheduleClient:
         client: SyncDurableOrchestrationClient,
         schedule_id: str,
         *,
-        operation_timeout: float = _TIMEOUT_S,
+        operation_timeout: float = 60,
     ) -> None:
         self._client = _sync_client(client)
         self._on_loop = AsyncScheduleClient(
@@ -283,7 +290,7 @@ class ScheduledTaskClient:
     """
 
     def __init__(
-        self, client: SyncDurableOrchestrationClient, *, operation_timeout: float = _TIMEOUT_S
+        self, client: SyncDurableOrchestrationClient, *, operation_timeout: float = 60
     ) -> None:
         self._client = _sync_client(client)
         self._timeout = operation_timeout

@@ -13,7 +13,7 @@ import durable_app as df
 from durable_app.recurrence.ncrontab import parse_cron
 from durable_app.recurrence.schedules import CronSchedule, Grid
 from durable_app.schedules import rules
-from durable_app.schedules.rules import Probe, Start, Step, Wake
+from durable_app.schedules.rules import Start, Step, Wake
 from durable_app.schedules.state import ScheduleState
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -112,7 +112,7 @@ class World:
                 if effect.is_watched:
                     assert not self.watched
                     self.watched.add(effect.instance_id)
-            elif isinstance(effect, Probe) and effect.instance_id in self.unwatched:
+            elif effect.instance_id in self.unwatched:
                 self.unwatched.discard(effect.instance_id)
                 self.end(effect.instance_id)
 

@@ -26,6 +26,11 @@ def job(context: df.DurableOrchestrationContext) -> Any:
     return context.get_input()
 
 
+@bp.orchestration_trigger(context_name="context")
+def other(context: df.DurableOrchestrationContext) -> Any:
+    return context.get_input()
+
+
 def options(schedule_id: str = "s", **given: Any) -> df.ScheduleCreationOptions:
     return df.ScheduleCreationOptions(schedule_id, job, HOUR, **given)
 
@@ -54,6 +59,8 @@ def test_a_schedule_is_described() -> None:
 def test_an_update_takes_functions_and_names() -> None:
     async def scene(run: AppRunner, tasks: df.AsyncScheduledTaskClient) -> Any:
         schedule = await tasks.create_schedule(options())
+        with pytest.raises(df.DefinitionError, match="'jobs' doesn't exist"):
+            await schedule.update(df.ScheduleUpdateOptions("jobs"))
         await schedule.update(df.ScheduleUpdateOptions("other"))
         assert (await schedule.describe()).orchestration_name == "other"
         await schedule.update(df.ScheduleUpdateOptions(job, cron="0 9 * * *"))
@@ -134,7 +141,7 @@ def test_threads_wait_for_the_same_answers() -> None:
         schedule.pause()
         schedule.resume()
         triggered = schedule.trigger()
-        told = [schedule.schedule_id, schedule.describe().cron, triggered is not None]
+        told: list[Any] = [schedule.schedule_id, schedule.describe().cron, triggered is not None]
         told.append([each.schedule_id for each in tasks.list_schedules()])
         schedule.delete()
         return [*told, tasks.get_schedule("s")]

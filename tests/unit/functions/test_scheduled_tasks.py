@@ -63,7 +63,7 @@ def test_a_function_of_that_name_is_refused() -> None:
 
     @app.route("x")
     def scheduled_task_entity(req: func.HttpRequest) -> str:
-        return req.url
+        return str(req.url)
 
     with pytest.raises(df.DefinitionError, match="function 'scheduled_task_entity' is the name"):
         index_app(app)
@@ -79,7 +79,7 @@ def test_other_functions_stay() -> None:
 
     @app.route("x")
     def page(req: func.HttpRequest) -> str:
-        return req.url
+        return str(req.url)
 
     assert names(app) == [*NAMES, "counter", "page"]
 

@@ -153,7 +153,8 @@ def test_a_run_whose_watcher_is_gone_blocks_one_occurrence_at_most(*, purged: bo
         watcher = "s-2026-01-01T00:01:00+00:00-watch"
         await stage.run.terminate(watcher)
         if purged:
-            assert await stage.run.client.purge_orchestration(watcher)
+            removed = await stage.run.client.purge_orchestration(watcher)
+            assert removed.deleted_instance_count == 2
         await stage.run.advance(2 * MINUTE)
         return list(await stage.runs())
 

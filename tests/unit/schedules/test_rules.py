@@ -208,7 +208,7 @@ def test_a_status_that_does_not_allow_it(request_name: str) -> None:
 
 def test_there_is_nothing_to_change() -> None:
     for request in (rules.pause, rules.resume, rules.trigger):
-        with pytest.raises(df.ScheduleNotFoundError, match="'nobody' was not found"):
+        with pytest.raises(df.ScheduleNotFoundError, match="no schedule 'nobody'"):
             request(None, "nobody", NOON)
     with pytest.raises(LookupError):
         rules.update(None, "nobody", df.ScheduleUpdateOptions(), NOON)
