@@ -4,6 +4,9 @@ Theory of operation. The queue in memory is a window on the table of tasks: when
 tasks stay in the store and are read when the window has been worked off. Keys grow, so "what comes
 after the last key in memory" is all it has to remember.
 
+A task for which no worker has a slot is put aside as soon as a worker has slots for others: what
+comes behind it is not held up.
+
 Tasks that were lost wait for the end of their back-off. Those that were lost again and again are
 suspects, and each has to wait for its place in the :mod:`~durable_app.scheduler.quarantine`.
 """
@@ -22,6 +25,9 @@ if TYPE_CHECKING:
     from durable_app.ports import Store
     from durable_app.scheduler.quarantine import Quarantine
     from durable_app.scheduler.streams import Streams
+
+#: Name and version: what decides which workers take a task.
+_Group = tuple[str, str | None]
 
 _WINDOW: Final = 20_000
 _REFILL: Final = 2_000
@@ -42,14 +48,16 @@ class Backlog:
         self._queue: deque[ActivityTask] = deque()
         self._delayed: list[tuple[datetime, int, ActivityTask]] = []
         self._suspects: deque[ActivityTask] = deque()
-        self._unserved: dict[str, list[ActivityTask]] = {}
+        self._unserved: dict[_Group, list[ActivityTask]] = {}
+        self._aside: dict[_Group, deque[ActivityTask]] = {}
+        self._aside_count = 0
         self._dead: set[TaskKey] = set()
         self._sweep_at = _SWEEP
         self._last_key = TaskKey(0)
         self._has_more = True
 
     def __len__(self) -> int:
-        return len(self._queue) + len(self._suspects)
+        return len(self._queue) + len(self._suspects) + self._aside_count
 
     def add(self, task: ActivityTask) -> None:
         """A committed task."""
@@ -81,7 +89,8 @@ class Backlog:
     def sweep(self) -> None:
         """Forget discarded tasks that are not here any more: they had ended before."""
         delayed = (entry[2] for entry in self._delayed)
-        places = (self._queue, delayed, self._suspects, *self._unserved.values())
+        aside = self._aside.values()
+        places = (self._queue, delayed, self._suspects, *aside, *self._unserved.values())
         here = {task.key for place in places for task in place}
         self._dead &= here | self._streams.task_keys()
         # Twice what is left, so that the cost of a look stays in proportion.
@@ -108,8 +117,11 @@ class Backlog:
             self._enqueue(heapq.heappop(self._delayed)[2])
         sent: list[ActivityTask] = []
         self._send_suspects(sent)
+        # They have waited for longer than what is in the queue.
+        self._send_aside(sent)
         while self._queue or self._refill(now):
-            if not self._send(self._queue[0], sent):
+            task = self._queue[0]
+            if not self._send(task, sent) and not self._put_aside(task):
                 return sent
             self._queue.popleft()
         # What was read just now may have brought some.
@@ -125,6 +137,22 @@ class Backlog:
     def _send_suspects(self, sent: list[ActivityTask]) -> None:
         while self._suspects and self._quarantine.is_free and self._send(self._suspects[0], sent):
             self._suspects.popleft()
+
+    def _put_aside(self, task: ActivityTask) -> bool:
+        """False where nothing behind the task could go either, or too many are put aside."""
+        if self._aside_count >= _WINDOW or not self._streams.has_slot_for_activity:
+            return False
+        self._aside.setdefault((task.name, task.version), deque()).append(task)
+        self._aside_count += 1
+        return True
+
+    def _send_aside(self, sent: list[ActivityTask]) -> None:
+        for group, tasks in list(self._aside.items()):
+            while tasks and self._send(tasks[0], sent):
+                tasks.popleft()
+                self._aside_count -= 1
+            if not tasks:
+                del self._aside[group]
 
     def _send(self, task: ActivityTask, sent: list[ActivityTask]) -> bool:
         """True when the task has left the queue, wherever to."""
@@ -143,7 +171,7 @@ class Backlog:
             return True
         if self._streams.anybody_takes_activity(task.name, task.version):
             return False
-        self._unserved.setdefault(task.name, []).append(task)
+        self._unserved.setdefault((task.name, task.version), []).append(task)
         return True
 
     def _refill(self, now: datetime) -> bool:

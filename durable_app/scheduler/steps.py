@@ -11,7 +11,6 @@ leads to: should that turn kill the process, the activity would be blamed for it
 from __future__ import annotations
 
 import logging
-from collections import deque
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -19,6 +18,7 @@ import msgspec
 from durable_app.errors import StoreUnavailableError
 from durable_app.protocol import EPOCH, EntityRequest, OrchestratorRequest
 from durable_app.scheduler.hot import Hot, Part
+from durable_app.scheduler.ready import Group, ReadyQueue, group_of
 from durable_app.taskhub import entities, lifecycle
 from durable_app.taskhub.delivery import Turn, is_ready, make_turn, sort_inbox
 from durable_app.taskhub.instance import ActivityTask, Decision, Message
@@ -38,9 +38,9 @@ class Steps:
     def __init__(self, state: HubState) -> None:
         """Nobody waits."""
         self._state = state
-        self._ready: deque[str] = deque()
+        self._ready = ReadyQueue()
         #: Instances that no worker takes; a dict for its order.
-        self._unserved: dict[str, None] = {}
+        self._unserved: dict[str, Group] = {}
         #: Instances that wait until they may be tried alone; likewise.
         self._suspects: dict[str, None] = {}
         #: Instances whose turns in this drain follow from what was there before a crash.
@@ -60,12 +60,11 @@ class Steps:
             if state.dirty:
                 dirty, state.dirty = state.dirty, {}
                 self._step_all(list(dirty.values()))
-            elif self._ready_can_go():
-                hot_or_none = state.find(self._ready[0])
-                self._ready.popleft()
-                if hot_or_none is not None:
-                    hot_or_none.is_queued = False
-                    state.touch(hot_or_none)
+            elif (first := self._ready.pop(self._can_go)) is not None:
+                hot = state.find(first)
+                if hot is not None:
+                    hot.is_queued = False
+                    state.touch(hot)
             elif self._suspects and state.quarantine.is_free:
                 instance_id = next(iter(self._suspects))
                 suspect = state.find(instance_id)
@@ -90,7 +89,8 @@ class Steps:
 
     def workers_changed(self) -> None:
         """A worker has come: instances that nobody took may have found somebody."""
-        self._ready.extend(self._unserved)
+        for instance_id, group in self._unserved.items():
+            self._ready.append(group, instance_id)
         self._unserved.clear()
 
     def evict(self, hot: Hot) -> None:
@@ -163,10 +163,9 @@ class Steps:
                     self._state.touch(left)
                 raise
 
-    def _ready_can_go(self) -> bool:
-        if not self._ready:
-            return False
-        hot = self._state.find(self._ready[0])
+    def _can_go(self, instance_id: str) -> bool:
+        """Whether an instance that waited finds a slot, or must not wait any longer."""
+        hot = self._state.find(instance_id)
         if hot is None or not hot.visible:
             return True
         streams, name = self._state.streams, hot.instance.name
@@ -331,6 +330,6 @@ class Steps:
             del self._unserved[instance_id]
         hot.is_queued = True
         if is_served:
-            self._ready.append(instance_id)
+            self._ready.append(group_of(hot.instance), instance_id)
         else:
-            self._unserved[instance_id] = None
+            self._unserved[instance_id] = group_of(hot.instance)

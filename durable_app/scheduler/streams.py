@@ -129,6 +129,11 @@ class Streams:
         """True while a worker is connected."""
         return bool(self._streams)
 
+    @property
+    def has_slot_for_activity(self) -> bool:
+        """True when a worker could take one more, if it took its name."""
+        return any(s.activities < s.capacity.activities for s in self._streams.values())
+
     def task_keys(self) -> set[TaskKey]:
         """The activities that workers hold."""
         return {held.task.key for held in self._held.values() if held.task is not None}
