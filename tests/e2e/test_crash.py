@@ -3,6 +3,9 @@
 A campaign kills one host again and again, on one database, with all patterns under way. What the
 database has recorded as completed at a kill must never run again; whatever was started must end
 with its exact result. DURABLE_APP_CRASH_SEED repeats one campaign.
+
+Work that kills the process itself, whatever it is, is found amid what runs beside it and given up
+alone; see :mod:`tests.e2e.poison`.
 """
 
 from __future__ import annotations
@@ -12,6 +15,8 @@ import os
 import random
 import shutil
 import sqlite3
+import subprocess
+import sys
 import threading
 import time
 from collections import Counter
@@ -26,7 +31,7 @@ import pytest
 from durable_app.ports import InstanceQuery
 from durable_app.protocol import HistoryEvent, TaskCompleted, TaskScheduled
 from durable_app.storage.sqlite import SqliteStore
-from tests.e2e.harness import WEBHOOK, Host, copy_app, eventually
+from tests.e2e.harness import ROOT, WEBHOOK, Host, copy_app, eventually
 
 CRASH_APP = Path(__file__).parent / "crash_app"
 FIRST_SEED = int(os.environ.get("DURABLE_APP_CRASH_SEED", "20260214"))
@@ -186,6 +191,20 @@ def test_kill_at_random_moments(
         # Kills that found nothing under way would prove nothing.
         assert campaign.kills_in_flight > KILLS // 2
         assert len(campaign.completed) > KILLS
+
+
+@pytest.mark.parametrize(
+    "kinds",
+    [["activity"], ["call"], ["signal"], ["turn"], ["turn", "activity", "signal", "call"]],
+    ids="-".join,
+)
+def test_only_what_kills_the_process_is_given_up(tmp_path: Path, kinds: list[str]) -> None:
+    command = [sys.executable, "-m", "tests.e2e.poison", str(tmp_path / "trial"), *kinds]
+
+    # Forks need a process of their own: this one may have threads.
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
 
 
 @pytest.fixture

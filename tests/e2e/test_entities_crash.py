@@ -1,14 +1,18 @@
 """kill -9 amid transfers between entities: no money appears, vanishes or moves twice.
 
-A campaign kills one host again and again. After each kill an audit, under a lock on all accounts,
-has to find the sum that was paid in; at the end each account must have exactly the changes of the
-transfers that say that they are done. DURABLE_APP_CRASH_SEED repeats one campaign.
+Most kills are of forked children, which are cheap; see :mod:`tests.e2e.transfers`. A few are of
+whole hosts: a campaign kills one host again and again, with audits under a lock on all accounts
+among the transfers, which have to find the sum that was paid in. At the end each account must have
+exactly the changes of the transfers that say that they are done. DURABLE_APP_CRASH_SEED repeats one
+campaign.
 """
 
 from __future__ import annotations
 
 import os
 import random
+import subprocess
+import sys
 import threading
 import time
 from collections import Counter
@@ -20,14 +24,15 @@ from urllib.error import URLError
 
 import pytest
 
-from tests.e2e.harness import WEBHOOK, Host, copy_app, eventually
+from tests.e2e.harness import ROOT, WEBHOOK, Host, copy_app, eventually
 from tests.e2e.test_crash import leftovers, reading
 
 ENTITY_APP = Path(__file__).parent / "entity_app"
 FIRST_SEED = int(os.environ.get("DURABLE_APP_CRASH_SEED", "20260315"))
 OWNERS = [f"owner{number}" for number in range(6)]
 PAID_IN = 100
-KILLS = 8
+KILLS = 4
+KILLS_OF_CHILDREN = 100
 ORDERS = 6
 EARLIEST_KILL_S, LATEST_KILL_S = 0.03, 0.35
 # Every so often the kill comes while the host starts or recovers.
@@ -135,6 +140,24 @@ class Campaign:
 
 @pytest.mark.chaos
 @pytest.mark.timeout(1800)
+def test_transfers_and_kills_of_children(
+    tmp_path: Path, chaos_scale: int, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for seed in range(FIRST_SEED, FIRST_SEED + chaos_scale):
+        command = [sys.executable, "-m", "tests.e2e.transfers", str(tmp_path / str(seed))]
+        options = ["--kills", str(KILLS_OF_CHILDREN), "--seed", str(seed)]
+        # Forks need a process of their own: this one may have threads.
+        done = subprocess.run(
+            [*command, *options], cwd=ROOT, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, f"{done.stdout}\n{done.stderr}\nRepeat: {command} {options}"
+        if chaos_scale > 1:
+            with capfd.disabled():
+                print(done.stdout.splitlines()[-1], flush=True)
+
+
+@pytest.mark.chaos
+@pytest.mark.timeout(1800)
 def test_transfers_and_kills(
     tmp_path: Path, chaos_scale: int, campaigns: Callable[[Path, int], Campaign]
 ) -> None:
@@ -153,7 +176,7 @@ def test_transfers_and_kills(
             raise
         amid_transfers += campaign.kills_amid_transfers
     # Kills that found no lock held would prove nothing.
-    assert amid_transfers > KILLS * chaos_scale // 4
+    assert amid_transfers >= KILLS * chaos_scale // 4
 
 
 @pytest.fixture
