@@ -25,7 +25,8 @@ RETIRED_CHANNEL_GRACE_S: Final = 30.0
 #: A history comes in one message; gRPC's own limit of 4 MiB would cut every larger one off.
 MAX_RECEIVE_BYTES: Final = 64 * 1024 * 1024
 MAX_SEND_BYTES: Final = 64 * 1024 * 1024
-#: Below five minutes servers of gRPC may answer "too many pings", unless data flows in between.
+#: Of connections with calls on them. A server may end one that sends pings more often than it
+#: likes; probing idle ones would meet that limit first, so that they are not probed.
 KEEPALIVE_TIME_MS: Final = 120_000
 KEEPALIVE_TIMEOUT_MS: Final = 20_000
 
@@ -119,7 +120,7 @@ class GrpcChannelOptions:
         max_send_message_length: likewise.
         keepalive_time_ms: pause after which a quiet connection is probed. Default 120,000.
         keepalive_timeout_ms: how long the answer may take. Default 20,000.
-        keepalive_permit_without_calls: also where no call is going on. Default True.
+        keepalive_permit_without_calls: also where no call is going on. Default False.
         retry_policy: of calls that are safe to repeat.
         raw_options: further channel arguments of gRPC; they win over all others.
     """

@@ -49,7 +49,7 @@ def channel_arguments(options: GrpcChannelOptions | None) -> list[tuple[str, Any
         "grpc.max_send_message_length": _or(options.max_send_message_length, MAX_SEND_BYTES),
         "grpc.keepalive_time_ms": _or(options.keepalive_time_ms, KEEPALIVE_TIME_MS),
         "grpc.keepalive_timeout_ms": _or(options.keepalive_timeout_ms, KEEPALIVE_TIMEOUT_MS),
-        "grpc.keepalive_permit_without_calls": int(permit is not False),
+        "grpc.keepalive_permit_without_calls": int(bool(permit)),
         "grpc.initial_reconnect_backoff_ms": MIN_CONNECT_BACKOFF_MS,
         "grpc.min_reconnect_backoff_ms": MIN_CONNECT_BACKOFF_MS,
         "grpc.max_reconnect_backoff_ms": MAX_CONNECT_BACKOFF_MS,

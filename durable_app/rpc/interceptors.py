@@ -239,6 +239,9 @@ class AsyncStreamInterceptor(grpc.aio.UnaryStreamClientInterceptor):  # type: ig
         except grpc.aio.AioRpcError as error:
             code = error.code().name
             raise
+        except asyncio.CancelledError:
+            _raise_if_cut_off()
+            raise
         finally:
             call.cancel()
             self._rules.ended(path, code, generation)
@@ -250,7 +253,26 @@ async def _outcome(call: Any) -> str:
         await call
     except grpc.aio.AioRpcError as error:
         return str(error.code().name)
+    except asyncio.CancelledError:
+        _raise_if_cut_off()
+        raise
     return _OK
+
+
+def _raise_if_cut_off() -> None:
+    """Tell a call whose channel was closed from one whose caller was cancelled.
+
+    gRPC raises CancelledError for both; taken for a cancellation, the first would silently end a
+    task that nobody has cancelled.
+    """
+    task = asyncio.current_task()
+    if task is not None and not task.cancelling():
+        raise grpc.aio.AioRpcError(
+            grpc.StatusCode.CANCELLED,
+            grpc.aio.Metadata(),
+            grpc.aio.Metadata(),
+            "The channel was closed.",
+        )
 
 
 def _text(method: str | bytes) -> str:

@@ -1,0 +1,202 @@
+"""A worker's stream of work over a real channel: the machine, its driver and the link together."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import threading
+from collections.abc import AsyncIterator
+from typing import Any
+
+import grpc
+import grpc.aio
+import pytest
+
+from durable_app.clock import SystemClock
+from durable_app.connection.endpoint import parse_endpoint
+from durable_app.connection.failures import LinkError, LinkFailure
+from durable_app.connection.options import GrpcWorkerResiliencyOptions
+from durable_app.rpc.call_headers import CallHeaders
+from durable_app.rpc.connect import HubAccess, connect_async
+from durable_app.rpc.work_link import GrpcWorkLink
+from durable_app.worker.session import Session
+from durable_app.worker.stream_consumer import StreamConsumer
+from tests.unit.rpc.hub_server import PREFIX
+
+QUICK = GrpcWorkerResiliencyOptions(
+    hello_timeout_seconds=2,
+    silent_disconnect_timeout_seconds=0.3,
+    reconnect_backoff_base_seconds=0.001,
+    reconnect_backoff_cap_seconds=0.001,
+    min_recreate_interval_seconds=0,
+)
+PING = b"ping"
+CLOCK = SystemClock()
+
+
+class Hub(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc has no types
+    """Each stream sends the next script: bytes, a status to end with, or ``...`` to stay open."""
+
+    def __init__(self, *streams: list[Any], hellos: tuple[grpc.StatusCode, ...] = ()) -> None:
+        self.streams = list(streams)
+        self.hellos = list(hellos)
+        self.open = 0
+        self.most_open = 0
+        self.opened = 0
+
+    def service(self, handler_call_details: Any) -> Any:
+        if handler_call_details.method == PREFIX + "Hello":
+            return grpc.unary_unary_rpc_method_handler(self.hello)
+        return grpc.unary_stream_rpc_method_handler(self.work)
+
+    async def hello(self, request: bytes, context: Any) -> bytes:
+        if self.hellos:
+            await context.abort(self.hellos.pop(0), "as the script says")
+        return request
+
+    async def work(self, request: bytes, context: Any) -> AsyncIterator[bytes]:
+        self.open += 1
+        self.opened += 1
+        self.most_open = max(self.most_open, self.open)
+        try:
+            for step in self.streams.pop(0) if self.streams else [...]:
+                if isinstance(step, bytes):
+                    yield step
+                elif isinstance(step, grpc.StatusCode):
+                    await context.abort(step, "as the script says")
+                else:
+                    await asyncio.Event().wait()
+        finally:
+            self.open -= 1
+
+    async def serve(self, port: int = 0) -> tuple[Any, int]:
+        server = grpc.aio.server()
+        server.add_generic_rpc_handlers((self,))
+        port = server.add_insecure_port(f"127.0.0.1:{port}")
+        await server.start()
+        return server, port
+
+
+class Worker:
+    """What a worker does with its connection; an async context manager."""
+
+    def __init__(self, port: int, options: GrpcWorkerResiliencyOptions = QUICK) -> None:
+        endpoint = parse_endpoint(f"127.0.0.1:{port}", "test", encrypted=False)
+        self.channel = connect_async(HubAccess(endpoint, CallHeaders("hub", "test"), "s"), CLOCK)
+        self.items: list[bytes] = []
+        self.news = asyncio.Event()
+        link = GrpcWorkLink(self.channel, b"filter", lambda data: None if data == PING else data)
+        self.consumer = StreamConsumer(link, Session(options), self.take, CLOCK)
+        self.running = asyncio.create_task(self.consumer.run())
+
+    def take(self, item: bytes) -> None:
+        self.items.append(item)
+        self.news.set()
+
+    async def until(self, count: int) -> list[bytes]:
+        async with asyncio.timeout(15):
+            while len(self.items) < count:
+                await self.news.wait()
+                self.news.clear()
+        return self.items
+
+    async def __aenter__(self) -> Worker:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.consumer.stop()
+        self.consumer.drained()
+        try:
+            async with asyncio.timeout(10):
+                await self.running
+        finally:
+            await self.channel.close()
+
+
+def test_items_arrive_and_the_stream_comes_back_after_every_end() -> None:
+    code = grpc.StatusCode
+
+    async def main():
+        hub = Hub(
+            [b"a", PING],
+            [b"b", code.UNAVAILABLE],
+            [b"c", code.INTERNAL],
+            [b"d", code.UNAUTHENTICATED],
+            [b"e", ...],  # falls silent
+            [b"f", ...],
+            hellos=(code.PERMISSION_DENIED,),
+        )
+        server, port = await hub.serve()
+        async with Worker(port) as worker:
+            assert await worker.until(6) == [b"a", b"b", b"c", b"d", b"e", b"f"]
+        await server.stop(None)
+        assert hub.most_open == 1
+        assert hub.open == 0
+
+    asyncio.run(main())
+
+
+def test_a_server_that_comes_back_on_its_port_is_found_again() -> None:
+    async def main():
+        first, second = Hub([b"a", ...]), Hub([b"b", ...])
+        server, port = await first.serve()
+        async with Worker(port) as worker:
+            await worker.until(1)
+            await server.stop(None)
+            server, _ = await second.serve(port)
+            assert await worker.until(2) == [b"a", b"b"]
+        await server.stop(None)
+
+    asyncio.run(main())
+
+
+def test_what_is_no_hub_is_told() -> None:
+    async def main():
+        server, port = await Hub(hellos=(grpc.StatusCode.UNIMPLEMENTED,)).serve()
+        with pytest.raises(LinkError, match=r"Hello: UNIMPLEMENTED: .*no task hub") as caught:
+            async with Worker(port) as worker:
+                await worker.running
+        assert caught.value.failure is LinkFailure.NOT_A_HUB
+        await server.stop(None)
+
+    asyncio.run(main())
+
+
+def test_a_channel_that_is_closed_under_a_stream_ends_it_with_a_failure() -> None:
+    async def main():
+        server, port = await Hub([b"a", ...]).serve()
+        endpoint = parse_endpoint(f"127.0.0.1:{port}", "test", encrypted=False)
+        channel = connect_async(HubAccess(endpoint, CallHeaders("hub", "test"), "s"), CLOCK)
+        stream = GrpcWorkLink(channel, b"", bytes).stream()
+        assert await anext(stream) == b"a"
+        await channel.close()
+        with pytest.raises(LinkError, match="The channel was closed") as caught:
+            await anext(stream)
+        assert caught.value.failure is LinkFailure.TRANSPORT
+        await server.stop(None)
+
+    asyncio.run(main())
+
+
+@pytest.mark.chaos
+def test_reconnects_leave_nothing_behind(chaos_scale) -> None:
+    """Every other one with another channel; neither threads nor tasks nor channels pile up."""
+    rounds = 30 * chaos_scale
+
+    async def main():
+        hub = Hub(*[[b"x", grpc.StatusCode.UNAVAILABLE]] * rounds)
+        server, port = await hub.serve()
+        async with Worker(port) as worker:
+            await worker.until(2)
+            tasks, threads = len(asyncio.all_tasks()), threading.active_count()
+            while len(worker.items) < rounds:
+                await worker.until(len(worker.items) + 1)
+                worker.channel.replace()
+            assert len(asyncio.all_tasks()) <= tasks + 4
+            assert threading.active_count() <= threads + 2
+        await server.stop(None)
+        assert hub.most_open == 1
+
+    asyncio.run(main())
+    gc.collect()
+    assert sum(isinstance(thing, grpc.aio.Channel) for thing in gc.get_objects()) <= 2
