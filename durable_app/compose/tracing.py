@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from durable_app.errors import ConfigError
 from durable_app.host.console.console import Level
+from durable_app.tracing.exporters import MISSING, exporters_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -35,12 +36,8 @@ async def open_tracing(
         from durable_app.tracing import provider
         from durable_app.tracing.adapter import OpenTelemetryTracing
     except ImportError:
-        if any(name.startswith("OTEL_") and "EXPORTER" in name for name in environ):
-            console.line(
-                "The environment names an exporter of traces, but OpenTelemetry is not installed:"
-                ' pip install "durable-app[otel]"',
-                Level.WARNING,
-            )
+        if exporters_of(environ):
+            console.line(MISSING, Level.WARNING)
         yield None
         return
     if provider.app_has_provider():

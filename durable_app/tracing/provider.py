@@ -1,7 +1,6 @@
 """The process's provider of tracers, where an app has none and the environment names an exporter.
 
-The variables are OpenTelemetry's own: ``OTEL_TRACES_EXPORTER`` (``otlp``, ``console`` or ``none``),
-``OTEL_EXPORTER_OTLP_ENDPOINT``, ``OTEL_SERVICE_NAME`` and all others that the SDK reads.
+The exporter and the SDK read their own variables (``OTEL_...``) from the process's environment.
 """
 
 from __future__ import annotations
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from opentelemetry import trace
 
 from durable_app.errors import ConfigError
+from durable_app.tracing.exporters import EXPORTER, MISSING, endpoint_of, exporters_of
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider as _SdkProvider
@@ -19,22 +19,8 @@ if TYPE_CHECKING:
 
     TracerProvider = _SdkProvider  # for the annotations of others, who import no OpenTelemetry
 
-EXPORTER: Final = "OTEL_TRACES_EXPORTER"
-ENDPOINTS: Final = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
-_DEFAULT_ENDPOINT: Final = "http://localhost:4318"
 #: Longer than an exporter needs whose backend answers; the end of a host waits for it.
 _FLUSH_MS: Final = 2_000
-
-
-def exporters_of(environ: Mapping[str, str]) -> list[str]:
-    """Names of the exporters that the environment asks for; empty for none."""
-    if environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
-        return []
-    named = environ.get(EXPORTER, "").strip().lower()
-    if not named:
-        return ["otlp"] if any(environ.get(name) for name in ENDPOINTS) else []
-    names = [name.strip() for name in named.split(",")]
-    return [name for name in names if name not in ("", "none")]
 
 
 def app_has_provider() -> bool:
@@ -64,7 +50,7 @@ def set_provider(environ: Mapping[str, str], service: str) -> str | None:
 
         exporters = [_exporter(name) for name in names]
     except ImportError:
-        raise missing_extra() from None
+        raise ConfigError(MISSING) from None
     has_name = environ.get("OTEL_SERVICE_NAME") or "service.name=" in environ.get(
         "OTEL_RESOURCE_ATTRIBUTES", ""
     )
@@ -73,7 +59,7 @@ def set_provider(environ: Mapping[str, str], service: str) -> str | None:
     for exporter in exporters:
         provider.add_span_processor(BatchSpanProcessor(exporter))
     trace.set_tracer_provider(provider)
-    places = ["the console" if name == "console" else _endpoint(environ) for name in names]
+    places = ["the console" if name == "console" else endpoint_of(environ) for name in names]
     name = str(resource.attributes["service.name"])
     return f"{' and '.join(places)} (service '{name}')"
 
@@ -83,14 +69,6 @@ def flush() -> None:
     provider: Any = trace.get_tracer_provider()
     if hasattr(provider, "force_flush"):
         provider.force_flush(_FLUSH_MS)
-
-
-def missing_extra() -> ConfigError:
-    """The environment asks for traces, and nothing here can send them."""
-    return ConfigError(
-        "The environment names an exporter of traces (OTEL_...), which needs OpenTelemetry:"
-        ' pip install "durable-app[otel]"'
-    )
 
 
 def _exporter(name: str) -> SpanExporter:
@@ -109,7 +87,3 @@ def _exporter(name: str) -> SpanExporter:
         f"{EXPORTER} is '{name}'; known are otlp, console and none. For others let the app set a"
         " TracerProvider of its own in function_app.py."
     )
-
-
-def _endpoint(environ: Mapping[str, str]) -> str:
-    return next((found for name in ENDPOINTS if (found := environ.get(name))), _DEFAULT_ENDPOINT)

@@ -20,10 +20,10 @@ class Spans:
         self.provider.add_span_processor(SimpleSpanProcessor(self._exporter))
 
     @property
-    def all(self) -> list[ReadableSpan]:
+    def all(self) -> list[Any]:
         return list(self._exporter.get_finished_spans())
 
-    def named(self, name: str) -> list[ReadableSpan]:
+    def named(self, name: str) -> list[Any]:
         return [span for span in self.all if span.name == name]
 
     def clear(self) -> None:
@@ -34,8 +34,10 @@ class Spans:
 
 
 def tree(spans: Iterable[ReadableSpan]) -> list[Any]:
-    """``[("SERVER name", [children ...]), ...]``, each level in order of time; roots are those whose
-    parent is not among the spans."""
+    """``[("SERVER name", [children ...]), ...]``, each level in order of time.
+
+    Roots are those whose parent is not among the spans.
+    """
     ordered = sorted(spans, key=lambda span: (span.start_time or 0, span.name, span.kind.name))
     known = {span.context.span_id for span in ordered}
     assert len(known) == len(ordered), "two spans have one id"

@@ -71,6 +71,7 @@ def trace_of(
 def test_where_spans_go_nowhere_the_context_is_handed_on_as_it_is() -> None:
     trace = ExecutionTrace(request(begin()), (), None)
     (asked,) = trace.stamped([ScheduleTask(1, "pack")])
+    assert isinstance(asked, ScheduleTask)
     assert asked.parent_trace_context == PARENT
     assert trace.turn(begin(), [DONE], NOON) == []
     assert trace.kept is None
@@ -159,7 +160,11 @@ def test_past_answers_make_no_span_and_new_ones_make_one() -> None:
         TaskCompleted(-1, NOON, 1),
     ]
     later = NOON + timedelta(seconds=9)
-    new = [OrchestratorStarted(-1, later), TaskFailed(-1, later, 2), TaskCompleted(-1, later, 1)]
+    new: list[HistoryEvent] = [
+        OrchestratorStarted(-1, later),
+        TaskFailed(-1, later, 2),
+        TaskCompleted(-1, later, 1),
+    ]
     (span,) = trace_of(new, past).turn(new, [], later)
     assert (span.name, span.kind) == ("activity:send", SpanKind.CLIENT)
     assert (span.started_at, span.ended_at) == (NOON, later)

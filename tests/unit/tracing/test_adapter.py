@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -39,11 +38,11 @@ def over(context: TraceContext = OWN, parent: TraceContext | None = PARENT, **mo
 
 
 @pytest.fixture
-def no_global_provider(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+def no_global_provider(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """The place where ``set_tracer_provider`` puts one, empty for the time of the test."""
     place: list[Any] = [trace.ProxyTracerProvider()]
     monkeypatch.setattr(trace, "get_tracer_provider", lambda: place[0])
-    yield place
+    return place
 
 
 # -- spans that are over -------------------------------------------------------------------------
@@ -114,9 +113,8 @@ def test_code_runs_within_a_live_span() -> None:
 def test_without_a_parent_it_belongs_to_the_running_code() -> None:
     spans = Spans()
     adapter = tracing(spans.provider)
-    with adapter.live("outer", SpanKind.SERVER, {}):
-        with adapter.live("inner", SpanKind.CLIENT, {}):
-            pass
+    with adapter.live("outer", SpanKind.SERVER, {}), adapter.live("inner", SpanKind.CLIENT, {}):
+        pass
     inner, outer = spans.all
     assert inner.parent.span_id == outer.context.span_id
 

@@ -13,6 +13,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from durable_app.errors import ConfigError
 from durable_app.tracing import provider
+from durable_app.tracing.exporters import exporters_of
 
 OTLP = "opentelemetry.exporter.otlp.proto.http.trace_exporter"
 ENDPOINT = "http://localhost:1"
@@ -52,7 +53,7 @@ def exporter(monkeypatch: pytest.MonkeyPatch) -> InMemorySpanExporter:
     ],
 )
 def test_the_environment_names_exporters(environ: dict[str, str], expected: list[str]) -> None:
-    assert provider.exporters_of(environ) == expected
+    assert exporters_of(environ) == expected
 
 
 def test_nothing_is_set_where_no_exporter_is_named(place: list[Any]) -> None:
