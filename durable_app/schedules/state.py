@@ -144,10 +144,12 @@ class ScheduleState:
         }
 
     @classmethod
-    def from_json(cls, stored: Any) -> ScheduleState | None:
-        """Read the stored form; None where nothing is stored, or nothing but the first signal."""
-        configuration = None if stored is None else stored.get("ScheduleConfiguration")
-        status = ScheduleStatus.UNINITIALIZED if stored is None else _STATUSES[stored["Status"]]
+    def from_json(cls, stored: dict[str, Any] | None) -> ScheduleState | None:
+        """Read the stored form; None where no schedule is stored."""
+        if stored is None:
+            return None
+        configuration = stored.get("ScheduleConfiguration")
+        status = _STATUSES[stored["Status"]]
         if configuration is None or status is ScheduleStatus.UNINITIALIZED:
             return None
         created_at = _moment(stored.get("ScheduleCreatedAt")) or datetime.min.replace(tzinfo=UTC)
