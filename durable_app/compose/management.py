@@ -20,10 +20,11 @@ from durable_app.client.connection import Connection
 from durable_app.client.management import WEBHOOK_PATH, ManagementUrls
 from durable_app.client.orchestration_client import REPLACEABLE
 from durable_app.clock import SystemClock
+from durable_app.connection.endpoint import is_loopback
 from durable_app.errors import ConfigError, SchedulerUnavailableError
 from durable_app.host.api.exchange import Answer, ApiRequest
 from durable_app.host.api.management import ManagementApi
-from durable_app.host.config.hub_choice import choose_hub, is_loopback
+from durable_app.host.config.hub_choice import choose_hub
 from durable_app.host.config.settings import apply_values, read_host_settings, read_local_settings
 from durable_app.host.state import STATE_FILE, HostState
 from durable_app.host.web.keys import DURABLE_EXTENSION, Keys

@@ -50,7 +50,7 @@ class Pairs(NamedTuple):
     Attributes:
         values: key in lower case -> value, without those that are empty.
         names: key in lower case -> as it was written.
-        repeated: keys that were given more than once, as they were written.
+        repeated: keys that were given more than once, in lower case.
     """
 
     values: dict[str, str]
@@ -88,8 +88,8 @@ def split_pairs(text: str, source: str) -> Pairs:
     repeated: list[str] = []
     for name, value in _pairs(text, source):
         key = name.casefold()
-        if key in names and name not in repeated:
-            repeated.append(name)
+        if key in names and key not in repeated:
+            repeated.append(key)
         names[key] = name
         values[key] = value
     return Pairs({key: value for key, value in values.items() if value}, names, tuple(repeated))
@@ -163,11 +163,15 @@ def parse_connection_string(text: str, source: str = "connection string") -> Con
     task_hub = pairs.values.get(TASK_HUB.casefold())
     if task_hub is not None:
         check_header_text(task_hub, TASK_HUB, source)
-    warnings = tuple(
-        f"{source}: {_KEYS[name.casefold()]} is given more than once; the last one is used."
-        for name in pairs.repeated
-    )
-    return ConnectionString(endpoint, task_hub, authentication, warnings)
+    return ConnectionString(endpoint, task_hub, authentication, tuple(repetitions(pairs, source)))
+
+
+def repetitions(pairs: Pairs, source: str) -> list[str]:
+    """Lines to show about keys that are given more than once."""
+    return [
+        f"{source}: {_KEYS.get(key, key)} is given more than once; the last one is used."
+        for key in pairs.repeated
+    ]
 
 
 def _endpoint(text: str, kind: AuthenticationKind, source: str) -> Endpoint:

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import urlsplit
 
+from durable_app.connection.connection_string import repetitions, split_pairs
+from durable_app.connection.endpoint import is_loopback, parse_endpoint
 from durable_app.errors import ConfigError
 from durable_app.functions.names import did_you_mean
 from durable_app.host.config.settings import DurableTaskOptions, expand_setting
@@ -51,7 +53,6 @@ _NAME_RULES: Final = {
         re.compile(r"[A-Za-z0-9-]{3,64}"), "3 to 64 letters, digits and hyphens"
     ),
 }
-_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 
 class HubChoice(NamedTuple):
@@ -104,14 +105,14 @@ def choose_hub(
     is_scheduler = provider.type.casefold() == "azuremanaged"
     connection = setting or (DEFAULT_CONNECTION if is_scheduler else "Storage")
     text = environ.get(connection, "") if is_scheduler else ""
-    parts = parse_connection_string(text, connection)
-    reason = _reason(mode, provider.type, connection, parts.get("endpoint"))
+    pairs = split_pairs(text, connection)
+    reason = _reason(mode, provider.type, connection, pairs.values.get("endpoint"))
 
     named = None
     if options.hub_name:
         named = expand_setting(options.hub_name, environ, "extensions.durableTask.hubName")
-    in_string = parts.get("taskhub")
-    warnings = []
+    in_string = pairs.values.get("taskhub")
+    warnings = repetitions(pairs, connection)
     if named and in_string and named.casefold() != in_string.casefold():
         warnings.append(
             f"host.json names task hub '{named}', {connection} names '{in_string}':"
@@ -135,37 +136,6 @@ def choose_hub(
     )
 
 
-def parse_connection_string(text: str, setting: str) -> dict[str, str]:
-    """``Endpoint=...;TaskHub=...`` as a dict with lower-case keys.
-
-    Args:
-        setting: where the text comes from, for the message.
-
-    Raises:
-        ConfigError: a part is no ``key=value``.
-    """
-    parts = {}
-    for part in filter(None, (piece.strip() for piece in text.split(";"))):
-        key, separator, value = part.partition("=")
-        if not separator or not key.strip():
-            raise ConfigError(
-                f"{setting}: a part of the connection string is no key=value pair. It looks like"
-                " Endpoint=http://localhost:8080;TaskHub=default;Authentication=None."
-            )
-        parts[key.strip().casefold()] = value.strip()
-    return parts
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host name means this machine only."""
-    if host.casefold() == "localhost" or host.casefold().endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
 def default_store(folder: Path, hub: str) -> Path:
     """``.durable/<hub>.db``, with a file name that every file system takes."""
     safe = re.sub(r"[^a-z0-9_-]", "_", hub.casefold()) or "_"
@@ -183,20 +153,13 @@ def _reason(mode: str, provider: str, connection: str, endpoint: str | None) -> 
         return f"storage provider {provider} is replaced by it locally"
     if endpoint is None:
         return f"{connection} names no endpoint"
-    url = urlsplit(endpoint if "//" in endpoint else f"//{endpoint}", scheme="http")
-    host = url.hostname
-    try:
-        port = url.port or _DEFAULT_PORTS.get(url.scheme, 80)
-    except ValueError as error:
-        raise ConfigError(f"{connection}: Endpoint={endpoint}: {error}.") from error
-    if not host:
-        raise ConfigError(f"{connection}: Endpoint={endpoint} names no host.")
-    if not is_loopback(host):
+    where = parse_endpoint(endpoint, connection, encrypted=False)
+    if not where.is_local:
         raise ConfigError(
             f"{connection} points to {endpoint}, and this version runs the embedded task hub"
             " only. Use --hub embedded to work locally, whatever the connection string says."
         )
-    if _answers(host, port):
+    if _answers(where.host, where.port):
         raise ConfigError(
             f"Something listens on {endpoint}, which {connection} points to, and this version"
             " runs the embedded task hub only. Use --hub embedded, or stop what listens there."

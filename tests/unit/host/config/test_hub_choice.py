@@ -10,8 +10,6 @@ from durable_app.host.config.hub_choice import (
     choose_hub,
     default_store,
     is_allowed_host,
-    is_loopback,
-    parse_connection_string,
 )
 from durable_app.host.config.settings import DurableTaskOptions, StorageProvider
 
@@ -53,8 +51,8 @@ def test_something_else_on_that_port_is_an_error(tmp_path):
     ("text", "mode", "message"),
     [
         ("Endpoint=https://x.durabletask.io;TaskHub=h", None, "points to https://x.durabletask.io"),
-        ("Endpoint=http://localhost:99999", None, "Endpoint=http://localhost:99999"),
-        ("Endpoint=", None, "names no host"),
+        ("Endpoint=http://localhost:99999", None, "DTS: Invalid endpoint URL: Port out of range"),
+        ("Endpoint=http://", None, "names no host"),
         ("nonsense", None, "no key=value pair"),
         ("", "remote", "embedded task hub only"),
         ("", "cloud", "--hub cloud: choose one of auto, embedded, remote"),
@@ -125,27 +123,11 @@ def test_file_names_are_safe_everywhere(tmp_path):
     assert default_store(tmp_path, "My-Hub_1") == tmp_path / ".durable" / "my-hub_1.db"
 
 
-def test_connection_strings_keep_what_follows_the_first_equals_sign():
-    assert parse_connection_string("Endpoint=http://x?a=b; taskhub = h ;", "S") == {
-        "endpoint": "http://x?a=b",
-        "taskhub": "h",
-    }
-
-
-@pytest.mark.parametrize(
-    ("host", "expected"),
-    [
-        ("LOCALHOST", True),
-        ("a.localhost", True),
-        ("127.9.9.9", True),
-        ("::1", True),
-        ("10.0.0.1", False),
-        ("evil.example", False),
-        ("", False),
-    ],
-)
-def test_loopback_names(host, expected):
-    assert is_loopback(host) is expected
+def test_a_hub_that_is_named_twice_is_told(tmp_path):
+    choice = choose_hub(options(), {"DTS": "TaskHub=a;Endpoint=;taskhub='b'"}, tmp_path)
+    assert choice.name == "b"
+    assert choice.warnings == ("DTS: TaskHub is given more than once; the last one is used.",)
+    assert choice.reason == "DTS names no endpoint"
 
 
 def test_only_an_open_address_allows_the_machines_name():
