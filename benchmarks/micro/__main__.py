@@ -19,6 +19,7 @@ from benchmarks.micro import (
     bench_console,
     bench_decide,
     bench_replay,
+    bench_wire,
 )
 
 #: Gives seconds per operation by name.
@@ -36,6 +37,7 @@ BENCHMARKS: dict[str, Sequence[Case]] = {
     "console": bench_console.CASES,
     "decide": bench_decide.CASES,
     "replay": [partial(_replay_case, *case) for case in bench_replay.CASES],
+    "wire": bench_wire.CASES,
 }
 
 

@@ -54,18 +54,14 @@ CODECS = (
         work.decode_orchestrator_response,
         work.encode_orchestrator_response,
     ),
-    Codec(
-        pb.EntityBatchResult, entity_work.decode_entity_result, entity_work.encode_entity_result
-    ),
+    Codec(pb.EntityBatchResult, entity_work.decode_entity_result, entity_work.encode_entity_result),
     Codec(pb.CreateInstanceRequest, requests.decode_start, requests.encode_start),
     Codec(
         pb.GetInstanceRequest,
         requests.decode_get,
         lambda get: requests.encode_get(get.instance_id, fetch_payloads=get.fetch_payloads),
     ),
-    Codec(
-        pb.GetInstanceResponse, requests.decode_state_response, requests.encode_state_response
-    ),
+    Codec(pb.GetInstanceResponse, requests.decode_state_response, requests.encode_state_response),
     Codec(
         pb.RaiseEventRequest,
         requests.decode_raise_event,
@@ -74,9 +70,7 @@ CODECS = (
     Codec(
         pb.TerminateRequest,
         requests.decode_terminate,
-        lambda end: requests.encode_terminate(
-            end.instance_id, end.output, recursive=end.recursive
-        ),
+        lambda end: requests.encode_terminate(end.instance_id, end.output, recursive=end.recursive),
     ),
     Codec(pb.SuspendRequest, requests.decode_reason, lambda it: requests.encode_suspend(*it)),
     Codec(pb.ResumeRequest, requests.decode_reason, lambda it: requests.encode_resume(*it)),

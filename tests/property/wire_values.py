@@ -158,6 +158,12 @@ def messages(draw: st.DrawFn, descriptor: Descriptor, depth: int = 6) -> Message
     return message
 
 
+def is_repeated(message: Any, field: FieldDescriptor) -> bool:
+    """Whether a field holds any number of values, in the words of every version of protobuf."""
+    value = getattr(message, field.name)
+    return hasattr(value, "extend") and not isinstance(value, Message)
+
+
 def _fill(draw: st.DrawFn, message: Any, field: FieldDescriptor, depth: int) -> None:
     inner = field.message_type
     if inner is not None and inner.GetOptions().map_entry:
@@ -168,7 +174,7 @@ def _fill(draw: st.DrawFn, message: Any, field: FieldDescriptor, depth: int) -> 
             else:
                 made = draw(messages(value.message_type, depth - 1))
                 getattr(message, field.name)[key].CopyFrom(made)
-    elif field.is_repeated:
+    elif is_repeated(message, field):
         kind = _SCALARS[field.type] if inner is None else messages(inner, depth - 1)
         getattr(message, field.name).extend(draw(st.lists(kind, max_size=2)))
     elif inner is None:

@@ -9,5 +9,5 @@
 * Hub-only fields never leave, and what of a message we do not read is listed in ``ignored``.
 
 Encoding sets attributes one by one and asks a dictionary by type: constructors with keywords take
-three times as long, and every activity costs eight messages.
+three times as long, and a step of an orchestration costs four messages.
 """

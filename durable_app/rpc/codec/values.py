@@ -58,7 +58,7 @@ def read_text(message: Message, field: str) -> str | None:
 
 def read_tags(message: _Tagged) -> dict[str, str] | None:
     """Tags; None where there are none."""
-    return dict(message.tags) or None
+    return dict(message.tags) if message.tags else None
 
 
 def read_status(number: int, field: str = "orchestrationStatus") -> OrchestrationStatus:

@@ -9,6 +9,8 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
+from tests.property.wire_values import is_repeated
+
 PACKAGE = "durable_app.taskhub.v1."
 
 #: Where the protocol would allow more than makes sense: the alternatives that do.
@@ -73,7 +75,8 @@ def parts_of(field: FieldDescriptor, within: tuple[str, ...]) -> list[Any]:
     if field.message_type is None:
         return [_SPECIAL.get(name_of(field), _SCALARS[field.type])]
     if is_map(field):
-        return [filled(field.message_type, within)[0].value]  # type: ignore[attr-defined]  # an entry of a map has a value
+        entry: Any = filled(field.message_type, within)[0]
+        return [entry.value]
     if field.message_type.full_name == "google.protobuf.Value":
         return [GetMessageClass(field.message_type)(number_value=1.5)]
     return filled(field.message_type, within, SENSIBLE.get(name_of(field)))
@@ -86,7 +89,7 @@ def put(message: Any, field: FieldDescriptor, parts: list[Any], number: int) -> 
             target["key"].CopyFrom(parts[0])
         else:
             target["key"] = parts[0]
-    elif field.is_repeated:
+    elif is_repeated(message, field):
         target.extend(parts * 2)
     elif field.message_type is None:
         setattr(message, field.name, parts[0])
@@ -103,5 +106,5 @@ def parts(message: Any) -> Iterator[Any]:
     for field, value in message.ListFields():
         if field.message_type is None or is_map(field):
             continue
-        for inner in value if field.is_repeated else [value]:
+        for inner in value if is_repeated(message, field) else [value]:
             yield from parts(inner)
