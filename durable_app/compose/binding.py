@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from durable_app.functions.index import FunctionFacts
     from durable_app.host.app.roster import HostedApp, HostedFunction
+    from durable_app.host.triggers.repetition import Repetition
 
 _BY_THE_WORKER: Final = frozenset({ORCHESTRATION_TRIGGER, ACTIVITY_TRIGGER, ENTITY_TRIGGER})
 #: Triggers that somebody here serves.
@@ -43,6 +44,7 @@ class Surroundings(NamedTuple):
 
     Attributes:
         zone: in which the schedules of timers are read.
+        repetition: of runs that fail, where the function says nothing; None for none.
     """
 
     task_hub: str
@@ -50,6 +52,7 @@ class Surroundings(NamedTuple):
     zone: tzinfo
     invoker: Invoker
     sinks: Sinks
+    repetition: Repetition | None = None
 
 
 class BoundApp(NamedTuple):
@@ -106,7 +109,7 @@ class _Binder:
             template = route_of(facts, self._around.route_prefix)
             self.routes.add(template, facts.methods, http_function(call), name=facts.name)
         elif facts.trigger_type == TIMER_TRIGGER:
-            self.timers.append(timer_function(call, self._around.zone))
+            self.timers.append(timer_function(call, self._around.zone, self._around.repetition))
         elif facts.trigger_type == QUEUE_TRIGGER:
             self.queues.append(queue_function(call))
         self.calls[facts.name] = call

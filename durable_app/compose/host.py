@@ -367,6 +367,7 @@ class _Host:
             self._plan.zone,
             invoker,
             sinks,
+            None if settings.retry is None else settings.retry.repetition(),
         )
         return Tools(
             self.hub,

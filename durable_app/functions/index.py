@@ -54,7 +54,7 @@ class FunctionFacts:
         handle: what Azure's worker would call, with one keyword per binding.
         durable: None where none of our decorators was used.
         script_file: the file that azure-functions names.
-        retries: it has a retry policy of azure-functions.
+        retry: what ``@app.retry`` says, as azure-functions keeps it; None for nothing.
     """
 
     name: str
@@ -67,7 +67,7 @@ class FunctionFacts:
     handle: Callable[..., Any]
     durable: DurableFunction | None
     script_file: str
-    retries: bool = False
+    retry: Mapping[str, Any] | None = None
 
     @cached_property
     def takes_invocation_context(self) -> bool:
@@ -244,6 +244,6 @@ def _function_facts(function: Function) -> FunctionFacts:
         handle=callee,
         durable=durable,
         script_file=function.function_script_file,
-        retries=function.get_settings_dict("retry_policy") is not None,
+        retry=function.get_settings_dict("retry_policy"),
     )
     return facts.with_bindings(raw)

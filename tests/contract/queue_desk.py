@@ -92,7 +92,7 @@ class Worker:
         self.facts = facts("work", **{"queueName": "Orders", "connection": "", **binding})
         self._act = act
 
-    async def __call__(self, value: Any, *, reason: str = "") -> None:
+    async def __call__(self, value: Any, *, reason: str = "", retry: object = None) -> None:
         self.messages.append(value)
         if self._act is not None:
             await self._act(value)

@@ -16,6 +16,7 @@ from durable_app.host.app.app_settings import (
 )
 from durable_app.host.app.importer import import_app
 from durable_app.host.app.roster import HostedApp, HostedFunction
+from durable_app.host.triggers.values import TIMER_TRIGGER
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -52,10 +53,10 @@ def load_app(folder: Path, environ: Mapping[str, str], only: Collection[str] = (
 
 def _unretried(running: Iterable[FunctionFacts]) -> list[str]:
     return [
-        f"Function '{facts.name}' has a retry policy, which only Azure applies: here a failed run"
-        " is not repeated."
+        f"Function '{facts.name}' has a retry policy, which has no effect: of functions that run"
+        " here the host repeats those of timers alone."
         for facts in running
-        if facts.retries
+        if facts.retry is not None and facts.trigger_type != TIMER_TRIGGER
     ]
 
 

@@ -7,6 +7,7 @@ import threading
 from typing import TYPE_CHECKING, Any, Final
 
 from azure.functions import Context
+from azure.functions._abc import RetryContext
 
 from durable_app.host.console.console import dashed
 from durable_app.protocol import TraceContext
@@ -49,6 +50,34 @@ class _TraceContext:
         self.Attributes = self.attributes
 
 
+class Retry(RetryContext):
+    """Which run of a function with a retry policy this is.
+
+    Args:
+        retry_count: runs before this one.
+        max_retry_count: runs after the first one at most; -1 for no limit.
+    """
+
+    def __init__(self, retry_count: int, max_retry_count: int) -> None:
+        self._retry_count = retry_count
+        self._max_retry_count = max_retry_count
+
+    @property
+    def retry_count(self) -> int:
+        """Runs before this one."""
+        return self._retry_count
+
+    @property
+    def max_retry_count(self) -> int:
+        """Runs after the first one at most; -1 for no limit."""
+        return self._max_retry_count
+
+    @property
+    def exception(self) -> Any:
+        """None: the failure before was shown on the console."""
+        return None
+
+
 class InvocationContext(Context):
     """What a function gets as its parameter ``context``."""
 
@@ -59,12 +88,14 @@ class InvocationContext(Context):
         invocation_id: str,
         headers: Mapping[str, str],
         storage: threading.local,
+        retry: Retry | None = None,
     ) -> None:
         self._function = function
         self._directory = directory
         self._invocation_id = invocation_id
         self._trace_context = _TraceContext(headers)
         self._storage = storage
+        self._retry = retry
 
     @property
     def invocation_id(self) -> str:
@@ -93,8 +124,8 @@ class InvocationContext(Context):
 
     @property
     def retry_context(self) -> Any:
-        """None: HTTP functions are not retried."""
-        return None
+        """Which run this is; None for a function without a retry policy."""
+        return self._retry
 
 
 class InvocationContexts:
@@ -109,15 +140,22 @@ class InvocationContexts:
         self._storage = threading.local()
 
     def make(
-        self, function: str, invocation_id: str, headers: Mapping[str, str]
+        self,
+        function: str,
+        invocation_id: str,
+        headers: Mapping[str, str],
+        retry: Retry | None = None,
     ) -> InvocationContext:
         """The context of one invocation.
 
         Args:
             invocation_id: as it is shown, with dashes.
             headers: the W3C trace headers of what led here, if there are any.
+            retry: which run this is, of a function with a retry policy.
         """
-        return InvocationContext(function, self._folder, invocation_id, headers, self._storage)
+        return InvocationContext(
+            function, self._folder, invocation_id, headers, self._storage, retry
+        )
 
     def of_this(self, function: str, clock: Clock) -> InvocationContext:
         """The context of the invocation that this thread or task works for.

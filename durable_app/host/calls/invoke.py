@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from durable_app.functions.index import FunctionFacts
     from durable_app.host.calls.daemon_pool import DaemonPool
+    from durable_app.host.calls.invocation_context import Retry
     from durable_app.ports import Clock
     from durable_app.protocol import TraceContext
     from durable_app.telemetry import InvocationObserver, Tracing
@@ -89,6 +90,7 @@ class Call:
         reason: str = "",
         headers: Mapping[str, str] = _NO_HEADERS,
         finish: Callable[[Any], _R] = _as_it_is,
+        retry: Retry | None = None,
     ) -> _R:
         """Run the function once and report it to the observer.
 
@@ -98,11 +100,12 @@ class Call:
             headers: of the HTTP request that led here, for the trace context.
             finish: makes of the function's result what the caller wants; an error that it raises
                 is the function's.
+            retry: which run it is, of a function with a retry policy.
 
         Raises:
             FunctionFailedError: the function raised or took too long; it was reported.
         """
-        return await self._invoker.call(self._plan, value, reason, headers, finish)
+        return await self._invoker.call(self._plan, value, reason, headers, finish, retry)
 
 
 class Invoker:
@@ -171,6 +174,7 @@ class Invoker:
         reason: str,
         headers: Mapping[str, str],
         finish: Callable[[Any], _R],
+        retry: Retry | None = None,
     ) -> _R:
         """See :class:`Call`."""
         function = plan.function
@@ -180,7 +184,7 @@ class Invoker:
         arguments: dict[str, Any] = {plan.trigger: value, **plan.fixed, **outputs}
         if function.takes_invocation_context:
             arguments[INVOCATION_CONTEXT] = self.contexts.make(
-                function.name, invocation_id, headers
+                function.name, invocation_id, headers, retry
             )
         started = self._clock.monotonic()
         # Never reset: the variable belongs to this task and to the threads that it calls.

@@ -23,6 +23,7 @@ from durable_app.host.config.option_types import (
     UpTo16,
     UpTo32,
 )
+from durable_app.host.triggers.repetition import Repetition, repetition
 
 _HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HEADER_VALUE: Final = re.compile(r"[\t\x20-\x7e\xa0-\U0010ffff]*")
@@ -247,6 +248,25 @@ class Retry(Options):
     delay_interval: TimeSpan | None = None
     minimum_interval: TimeSpan | None = None
     maximum_interval: TimeSpan | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> Retry:
+        self.repetition()
+        return self
+
+    def repetition(self) -> Repetition:
+        """The policy that this is.
+
+        Raises:
+            ValueError: an interval is missing.
+        """
+        return repetition(
+            self.strategy,
+            self.max_retry_count,
+            delay=self.delay_interval,
+            minimum=self.minimum_interval,
+            maximum=self.maximum_interval,
+        )
 
 
 class HostSettings(Options):

@@ -11,6 +11,7 @@ from durable_app.host.console.console import Level
 
 if TYPE_CHECKING:
     from durable_app.functions.index import FunctionFacts
+    from durable_app.host.calls.invocation_context import Retry
 
 
 class TriggerCall(Protocol):
@@ -21,7 +22,7 @@ class TriggerCall(Protocol):
         """The function."""
         ...
 
-    async def __call__(self, value: Any, *, reason: str = "") -> Any:
+    async def __call__(self, value: Any, *, reason: str = "", retry: Retry | None = None) -> Any:
         """Run it once. Raises FunctionFailedError."""
         ...
 
@@ -35,17 +36,24 @@ class Journal(Protocol):
 
 
 async def run_once(
-    call: TriggerCall, value: Any, journal: Journal, *, reason: str = "", details: str = ""
+    call: TriggerCall,
+    value: Any,
+    journal: Journal,
+    *,
+    reason: str = "",
+    details: str = "",
+    retry: Retry | None = None,
 ) -> bool:
     """Run a function; a failure was reported by whoever runs it.
 
     Args:
         details: what set it off, for the line below the one that says that it begins.
+        retry: which run it is, of a function with a retry policy.
 
     Returns:
         Whether it succeeded.
     """
-    run = asyncio.ensure_future(_outcome(call, value, reason))
+    run = asyncio.ensure_future(_outcome(call, value, reason, retry))
     try:
         # The function begins here, and its line is written.
         await asyncio.sleep(0)
@@ -65,9 +73,9 @@ async def cancel(tasks: Iterable[asyncio.Future[Any]]) -> None:
     await asyncio.gather(*waiting, return_exceptions=True)
 
 
-async def _outcome(call: TriggerCall, value: Any, reason: str) -> bool:
+async def _outcome(call: TriggerCall, value: Any, reason: str, retry: Retry | None) -> bool:
     try:
-        await call(value, reason=reason)
+        await call(value, reason=reason, retry=retry)
     except FunctionFailedError:
         return False
     return True

@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import tzinfo
-from typing import TYPE_CHECKING, Final, NamedTuple
+from datetime import timedelta, tzinfo
+from itertools import count
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from weakref import WeakKeyDictionary
 
 from durable_app.errors import StoreUnavailableError
+from durable_app.host.calls.invocation_context import Retry
 from durable_app.host.console.console import Level
 from durable_app.host.triggers.calling import Journal, TriggerCall, cancel, run_once
+from durable_app.host.triggers.repetition import Repetition, repetition_of
 from durable_app.host.triggers.schedule import (
     Fire,
     Never,
@@ -37,6 +40,7 @@ TIMER_FACTS: Final = "timer"
 _CATEGORY: Final = "Host.Triggers.Timer"
 # The wall clock may be set while a timer sleeps; it is looked at so often.
 _LONGEST_SLEEP_S: Final = 10.0
+_ONCE: Final = Repetition(0, timedelta(0), timedelta(0))
 
 _log = logging.getLogger(__name__)
 # Whose turn it is to run a function; shared by all loads of an app in this process.
@@ -52,12 +56,14 @@ class TimerFunction(NamedTuple):
 
     Attributes:
         is_monitored: keep its status over restarts, so that a missed run is made up for.
+        repetition: of runs that fail; None for none.
     """
 
     call: TriggerCall
     schedule: Schedule
     run_on_startup: bool
     is_monitored: bool
+    repetition: Repetition | None = None
 
     @property
     def name(self) -> str:
@@ -65,11 +71,17 @@ class TimerFunction(NamedTuple):
         return self.call.facts.name
 
 
-def timer_function(call: TriggerCall, zone: tzinfo) -> TimerFunction:
+def timer_function(
+    call: TriggerCall, zone: tzinfo, repeat: Repetition | None = None
+) -> TimerFunction:
     """Read the trigger's binding.
 
+    Args:
+        repeat: of functions that name no retry policy themselves.
+
     Raises:
-        ConfigError: the schedule is no schedule; the message names the function and the field.
+        ConfigError: the schedule is no schedule, the message names the function and the field; or
+            the retry policy is none.
         DefinitionError: its parameter is annotated with something else than a TimerRequest.
     """
     facts = call.facts
@@ -82,6 +94,7 @@ def timer_function(call: TriggerCall, zone: tzinfo) -> TimerFunction:
         schedule,
         run_on_startup=_is_true(binding.get("runOnStartup")),
         is_monitored=not schedule.is_frequent if monitored is None else _is_true(monitored),
+        repetition=repeat if facts.retry is None else repetition_of(facts.name, facts.retry),
     )
 
 
@@ -208,11 +221,35 @@ class TimerTriggers:
         timer.is_running = True
         try:
             async with timer.turn:
-                await run_once(function.call, value, self._journal, reason=reason, details=details)
+                await self._run_until_done(timer, value, reason, details)
                 timer.status = after_run(schedule, began)
                 await self._keep(timer)
         finally:
             timer.is_running = False
+
+    async def _run_until_done(self, timer: _Timer, value: Any, reason: str, details: str) -> None:
+        function = timer.function
+        policy = function.repetition or _ONCE
+        for retries in count():
+            retry = None if policy is _ONCE else Retry(retries, policy.max_retries)
+            is_done = await run_once(
+                function.call, value, self._journal, reason=reason, details=details, retry=retry
+            )
+            pause = policy.pause(retries)
+            if is_done or pause is None or self._stopping:
+                return
+            self._journal.log(
+                Level.INFORMATION,
+                f"Function.{function.name}",
+                "Waiting for `%s` before retrying function execution. Next attempt: '%d'."
+                " Max retry count: '%d'.",
+                pause,
+                retries + 1,
+                policy.max_retries,
+            )
+            timer.is_running = False  # an end of the host does not wait for it
+            await self._sleep(pause / timedelta(seconds=1))
+            timer.is_running = True
 
     async def _keep(self, timer: _Timer) -> None:
         function = timer.function

@@ -300,7 +300,14 @@ app = func.FunctionApp()
 @app.timer_trigger(arg_name="timer", schedule="0 * * * * *")
 @app.retry(strategy="fixed_delay", max_retry_count="3", delay_interval="00:00:01")
 def tick(timer: func.TimerRequest) -> None: ...
+@app.queue_trigger(arg_name="message", queue_name="q", connection="C")
+@app.retry(strategy="fixed_delay", max_retry_count="3", delay_interval="00:00:01")
+def take(message: func.QueueMessage) -> None: ...
 """
     write(tmp_path, code)
-    (warning,) = load_app(tmp_path, {}).warnings
-    assert "'tick' has a retry policy" in warning
+    app = load_app(tmp_path, {})
+    (warning,) = app.warnings
+    assert warning.startswith("Function 'take' has a retry policy, which has no effect")
+    tick = next(each.facts for each in app.functions if each.facts.name == "tick")
+    assert tick.retry is not None
+    assert tick.retry["max_retry_count"] == "3"

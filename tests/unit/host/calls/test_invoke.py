@@ -13,6 +13,7 @@ import pytest
 from durable_app.clock import SystemClock
 from durable_app.functions.index import FunctionFacts, index_app
 from durable_app.host.calls.daemon_pool import DaemonPool
+from durable_app.host.calls.invocation_context import Retry
 from durable_app.host.calls.invoke import FunctionFailedError, Invoker, UnavailableBindingError
 from durable_app.telemetry import current_invocation
 
@@ -216,3 +217,29 @@ def test_a_function_that_its_loop_leaves_behind_is_put_away():
 
 def test_running_code_knows_its_invocation():
     assert call("says_who_it_is")[0] is None
+
+
+@app.timer_trigger(arg_name="timer", schedule="0 * * * * *")
+@app.retry(strategy="fixed_delay", max_retry_count="3", delay_interval="00:00:01")
+@app.queue_output(arg_name="$return", queue_name="runs", connection="C")
+def says_which_run(timer: func.TimerRequest, context: func.Context) -> str:
+    return f"{context.retry_context.retry_count} of {context.retry_context.max_retry_count}"
+
+
+def test_a_function_with_a_retry_policy_knows_which_run_it_is():
+    sent = []
+
+    async def queue(_binding, value):
+        sent.append(value)
+
+    async def scenario() -> None:
+        pool = DaemonPool(1)
+        sinks = {"queue": queue}
+        invoker = Invoker(Path("app"), "{}", pool, Observer(), SystemClock(), None, sinks)
+        try:
+            await invoker.bind(facts("says_which_run"))("now", retry=Retry(2, 3))
+        finally:
+            pool.close()
+
+    asyncio.run(scenario())
+    assert sent == ["2 of 3"]

@@ -297,6 +297,8 @@ def test_a_retry_policy_of_the_whole_app(tmp_path):
     assert retry.delay_interval == timedelta(seconds=10)
     with pytest.raises(ConfigError, match=r"host\.json: retry\.maxRetryCount: is required"):
         host(tmp_path, {"retry": {"strategy": "fixedDelay"}})
+    with pytest.raises(ConfigError, match=r"retry: a fixed delay needs a delay interval"):
+        host(tmp_path, {"retry": {"strategy": "fixedDelay", "maxRetryCount": 1}})
 
 
 def test_comments_and_last_commas_are_allowed(tmp_path):
