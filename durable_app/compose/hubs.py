@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from durable_app.ports import Clock, Store
+    from durable_app.scheduler.state import HubStatistics
 
 DEFAULT_HUB: Final = "default"
 #: Each has a thread and a share of the memory; a client that makes up names must not take it all.
@@ -31,7 +32,8 @@ class Hubs:
 
     Args:
         path: of the SQLite file that holds them all; None for memory.
-        names: of the hubs that are served from the start, besides those that the file knows.
+        names: of the hubs that are served from the start, besides those that the file knows; none
+            for ``default``.
         is_dynamic: a hub is made when somebody asks for it for the first time.
         on_fatal: told when a hub ends because of an unexpected error.
     """
@@ -47,7 +49,8 @@ class Hubs:
     ) -> None:
         """Nothing is opened yet."""
         self._file = None if path is None else SqliteFile(path)
-        self._names = tuple(_checked(name) for name in names)
+        # Never none at all: the first hub is what takes hold of the file.
+        self._names = tuple(_checked(name) for name in names) or (DEFAULT_HUB,)
         self._clock = clock
         self._on_fatal = on_fatal
         self._is_dynamic = is_dynamic
@@ -81,6 +84,15 @@ class Hubs:
             self._is_closed = True
             hubs, self._hubs = self._hubs, {}
             await asyncio.gather(*(hub.stop(_GRACE_S) for hub in hubs.values()))
+
+    def announce(self, url: str) -> None:
+        """Write down where the process that holds the file can be reached."""
+        if self._file is not None:
+            self._file.ownership.announce(url)
+
+    def statistics(self) -> dict[str, HubStatistics]:
+        """How busy the hubs are, by name."""
+        return {name: self._hubs[name].statistics for name in self.names}
 
     def end_waits(self) -> None:
         """See ``TaskHub.end_waits``, for all of them."""

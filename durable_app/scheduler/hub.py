@@ -186,7 +186,7 @@ class Hub:
         if self._stuck_s:
             return max(0.0, self._retry_at - state.clock.monotonic())
         ride = self.commits.ride_left_s()
-        waits = [] if ride is None else [ride]
+        waits = [wait for wait in (ride, state.quarantine.opens_in_s) if wait is not None]
         moments = [state.backlog.next_due()]
         if self.steps.ready_count <= _READY_LIMIT:
             moments.append(state.wakeups.next())
@@ -315,11 +315,14 @@ class Hub:
             if held is None:
                 self._on_late_result(result)
                 continue
+            if not held.fits(result):
+                continue  # it would free the slot of something that goes on
             # Before the slot is freed: where the store cannot be read, the result comes again.
             hot = self.state.find(held.instance_id)
             if isinstance(result, OrchestratorResponse) and result.requires_history:
                 self._send_again(hot, held, result)
             self.state.streams.release(result.token)
+            self.state.completed[type(result)] += 1
             if held.task is not None and isinstance(result, ActivityResponse):
                 self.state.backlog.finished(held.task)
                 decision = activity.finish(held.task, result, self.state.now, self.state.ids)

@@ -8,7 +8,7 @@ import itertools
 import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from durable_app.errors import SchedulerUnavailableError
 from durable_app.ports import (
@@ -30,7 +30,9 @@ from durable_app.ports import (
     WorkStream,
 )
 from durable_app.protocol import (
+    ActivityResponse,
     CompletionToken,
+    EntityBatchResult,
     EntityMetadata,
     EventRaised,
     ExecutionResumed,
@@ -39,6 +41,7 @@ from durable_app.protocol import (
     ExecutionTerminated,
     HistoryEvent,
     OrchestrationState,
+    OrchestratorResponse,
     TraceContext,
 )
 from durable_app.scheduler.entity_requests import EntityRequests, checked_entity_id
@@ -68,6 +71,7 @@ from durable_app.scheduler.inputs import (
 )
 from durable_app.scheduler.loop import OwnerLoop
 from durable_app.scheduler.requests import Requests
+from durable_app.scheduler.state import HubStatistics
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -82,6 +86,12 @@ _log = logging.getLogger(__name__)
 _HURRIED_WAIT_S = 0.2
 #: How long a rewind waits for the instance to leave its failed state before it returns.
 _REWIND_WAIT_S = 5.0
+
+_KINDS: Final[dict[type[WorkResult], str]] = {
+    OrchestratorResponse: "orchestration",
+    ActivityResponse: "activity",
+    EntityBatchResult: "entity",
+}
 
 _T = TypeVar("_T")
 
@@ -241,7 +251,7 @@ class TaskHub(_Desk):
         self._store = store
         self._clock = clock
         self._outbox = _Outbox()
-        hub = Hub(store, clock, options)
+        self._hub = hub = Hub(store, clock, options)
         requests = Requests(hub)
         entity_requests = EntityRequests(hub)
         outbox = self._outbox
@@ -274,6 +284,19 @@ class TaskHub(_Desk):
             await asyncio.to_thread(self._loop.stop, grace_s)
             # Reads that wait for a thread are not cancelled: the closed store refuses them.
             self._readers.shutdown(wait=False)
+
+    @property
+    def statistics(self) -> HubStatistics:
+        """How busy it is. Any thread."""
+        state = self._hub.state
+        return HubStatistics(
+            len(state.streams),
+            state.streams.in_flight,
+            self._hub.steps.ready_count,
+            len(state.backlog),
+            len(state.cache),
+            {name: state.completed[kind] for kind, name in _KINDS.items()},
+        )
 
     def end_waits(self) -> None:
         """Tell everybody who waits for an instance that the time is up, now and from now on.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections import Counter
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -16,7 +17,9 @@ from durable_app.taskhub.entity_rows import in_order
 from durable_app.taskhub.instance import OpenWork
 
 if TYPE_CHECKING:
-    from durable_app.ports import Clock, Store
+    from collections.abc import Mapping
+
+    from durable_app.ports import Clock, Store, WorkResult
 
 
 class HubOptions(msgspec.Struct, frozen=True):
@@ -35,6 +38,26 @@ class HubOptions(msgspec.Struct, frozen=True):
     max_attempts: int = 10
     max_batch: int = 5_000
     suspect_wait_s: float = 1.0
+
+
+class HubStatistics(NamedTuple):
+    """How busy a hub is; read beside its thread, so that the numbers may not quite fit together.
+
+    Attributes:
+        workers: that are connected.
+        in_flight: items that workers hold.
+        waiting_instances: whose turn or batch waits for a slot.
+        waiting_activities: likewise, as far as they are in memory.
+        hot_instances: in memory.
+        completed: items that workers have answered since the start, by kind.
+    """
+
+    workers: int
+    in_flight: int
+    waiting_instances: int
+    waiting_activities: int
+    hot_instances: int
+    completed: Mapping[str, int]
 
 
 class HubIds:
@@ -65,6 +88,7 @@ class HubState:
         recovered_key: messages and tasks up to this one were there before a crash; 0 after a
             clean end. What is tried again after a crash is marked first: should it crash the
             process once more, it is known who is to blame.
+        completed: items that workers have answered, by the class of the answer.
     """
 
     def __init__(self, store: Store, clock: Clock, options: HubOptions) -> None:
@@ -79,11 +103,12 @@ class HubState:
         self.watchers = Watchers()
         self.cache = HotCache(options.hot_bytes)
         self.quarantine = Quarantine(
-            self.streams, self.cache, options.max_attempts, options.suspect_wait_s
+            self.streams, self.cache, clock, options.max_attempts, options.suspect_wait_s
         )
         self.backlog = Backlog(store, self.streams, self.quarantine)
         self.wakeups = Wakeups(store)
         self.dirty: dict[str, Hot] = {}
+        self.completed: Counter[type[WorkResult]] = Counter()
 
     def open(self) -> None:
         """Take over the store and what waits in it."""

@@ -12,12 +12,15 @@ import logging
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Final
 
-from durable_app.ports import Capacity, WorkFilter, WorkSink
+from durable_app.ports import Capacity, WorkFilter, WorkResult, WorkSink
 from durable_app.protocol import (
     ActivityRequest,
+    ActivityResponse,
     CompletionToken,
+    EntityBatchResult,
     EntityRequest,
     OrchestratorRequest,
+    OrchestratorResponse,
     WorkItem,
 )
 
@@ -107,6 +110,12 @@ class Held:
         self.task = task
         self.is_batch = is_batch
 
+    def fits(self, result: WorkResult) -> bool:
+        """Whether it is an answer to this kind of item."""
+        if self.task is not None:
+            return isinstance(result, ActivityResponse)
+        return isinstance(result, EntityBatchResult if self.is_batch else OrchestratorResponse)
+
 
 class Streams:
     """All connected workers."""
@@ -123,6 +132,9 @@ class Streams:
     def in_flight(self) -> int:
         """Items that workers hold."""
         return len(self._held)
+
+    def __len__(self) -> int:
+        return len(self._streams)
 
     @property
     def is_anybody_there(self) -> bool:

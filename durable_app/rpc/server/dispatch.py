@@ -15,7 +15,7 @@ from durable_app.rpc.server.refusals import RefusedError, refusal
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from durable_app.ports import ServedHub, TaskHubs
+    from durable_app.ports import Clock, ServedHub, TaskHubs
 
 #: Metadata that names the task hub, and the hub of those who name none.
 TASK_HUB_KEY: Final = "taskhub"
@@ -24,6 +24,21 @@ _BEARER: Final = "Bearer "
 
 Context = Any
 """A ``grpc.aio.ServicerContext``; grpc has no types."""
+
+
+class CallCount:
+    """How calls of a method ended with one status, and how long they took.
+
+    Attributes:
+        calls: their number.
+        seconds: all of them together took so long.
+    """
+
+    __slots__ = ("calls", "seconds")
+
+    def __init__(self) -> None:
+        self.calls = 0
+        self.seconds = 0.0
 
 
 class Caller(NamedTuple):
@@ -57,6 +72,9 @@ class Service(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc has no type
     Args:
         unary: handlers by the names of their methods. streams: likewise.
         token: what callers must present as a bearer token; None lets everybody in.
+
+    Attributes:
+        counts: by method and name of the status.
     """
 
     def __init__(
@@ -64,9 +82,12 @@ class Service(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc has no type
         hubs: TaskHubs,
         unary: Mapping[str, Unary],
         streams: Mapping[str, Stream],
+        clock: Clock,
         token: str | None = None,
     ) -> None:
+        self.counts: dict[tuple[str, str], CallCount] = {}
         self._hubs = hubs
+        self._clock = clock
         self._token = None if token is None else token.encode()
         self._handlers: dict[str, Any] = {}
         for name, method in METHODS.items():
@@ -87,12 +108,14 @@ class Service(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc has no type
         read = method.request.FromString
 
         async def call(data: bytes, context: Context) -> bytes:
+            began = self._clock.monotonic()
             try:
                 caller = self._caller(context)
                 response = await handle(caller, read(data))
                 data = response.SerializeToString()
             except Exception as error:  # noqa: BLE001  every error has its status
-                await _refuse(context, error, method)
+                await self._refuse(context, error, method, began)
+            self._count(method, "OK", began)
             return data
 
         return call
@@ -103,10 +126,12 @@ class Service(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc has no type
         read = method.request.FromString
 
         async def call(data: bytes, context: Context) -> None:
+            began = self._clock.monotonic()
             try:
                 await handle(self._caller(context), read(data))
             except Exception as error:  # noqa: BLE001  as above
-                await _refuse(context, error, method)
+                await self._refuse(context, error, method, began)
+            self._count(method, "OK", began)
 
         return call
 
@@ -125,6 +150,21 @@ class Service(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc has no type
             )
         return Caller(self._hubs, name, context, agent)
 
+    async def _refuse(
+        self, context: Context, error: Exception, method: Method, began: float
+    ) -> None:
+        if isinstance(error, DecodeError):
+            text = f"The request of {method.name} is no {method.request.DESCRIPTOR.name} message."
+            error = RefusedError(grpc.StatusCode.INVALID_ARGUMENT, text)
+        refused = refusal(error, method.name)
+        self._count(method, refused.code.name, began)
+        await context.abort(refused.code, refused.details)
+
+    def _count(self, method: Method, status: str, began: float) -> None:
+        count = self.counts.setdefault((method.name, status), CallCount())
+        count.calls += 1
+        count.seconds += self._clock.monotonic() - began
+
 
 def _texts(metadata: Iterable[tuple[str, str | bytes]] | None) -> Iterable[tuple[str, str]]:
     for key, value in metadata or ():
@@ -136,11 +176,3 @@ def _is_right(presented: str, token: bytes) -> bool:
     # Compared in full whatever is presented: the time taken tells nothing of the token.
     given = presented[len(_BEARER) :] if presented[: len(_BEARER)].title() == _BEARER else ""
     return hmac.compare_digest(given.encode(errors="replace"), token)
-
-
-async def _refuse(context: Context, error: Exception, method: Method) -> Any:
-    if isinstance(error, DecodeError):
-        text = f"The request of {method.name} is no {method.request.DESCRIPTOR.name} message."
-        error = RefusedError(grpc.StatusCode.INVALID_ARGUMENT, text)
-    refused = refusal(error, method.name)
-    await context.abort(refused.code, refused.details)

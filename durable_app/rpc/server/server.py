@@ -8,10 +8,12 @@ import grpc
 
 from durable_app.errors import ConfigError
 from durable_app.rpc.server import entities, orchestrations
-from durable_app.rpc.server.dispatch import Service
+from durable_app.rpc.server.dispatch import CallCount, Service
 from durable_app.rpc.server.work import WorkCalls
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from durable_app.ports import Clock, TaskHubs
 
 #: A peer that vanished without a word is noticed after the two together.
@@ -60,18 +62,24 @@ class HubServer:
         self._work = WorkCalls(clock)
         self._tls = tls
         self._server = grpc.aio.server(options=_OPTIONS)
-        service = Service(
+        self._service = Service(
             hubs,
             {**orchestrations.CALLS, **entities.CALLS, **self._work.calls},
             {**orchestrations.STREAMS, **self._work.streams},
+            clock,
             token,
         )
-        self._server.add_generic_rpc_handlers((service,))
+        self._server.add_generic_rpc_handlers((self._service,))
 
     @property
     def workers(self) -> int:
         """Workers that are connected."""
         return self._work.connected
+
+    @property
+    def counts(self) -> Mapping[tuple[str, str], CallCount]:
+        """Calls that have ended, by method and name of the status."""
+        return self._service.counts
 
     async def start(self, address: str) -> int:
         """Listen; return the port, 0 for a Unix socket.
