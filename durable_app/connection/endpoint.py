@@ -195,3 +195,17 @@ def require_encryption(endpoint: Endpoint, source: str) -> None:
             " in the clear. Use https://, or no credential (Authentication=None) for the emulator"
             " and a local task hub."
         )
+
+
+def connection_hint(endpoint: Endpoint) -> str:
+    """What may be the matter where nobody answers: a sentence with a blank in front, or nothing."""
+    if endpoint.is_local and endpoint.port == DASHBOARD_PORT:
+        return f" {DASHBOARD_PORT} is the port of the dashboard: task hubs listen on {GRPC_PORT}."
+    if endpoint.is_local and endpoint.is_encrypted:
+        return (
+            " The emulator, and a local task hub without a certificate, speak no TLS: use"
+            f" http://{endpoint.target}."
+        )
+    if endpoint.is_azure and not endpoint.is_encrypted:
+        return f" Azure takes encrypted connections only: use https://{endpoint.host}."
+    return ""

@@ -25,6 +25,7 @@ class GrpcWorkLink(Generic[Item]):
         channel: to the hub; the link does not close it.
         request: what to ask for, serialized: the GetWorkItemsRequest.
         parse: gives the item of a serialized WorkItem; None for a health ping.
+        hint: see :func:`durable_app.connection.endpoint.connection_hint`.
     """
 
     def __init__(
@@ -32,10 +33,12 @@ class GrpcWorkLink(Generic[Item]):
         channel: AsyncReplaceableChannel,
         request: bytes,
         parse: Callable[[bytes], Item | None],
+        hint: str = "",
     ) -> None:
         self._channel = channel
         self._request = request
         self._parse = parse
+        self._hint = hint
         self._hello = channel.unary_unary(HELLO)
         self._work = channel.unary_stream(GET_WORK_ITEMS)
 
@@ -49,7 +52,7 @@ class GrpcWorkLink(Generic[Item]):
             # An empty message is no bytes at all.
             await self._hello(b"", timeout=timeout_s)
         except grpc.aio.AioRpcError as error:
-            raise _link_error(error, "Hello") from error
+            raise _link_error(error, "Hello", self._hint) from error
 
     async def stream(self) -> AsyncGenerator[Item | None, None]:
         """Ask for work; ends where the hub ends the stream well.
@@ -77,8 +80,11 @@ class GrpcWorkLink(Generic[Item]):
         await self._channel.renew_token()
 
 
-def _link_error(error: Any, what: str) -> LinkError:
+def _link_error(error: Any, what: str, hint: str = "") -> LinkError:
     code = error.code().name
     failure = link_failure(code)
-    hint = " What answers is no task hub." if failure is LinkFailure.NOT_A_HUB else ""
+    if failure is LinkFailure.NOT_A_HUB:
+        hint = " What answers is no task hub."
+    elif failure is not LinkFailure.TRANSPORT:
+        hint = ""
     return LinkError(failure, f"{what}: {code}: {error.details()}.{hint}")

@@ -226,13 +226,20 @@ class StreamConsumer(Generic[Item]):
         if after is Phase.STREAMING:
             logger.info("hub_connected", extra={"attempt": self._state.attempt})
         elif after is Phase.DISCONNECTED:
-            failure = getattr(event, "failure", None)
             wake_at = self._state.wake_at or 0.0
             logger.warning(
                 "hub_disconnected",
                 extra={
-                    "failure": failure.value if failure is not None else type(event).__name__,
-                    "reason": str(self._error) if failure is not None else "",
+                    "reason": self._reason(event),
                     "retry_in_s": round(wake_at - self._clock.monotonic(), 3),
                 },
             )
+
+    def _reason(self, event: Event) -> str:
+        match event:
+            case Tick():
+                return "The stream brought nothing, no health ping either."
+            case HelloFailed() | StreamEnded(failure=LinkFailure()):
+                return f"{type(self._error).__name__}: {self._error}"
+            case _:
+                return "The hub ended the stream."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from durable_app.connection.endpoint import is_loopback, parse_endpoint
+from durable_app.connection.endpoint import connection_hint, is_loopback, parse_endpoint
 from durable_app.errors import ConfigError
 
 
@@ -79,3 +79,19 @@ def test_loopback(host: str) -> None:
 @pytest.mark.parametrize("host", ["10.0.0.1", "localhost.example", "hub"])
 def test_not_loopback(host: str) -> None:
     assert not is_loopback(host)
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("https://localhost:8080", "speak no TLS: use http://localhost:8080."),
+        ("http://localhost:8082", "8082 is the port of the dashboard"),
+        ("http://x.westus2.durabletask.io", "use https://x.westus2.durabletask.io."),
+        ("http://localhost:8080", ""),
+        ("https://x.westus2.durabletask.io", ""),
+    ],
+)
+def test_what_may_be_the_matter(text: str, hint: str) -> None:
+    found = connection_hint(parse_endpoint(text, "e", encrypted=False))
+    assert hint in found
+    assert bool(hint) is bool(found)

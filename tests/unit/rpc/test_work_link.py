@@ -162,6 +162,28 @@ def test_what_is_no_hub_is_told() -> None:
     asyncio.run(main())
 
 
+@pytest.mark.parametrize(
+    ("code", "text"),
+    [
+        (grpc.StatusCode.UNAVAILABLE, "Hello: UNAVAILABLE: as the script says. Try http."),
+        (grpc.StatusCode.NOT_FOUND, "Hello: NOT_FOUND: as the script says."),
+    ],
+)
+def test_only_who_is_not_answered_gets_a_hint(code, text) -> None:
+    async def main():
+        server, port = await Hub(hellos=(code,) * 9).serve()
+        endpoint = parse_endpoint(f"127.0.0.1:{port}", "test", encrypted=False)
+        channel = connect_async(HubAccess(endpoint, CallHeaders("hub", "test"), "s"), CLOCK)
+        link = GrpcWorkLink(channel, b"", bytes, " Try http.")
+        with pytest.raises(LinkError) as caught:
+            await link.hello(5)
+        assert str(caught.value) == text
+        await channel.close()
+        await server.stop(None)
+
+    asyncio.run(main())
+
+
 def test_a_channel_that_is_closed_under_a_stream_ends_it_with_a_failure() -> None:
     async def main():
         server, port = await Hub([b"a", ...]).serve()

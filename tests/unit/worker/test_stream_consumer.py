@@ -144,6 +144,23 @@ def test_what_is_no_hub_ends_it() -> None:
         consume(link, lambda *_: False)
 
 
+def test_the_log_tells_why_it_was_disconnected(caplog) -> None:
+    link = Link(
+        hellos=[broken()],
+        streams=[["a"], ["b", FOREVER], ["c", RuntimeError("odd")], ["d", FOREVER]],
+    )
+    with caplog.at_level("INFO"):
+        consume(link, lambda items, _: len(items) == 4)
+    told = [record for record in caplog.records if record.message == "hub_disconnected"]
+    assert [vars(record)["reason"] for record in told] == [
+        "LinkError: it broke",
+        "The hub ended the stream.",
+        "The stream brought nothing, no health ping either.",
+        "RuntimeError: odd",
+    ]
+    assert sum(record.message == "hub_connected" for record in caplog.records) == 4
+
+
 def test_stop_during_a_hello() -> None:
     link = Link(hellos=[FOREVER])
     assert consume(link, lambda _, link: link.log == ["hello"]) == []

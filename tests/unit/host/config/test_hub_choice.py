@@ -124,8 +124,8 @@ def test_file_names_are_safe_everywhere(tmp_path):
 
 
 def test_a_hub_that_is_named_twice_is_told(tmp_path):
-    choice = choose_hub(options(), {"DTS": "TaskHub=a;Endpoint=;taskhub='b'"}, tmp_path)
-    assert choice.name == "b"
+    choice = choose_hub(options(), {"DTS": "TaskHub=one;Endpoint=;taskhub='two'"}, tmp_path)
+    assert choice.name == "two"
     assert choice.warnings == ("DTS: TaskHub is given more than once; the last one is used.",)
     assert choice.reason == "DTS names no endpoint"
 
