@@ -24,7 +24,6 @@ OPERATION_ORCHESTRATOR: Final = "execute_schedule_operation_orchestrator"
 WATCHER: Final = "scheduled_run_orchestrator"
 _RUN: Final = "run_schedule"
 _RUN_ENDED: Final = "run_ended"
-_WATCHER_SUFFIX: Final = "-watch"
 
 
 class _EntityView(Protocol):
@@ -49,6 +48,8 @@ class _EntityView(Protocol):
 class _OrchestratorView(Protocol):
     """What the orchestrators need of theirs."""
 
+    @property
+    def instance_id(self) -> str: ...
     def get_input(self) -> Any: ...
     def call_entity(self, entity_id: EntityId, operation: str, value: Any, /) -> Any: ...
     def signal_entity(self, entity_id: EntityId, operation: str, value: Any, /) -> Any: ...
@@ -108,13 +109,14 @@ def _carry_out(
         context.signal_entity(own, _RUN, state.token, effect.at)
         return
     value = from_text(told.orchestration_input)
-    if isinstance(effect, rules.Start) and not effect.is_watched:
+    if effect.watcher is None:
         context.start_new_orchestration(told.orchestration_name, value, effect.instance_id)
         return
-    watch = {"schedule_id": told.schedule_id, "instance_id": effect.instance_id}
+    watch: dict[str, Any] = {"schedule_id": told.schedule_id}
     if isinstance(effect, rules.Start):
-        watch |= {"orchestration": told.orchestration_name, "input": value}
-    context.start_new_orchestration(WATCHER, watch, effect.instance_id + _WATCHER_SUFFIX)
+        run = {"name": told.orchestration_name, "input": value, "instance_id": effect.instance_id}
+        watch["run"] = run
+    context.start_new_orchestration(WATCHER, watch, effect.watcher)
 
 
 def execute_schedule_operation_orchestrator(
@@ -129,15 +131,14 @@ def execute_schedule_operation_orchestrator(
 def scheduled_run_orchestrator(context: _OrchestratorView) -> Generator[Any, Any, str]:
     """Watch one run: tell the schedule when it has ended. Without a run, tell it at once."""
     watch = context.get_input()
-    instance_id: str = watch["instance_id"]
     outcome = "Unknown"
-    if "orchestration" in watch:
-        run = (watch["orchestration"], watch["input"], instance_id)
+    if "run" in watch:
+        run = watch["run"]
         try:
-            yield context.call_sub_orchestrator(*run)
+            yield context.call_sub_orchestrator(run["name"], run["input"], run["instance_id"])
             outcome = "Completed"
         except Exception:  # noqa: BLE001  the run keeps its own failure; only its end counts here
             outcome = "Failed"
     own = EntityId(ENTITY_NAME, watch["schedule_id"])
-    context.signal_entity(own, _RUN_ENDED, instance_id)
+    context.signal_entity(own, _RUN_ENDED, context.instance_id)
     return outcome

@@ -28,6 +28,7 @@ from durable_app.schedules.state import Configuration, ScheduleState
 
 _TICK: Final = timedelta(microseconds=1)
 _TOKEN_DIGITS: Final = 32
+_WATCHER_DIGITS: Final = 16
 _TIMING: Final = (
     "start_at",
     "end_at",
@@ -49,17 +50,17 @@ class Start(NamedTuple):
     """Start a run.
 
     Attributes:
-        is_watched: as the child of a watcher, which reports its end.
+        watcher: id of the watcher whose child it is, and which reports its end; None for none.
     """
 
     instance_id: str
-    is_watched: bool
+    watcher: str | None = None
 
 
 class Probe(NamedTuple):
-    """Start the watcher of a run again, so that it reports the end if there is none."""
+    """Start a watcher again, so that it reports the end of its run if it is gone."""
 
-    instance_id: str
+    watcher: str
 
 
 class Step(NamedTuple):
@@ -223,9 +224,13 @@ def run(state: ScheduleState | None, token: object, now: datetime) -> Step:
     return Step(later.state, (*begun.effects, *later.effects))
 
 
-def run_ended(state: ScheduleState | None, instance_id: object, now: datetime) -> Step:
-    """A watched run has ended, or nobody watches it any more."""
-    if state is None or state.running is None or state.running != instance_id:
+def run_ended(state: ScheduleState | None, watcher: object, now: datetime) -> Step:
+    """A watched run has ended, or nobody watches it any more.
+
+    A watcher reports twice where it was probed in the moment in which it ended; runs can share one
+    id. Only the id of the watcher tells that this is the run in progress.
+    """
+    if state is None or state.running is None or state.watcher != watcher:
         return Step(state)
     free = replace(state, running=None, buffered=None)
     if state.buffered is not None:
@@ -284,11 +289,12 @@ def _begun(state: ScheduleState, instance_id: str, moment: datetime) -> _Begun:
     policy = state.configuration.overlap
     started = replace(state, last_run_at=moment)
     if policy is OverlapPolicy.ALLOW:
-        return _Begun(started, (Start(instance_id, is_watched=False),), instance_id)
+        return _Begun(started, (Start(instance_id),), instance_id)
     if state.running is None:
-        started = replace(started, running=instance_id)
-        return _Begun(started, (Start(instance_id, is_watched=True),), instance_id)
-    probe = (Probe(state.running),)
+        watcher = _next_watcher(state, moment)
+        started = replace(started, running=instance_id, watcher=watcher)
+        return _Begun(started, (Start(instance_id, watcher),), instance_id)
+    probe = (Probe(state.watcher),)
     if policy is OverlapPolicy.SKIP:
         return _Begun(state, probe, None)
     buffered = state.buffered or instance_id
@@ -330,11 +336,19 @@ def _waiting_for(state: ScheduleState, following: datetime | None, now: datetime
     return Step(waiting, () if waits_for is None else (Wake(waits_for),))
 
 
+def _next_watcher(state: ScheduleState, moment: datetime) -> str:
+    digest = _digest(state.created_at.isoformat(), state.watcher, state.token, moment.isoformat())
+    return f"{state.configuration.schedule_id}-watch-{digest[:_WATCHER_DIGITS]}"
+
+
 def _renewed(state: ScheduleState, now: datetime) -> ScheduleState:
     """With another token: signals under way count no more."""
-    told = state.configuration
-    seed = f"{told.schedule_id}\n{state.token}\n{now.isoformat()}\n{state.created_at.isoformat()}"
-    return replace(state, token=hashlib.sha256(seed.encode()).hexdigest()[:_TOKEN_DIGITS])
+    digest = _digest(state.created_at.isoformat(), state.token, now.isoformat())
+    return replace(state, token=digest[:_TOKEN_DIGITS])
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
 def _is_over(state: ScheduleState, now: datetime) -> bool:

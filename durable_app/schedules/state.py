@@ -2,9 +2,10 @@
 
 The form is that of the .NET SDK, which dashboards read: names in PascalCase, the status as a
 number, the interval as a TimeSpan, the input as JSON text. What only this package knows (``Cron``,
-``TimeZone``, ``Overlap``, ``RunningInstanceId``, ``BufferedInstanceId``, ``LastTriggeredAt``) are
-members more, which other readers ignore. A cron expression is stored with an interval beside it,
-the time between two of its occurrences: other readers cannot do without one.
+``TimeZone``, ``Overlap``, ``RunningInstanceId``, ``BufferedInstanceId``, ``LastTriggeredAt``,
+``WatcherInstanceId``) are members more, which other readers ignore. A cron expression is stored
+with an interval beside it, the time between two of its occurrences: other readers cannot do without
+one.
 """
 
 from __future__ import annotations
@@ -114,6 +115,7 @@ class ScheduleState:
         token: of the signal to itself that counts.
         running: id of the run in progress, with a policy that watches runs.
         buffered: id of the run that starts when that one has ended.
+        watcher: id of the last orchestration that watches, or has watched, a run.
         triggered_at: of the last run that was asked for by hand.
     """
 
@@ -127,6 +129,7 @@ class ScheduleState:
     running: str | None = None
     buffered: str | None = None
     triggered_at: datetime | None = None
+    watcher: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """The stored form."""
@@ -141,6 +144,7 @@ class ScheduleState:
             "RunningInstanceId": self.running,
             "BufferedInstanceId": self.buffered,
             "LastTriggeredAt": _text(self.triggered_at),
+            "WatcherInstanceId": self.watcher,
         }
 
     @classmethod
@@ -164,6 +168,7 @@ class ScheduleState:
             stored.get("RunningInstanceId"),
             stored.get("BufferedInstanceId"),
             _moment(stored.get("LastTriggeredAt")),
+            stored.get("WatcherInstanceId") or "",
         )
 
     def description(self) -> ScheduleDescription:

@@ -199,8 +199,9 @@ async def _transfer(stage: Stage, name: str) -> Histories:
 
 
 async def _watched_report(stage: Stage, name: str) -> Histories:
-    run = {"orchestration": "scheduled_report", "input": {"name": "sales", "rows": 1}}
-    watch = {"schedule_id": "sales", "instance_id": f"{name}_run", **run}
+    order = {"name": "sales", "rows": 1}
+    run = {"name": "scheduled_report", "input": order, "instance_id": f"{name}_run"}
+    watch = {"schedule_id": "sales", "run": run}
     await stage.start(name, "scheduled_run_orchestrator", watch)
     return {name: await stage.history(name)}
 

@@ -109,16 +109,16 @@ class World:
             elif isinstance(effect, Start):
                 assert was_active or "manual" in effect.instance_id
                 self.started.append(effect.instance_id)
-                if effect.is_watched:
+                if effect.watcher is not None:
                     assert not self.watched
-                    self.watched.add(effect.instance_id)
-            elif effect.instance_id in self.unwatched:
-                self.unwatched.discard(effect.instance_id)
-                self.end(effect.instance_id)
+                    self.watched.add(effect.watcher)
+            elif effect.watcher in self.unwatched:
+                self.unwatched.discard(effect.watcher)
+                self.end(effect.watcher)
 
-    def end(self, instance_id: str) -> None:
-        self.watched.discard(instance_id)
-        self.take(rules.run_ended(self.state, instance_id, self.now))
+    def end(self, watcher: str) -> None:
+        self.watched.discard(watcher)
+        self.take(rules.run_ended(self.state, watcher, self.now))
 
     def advance(self, seconds: int) -> None:
         until = self.now + timedelta(seconds=seconds)

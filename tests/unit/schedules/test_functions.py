@@ -141,6 +141,26 @@ def test_the_end_of_a_terminated_run_is_noticed() -> None:
     assert play(scene) is None
 
 
+def test_runs_that_share_an_id_come_one_after_the_other() -> None:
+    async def scene(stage: Stage) -> list[bool]:
+        schedule = await stage.schedule(
+            interval=MINUTE,
+            orchestration_input={"seconds": 150},
+            orchestration_instance_id="s-only",
+            overlap=df.OverlapPolicy.BUFFER_ONE,
+        )
+        await stage.run.advance(MINUTE)
+        seen = []
+        # Every fifth minute a run ends in the moment of an occurrence, which probes its watcher.
+        for _ in range(30):
+            await stage.run.advance(MINUTE)
+            seen.append((await schedule.describe()).running_instance_id == "s-only")
+            assert (await stage.runs())["only"] is df.OrchestrationStatus.RUNNING
+        return seen
+
+    assert all(play(scene))
+
+
 @pytest.mark.parametrize("purged", [False, True])
 def test_a_run_whose_watcher_is_gone_blocks_one_occurrence_at_most(*, purged: bool) -> None:
     async def scene(stage: Stage) -> list[str]:
@@ -150,7 +170,7 @@ def test_a_run_whose_watcher_is_gone_blocks_one_occurrence_at_most(*, purged: bo
             overlap=df.OverlapPolicy.SKIP,
         )
         await stage.run.advance(MINUTE)
-        watcher = "s-2026-01-01T00:01:00+00:00-watch"
+        watcher = (await stage.run.entity_state("@schedule@s"))["WatcherInstanceId"]
         await stage.run.terminate(watcher)
         if purged:
             removed = await stage.run.client.purge_orchestration(watcher)

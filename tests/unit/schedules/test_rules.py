@@ -73,7 +73,7 @@ def test_a_run_is_named_after_its_occurrence_and_the_next_one_is_waited_for() ->
     step = woken(created(), NOON + MINUTE)
 
     assert step.effects == (
-        Start("s-2026-05-04T12:01:00+00:00", is_watched=False),
+        Start("s-2026-05-04T12:01:00+00:00"),
         Wake(NOON + 2 * MINUTE),
     )
     assert step.state is not None
@@ -165,14 +165,15 @@ def test_a_buffered_run_outlives_the_end() -> None:
     state = created(end_at=NOON + 2 * MINUTE, overlap=BUFFER)
     for minute in (1, 2):
         state = woken(state, NOON + minute * MINUTE).state or state
-    first, second = state.running, state.buffered
+    first, second = state.watcher, state.buffered
     assert second == "s-2026-05-04T12:02:00+00:00"
 
     assert woken(state, NOON + 2 * MINUTE) == Step(state)
     step = rules.run_ended(state, first, NOON + 3 * MINUTE)
 
     assert starts(step) == [second]
-    assert rules.run_ended(step.state, second, NOON + 4 * MINUTE) == Step(None)
+    assert step.state is not None
+    assert rules.run_ended(step.state, step.state.watcher, NOON + 4 * MINUTE) == Step(None)
 
 
 # -- requests -----------------------------------------------------------------------------------
@@ -293,14 +294,15 @@ def test_triggered_runs_have_ids_of_their_own() -> None:
 def test_an_occurrence_is_skipped_while_a_run_is_in_progress() -> None:
     first = woken(created(overlap=SKIP), NOON + MINUTE)
     running = "s-2026-05-04T12:01:00+00:00"
-    assert first.effects[0] == Start(running, is_watched=True)
     assert first.state is not None
+    watcher = first.state.watcher
+    assert first.effects[0] == Start(running, watcher)
 
     second = woken(first.state, NOON + 2 * MINUTE)
-    assert second.effects == (Probe(running), Wake(NOON + 3 * MINUTE))
+    assert second.effects == (Probe(watcher), Wake(NOON + 3 * MINUTE))
     assert rules.trigger(second.state, "s", NOON).result is None
 
-    ended = rules.run_ended(second.state, running, NOON + 2.5 * MINUTE)
+    ended = rules.run_ended(second.state, watcher, NOON + 2.5 * MINUTE)
     assert ended.state is not None
     assert starts(woken(ended.state, NOON + 3 * MINUTE)) == ["s-2026-05-04T12:03:00+00:00"]
 
@@ -312,10 +314,11 @@ def test_one_occurrence_waits_for_the_run_in_progress() -> None:
     assert state.buffered == "s-2026-05-04T12:02:00+00:00"
     assert rules.trigger(state, "s", NOON).result == state.buffered
 
-    ended = rules.run_ended(state, state.running, NOON + 3.5 * MINUTE)
+    ended = rules.run_ended(state, state.watcher, NOON + 3.5 * MINUTE)
 
-    assert ended.effects == (Start("s-2026-05-04T12:02:00+00:00", is_watched=True),)
     assert ended.state is not None
+    assert ended.state.watcher != state.watcher
+    assert ended.effects == (Start("s-2026-05-04T12:02:00+00:00", ended.state.watcher),)
     assert (ended.state.running, ended.state.buffered) == (state.buffered, None)
 
 

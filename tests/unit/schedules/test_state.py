@@ -31,6 +31,7 @@ def full() -> ScheduleState:
         "run",
         "waits",
         NOON,
+        "watcher",
     )
 
 
@@ -59,6 +60,7 @@ def test_the_form_of_other_sdks() -> None:
         "RunningInstanceId": "run",
         "BufferedInstanceId": "waits",
         "LastTriggeredAt": moment,
+        "WatcherInstanceId": "watcher",
     }
 
 
