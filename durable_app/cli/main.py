@@ -34,6 +34,7 @@ class _Verb(NamedTuple):
 
 _VERBS: Final = {
     "start": _Verb("start", "start", "Run the app of a folder (also: func host start)."),
+    "hub": _Verb("hub", "hub", "start: serve task hubs over gRPC.", ("start",)),
     "durable": _Verb("durable", "durable", "Start, query and steer orchestrations."),
     "init": _Verb("init", "init", "Create an app in a folder."),
     "new": _Verb("new", "new", "Add functions from a template (also: func function new)."),

@@ -19,6 +19,7 @@ PARSE_ERROR: Final = 3
 GLOBAL_FLAGS: Final = ("--verbose", "--debug", "--pause-on-error")
 GLOBAL_VALUES: Final = ("--script-root", "--prefix")
 
+_MAX_PORT: Final = 65535
 _ARGUMENTS: Final = re.compile(r"unrecognized arguments: (.*)")
 _CHOICE: Final = re.compile(r"argument \S+: invalid choice: '(.*?)' \(choose from (.*)\)")
 
@@ -93,6 +94,13 @@ def global_options(prog: str) -> CommandParser:
     for action in parser._actions:  # noqa: SLF001  argparse has no other way to say "if given"
         action.default = argparse.SUPPRESS
     return parser
+
+
+def port_number(text: str) -> int:
+    """Value of an option that names a port."""
+    if text.isdigit() and int(text) <= _MAX_PORT:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"'{text}' is no port: 0 to {_MAX_PORT}, 0 for a free one")
 
 
 def split_globals(arguments: Sequence[str]) -> tuple[list[str], list[str]]:

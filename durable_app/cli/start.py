@@ -10,14 +10,13 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from durable_app.cli.options import CommandParser, command_parser, fail
+from durable_app.cli.options import CommandParser, command_parser, fail, port_number
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from durable_app.compose.plan import HostOptions
 
-_MAX_PORT = 65535
 # What the Functions host passes to Python's workers; editors put a debugger there.
 _DEBUGGER_SETTINGS: Final = (
     "languageWorkers__python__arguments",
@@ -125,7 +124,7 @@ async def _serve(options: HostOptions) -> int:
 def _parser() -> CommandParser:
     parser = command_parser("func start", "Run the app of a folder on this machine.")
     add = parser.add_argument
-    add("-p", "--port", type=_port, metavar="N", help="port of the HTTP server (7071)")
+    add("-p", "--port", type=port_number, metavar="N", help="port of the HTTP server (7071)")
     add("--address", metavar="IP", help="address to listen on (127.0.0.1)")
     add(
         "--functions",
@@ -188,12 +187,6 @@ def _add_idle_options(parser: CommandParser) -> None:
     add("--runtime", metavar="NAME", help=_IDLE_OPTIONS["runtime"])
     add("--dotnet-isolated-debug", action="store_true", help=_IDLE_OPTIONS["dotnet_isolated_debug"])
     add("-t", "--timeout", type=int, metavar="S", help=_IDLE_OPTIONS["timeout"])
-
-
-def _port(text: str) -> int:
-    if text.isdigit() and int(text) <= _MAX_PORT:
-        return int(text)
-    raise argparse.ArgumentTypeError(f"'{text}' is no port: 0 to {_MAX_PORT}, 0 for a free one")
 
 
 def _origins(text: str) -> tuple[str, ...]:

@@ -132,7 +132,11 @@ def choose_hub(
         )
     wanted_store = store or environ.get("DURABLE_APP_STORE")
     return HubChoice(
-        name, connection, _store_path(wanted_store, folder, name), reason, tuple(warnings)
+        name,
+        connection,
+        store_path(wanted_store, default_store(folder, name)),
+        reason,
+        tuple(warnings),
     )
 
 
@@ -175,12 +179,22 @@ def _answers(host: str, port: int) -> bool:
     return True
 
 
-def _store_path(wanted: str | None, folder: Path, hub: str) -> Path | None:
+def store_path(wanted: str | None, default: Path) -> Path | None:
+    """The file that ``sqlite:PATH`` names, None for ``memory``, the default for nothing.
+
+    Raises:
+        ConfigError: it is something else.
+    """
     if not wanted:
-        return default_store(folder, hub)
+        return default
     if wanted == "memory":
         return None
     kind, _, path = wanted.partition(":")
+    if kind in {"postgres", "postgresql"}:
+        raise ConfigError(
+            "--store postgres: this version keeps its rows in SQLite or in memory only. Write"
+            " sqlite:PATH, or memory."
+        )
     if kind != "sqlite" or not path:
         raise ConfigError(f"--store {wanted}: write memory, or sqlite:PATH.")
     return Path(path).expanduser()
