@@ -84,8 +84,7 @@ class HttpCalling:
             enable_polling: False to take a 202 as the answer.
             retry_options: how often to try again when no answer comes; None to try once. An answer
                 with an error status is an answer.
-            timeout: how long each request may take, body included, > 0; those that poll have the
-                same limit each. None for 100 seconds.
+            timeout: of each request, those that poll included, > 0; None for 100 seconds.
 
         Returns:
             A task; its result is a DurableHttpResponse. It fails with a TaskFailedError if no
