@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from durable_app.cli.options import PARSE_ERROR, CommandParser, command_parser, fail, port_number
+from durable_app.cli.options import CommandParser, command_parser, fail, port_number
 
 if TYPE_CHECKING:
     import argparse
@@ -21,11 +21,7 @@ _DEFAULT_STORE: Final = Path(".durable") / "hub.db"
 
 def hub(argv: Sequence[str]) -> int:
     """Run ``func hub start`` until SIGINT or SIGTERM; return the exit code."""
-    if not argv or (argv[-1] in {"-h", "--help"} and "start" not in argv):
-        _parser().print_help()
-        return 0 if argv else PARSE_ERROR
-    arguments = [word for word in argv if word != "start"]
-    args = _parser().parse_args(arguments)
+    args = _parser().parse_args(argv)
     try:
         return _run(args)
     except KeyboardInterrupt:
@@ -92,10 +88,11 @@ def _options(args: argparse.Namespace) -> HubServiceOptions:
 
 def _parser() -> CommandParser:
     parser = command_parser(
-        "func hub start",
+        "func hub",
         "Serve task hubs over gRPC, in place of the emulator of Azure's Durable Task Scheduler.",
     )
     add = parser.add_argument
+    add("action", choices=("start",), help="start: serve until Ctrl+C")
     add("--port", type=port_number, default=8080, metavar="N", help="port of gRPC (8080)")
     add(
         "--health-port",
