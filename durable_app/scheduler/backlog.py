@@ -117,6 +117,8 @@ class Backlog:
             self._enqueue(heapq.heappop(self._delayed)[2])
         sent: list[ActivityTask] = []
         self._send_suspects(sent)
+        if self._quarantine.is_closed:
+            return sent
         # They have waited for longer than what is in the queue.
         self._send_aside(sent)
         while self._queue or self._refill(now):
@@ -135,7 +137,7 @@ class Backlog:
             self._queue.appendleft(task)
 
     def _send_suspects(self, sent: list[ActivityTask]) -> None:
-        while self._suspects and self._quarantine.is_free and self._send(self._suspects[0], sent):
+        while self._suspects and self._quarantine.admits() and self._send(self._suspects[0], sent):
             self._suspects.popleft()
 
     def _put_aside(self, task: ActivityTask) -> bool:

@@ -65,7 +65,7 @@ class Steps:
                 if hot is not None:
                     hot.is_queued = False
                     state.touch(hot)
-            elif self._suspects and state.quarantine.is_free:
+            elif self._suspects and state.quarantine.admits():
                 instance_id = next(iter(self._suspects))
                 suspect = state.find(instance_id)
                 del self._suspects[instance_id]
@@ -165,6 +165,8 @@ class Steps:
 
     def _can_go(self, instance_id: str) -> bool:
         """Whether an instance that waited finds a slot, or must not wait any longer."""
+        if self._state.quarantine.is_closed:
+            return False
         hot = self._state.find(instance_id)
         if hot is None or not hot.visible:
             return True
@@ -297,8 +299,13 @@ class Steps:
         if due > state.now:
             state.wakeups.alarm(hot.instance_id, due)
             return False
-        if quarantine.is_suspect(attempts) and not quarantine.is_free:
+        if quarantine.is_suspect(attempts):
+            if quarantine.admits():
+                return True
             self._suspects[hot.instance_id] = None
+            return False
+        if quarantine.is_closed:
+            self._queue(hot, is_served=True)
             return False
         return True
 

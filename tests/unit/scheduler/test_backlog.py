@@ -15,7 +15,7 @@ from durable_app.scheduler.quarantine import Quarantine
 from durable_app.scheduler.streams import Stream, Streams
 from durable_app.storage.memory import MemoryStore
 from durable_app.taskhub.instance import Decision, TaskKey
-from tests.unit.scheduler.builders import NOW, Worker, task
+from tests.unit.scheduler.builders import NOW, Clock, Worker, task
 
 
 def _backlog(*stored: Any, slots: int = 10, only: Any = None) -> tuple[Backlog, Streams]:
@@ -23,7 +23,7 @@ def _backlog(*stored: Any, slots: int = 10, only: Any = None) -> tuple[Backlog, 
     store.commit([Decision("a", tasks=stored)])
     filter_ = WorkFilter(activities=only)
     streams.connect(Stream(1, Worker(), Capacity(1, slots), filter_))
-    return Backlog(store, streams, Quarantine(streams, HotCache(2**20), 5, 1.0)), streams
+    return Backlog(store, streams, Quarantine(streams, HotCache(2**20), Clock(), 5, 1.0)), streams
 
 
 def _keys(tasks: Any) -> list[int]:
@@ -79,6 +79,19 @@ def test_tasks_that_were_lost_twice_run_one_at_a_time() -> None:
     backlog._quarantine.settle()
 
     assert _keys(backlog.dispatch(NOW)) == [2]
+
+
+def test_after_a_crash_a_suspect_runs_when_its_time_has_come_and_all_else_waits() -> None:
+    backlog, streams = _backlog(task(1, attempts=3), task(2))
+    backlog._quarantine.recover(NOW)
+    assert _keys(backlog.dispatch(NOW)) == [2]
+    assert backlog.next_due() == NOW + timedelta(seconds=2)
+
+    backlog.add(task(4))
+    streams.disconnect(1)
+    streams.connect(Stream(2, Worker(), Capacity(1, 10), WorkFilter()))
+
+    assert _keys(backlog.dispatch(NOW + timedelta(seconds=2))) == [1]
 
 
 def test_suspects_that_nobody_took_still_run_one_at_a_time() -> None:
