@@ -45,9 +45,7 @@ OURS: dict[type, st.SearchStrategy[Any]] = {
         Page, st.lists(of_struct(p.OrchestrationState), max_size=2).map(tuple), TOKEN
     ),
     pb.ListInstanceIdsRequest: of_struct(IdQuery),
-    pb.ListInstanceIdsResponse: st.builds(
-        IdPage, st.lists(TEXT, max_size=2).map(tuple), TOKEN
-    ),
+    pb.ListInstanceIdsResponse: st.builds(IdPage, st.lists(TEXT, max_size=2).map(tuple), TOKEN),
     pb.PurgeInstancesRequest: st.builds(PurgeMatching, of_struct(PurgeFilter), st.booleans()),
     pb.PurgeInstancesResponse: of_struct(Purged),
     pb.GetEntityResponse: of_struct(p.EntityMetadata) | st.none(),

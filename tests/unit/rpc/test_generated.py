@@ -50,3 +50,13 @@ def test_names_are_our_own():
 def test_the_generated_code_checks_for_no_version_of_protobuf():
     text = Path(pb.__file__).read_text(encoding="utf-8")
     assert "runtime_version" not in text
+
+
+def test_the_official_sdk_can_be_loaded_beside_it():
+    theirs = pytest.importorskip(
+        "durabletask.internal.orchestrator_service_pb2", reason="durabletask is not installed"
+    )
+    sent = theirs.ActivityRequest(name="charge")
+    sent.input.value = ""
+    arrived = pb.ActivityRequest.FromString(sent.SerializeToString())
+    assert (arrived.name, arrived.HasField("input")) == ("charge", True)
