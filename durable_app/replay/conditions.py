@@ -132,4 +132,6 @@ def _is_of(failure: FailureDetails, kind: type[BaseException]) -> bool:
     known = known_class(failure.error_type)
     if known is not None and issubclass(known, kind):
         return True
+    if kind in (Exception, BaseException):  # those that failures do not name
+        return failure.is_caused_by(kind)
     return type_name(kind) in (failure.error_type, *failure.base_types)

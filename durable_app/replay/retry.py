@@ -101,8 +101,7 @@ class RetryPolicy(_Retries):
             ids, and is the same in every replay.
         retry_on: try again after these failures only: classes of exceptions, names of classes, or
             functions that take the FailureDetails and return a bool; one, or a list of them. None
-            for all failures. A class stands for its subclasses too, as far as they are built in
-            or were given to ``register_exception``.
+            for all failures. A class stands for its subclasses too.
         give_up_on: never try again after these failures, given in the same way.
 
     Raises:

@@ -218,3 +218,14 @@ def test_equal_policies_count_as_one() -> None:
     pair = [RetryOptions(1000, 3, jitter=1, retry_on=[KeyError]) for _ in range(2)]
     assert len(set(pair)) == 1
     assert pair[0] != RetryOptions(1000, 3, jitter=1)
+
+
+def test_the_bases_that_a_failure_names_count():
+    failure = FailureDetails("shop.GoneError", "", base_types=("shop.ShopError", "LookupError"))
+    untold = FailureDetails("shop.GoneError", "")
+    assert conditions(retry_on=LookupError).allow(failure)
+    assert not conditions(retry_on=LookupError).allow(untold)
+    assert not conditions(retry_on=OSError).allow(failure)
+    for rule in (Exception, BaseException):
+        assert conditions(retry_on=rule).allow(failure)
+        assert conditions(retry_on=rule).allow(untold)
