@@ -31,6 +31,7 @@ class Generation:
     def __init__(self, channel: Any) -> None:
         self.channel = channel
         self.drained = threading.Event()
+        self.drained.set()
         self._calls = 0
         self._lock = threading.Lock()
 
@@ -94,22 +95,18 @@ class ReplaceableChannel(grpc.Channel):  # type: ignore[misc]  # grpc has no typ
             return False
         fresh = Generation(self._make())
         with self._lock:
-            if self._is_closed.is_set():
-                retired = fresh
-            else:
+            is_closed = self._is_closed.is_set()
+            retired = fresh
+            if not is_closed:
                 retired, self._present = self._present, fresh
-            if not retired.is_idle():
-                self._retire(retired)
-                return True
-        retired.channel.close()
-        return retired is not fresh
-
-    def _retire(self, generation: Generation) -> None:
-        thread = threading.Thread(
-            target=self._close_retired, args=(generation,), name="retired-channel", daemon=True
-        )
-        self._retiring[thread] = generation
-        thread.start()
+            # Never closed here: this may be the thread of gRPC that tells how a stream ended, and
+            # closing its channel from within would wait for itself.
+            thread = threading.Thread(
+                target=self._close_retired, args=(retired,), name="retired-channel", daemon=True
+            )
+            self._retiring[thread] = retired
+            thread.start()
+        return not is_closed
 
     def _close_retired(self, generation: Generation) -> None:
         generation.drained.wait(self._grace_s)

@@ -38,7 +38,7 @@ class Factory:
     def __init__(self, hub, make=make_channel):
         self.made = []
         self.closed = []
-        self.changed = threading.Event()
+        self.changed = threading.Condition()
         self._endpoint = endpoint(hub)
         self._make = make
 
@@ -47,13 +47,18 @@ class Factory:
         close = channel.close
 
         def closing(*args):
-            self.closed.append(channel)
-            self.changed.set()
+            with self.changed:
+                self.closed.append(channel)
+                self.changed.notify_all()
             return close(*args)
 
         channel.close = closing
         self.made.append(channel)
         return channel
+
+    def wait_until_closed(self, channels):
+        with self.changed:
+            return self.changed.wait_for(lambda: set(self.closed) >= set(channels), timeout=5)
 
 
 def retired_threads():
@@ -116,12 +121,13 @@ def test_calls_go_on_over_the_next_channel_and_an_idle_one_is_closed_at_once() -
         for _ in range(3):
             assert get(b"a", timeout=5) == b"a"
             assert channel.replace()
-        assert factory.closed == factory.made[:3]
+        assert factory.wait_until_closed(factory.made[:3])
+        assert factory.made[3] not in factory.closed
         channel.close()
         channel.close()
-        assert factory.closed == factory.made
+        assert set(factory.closed) == set(factory.made)
         assert not channel.replace()
-        assert len(factory.closed) == len(factory.made)
+        assert factory.wait_until_closed(factory.made)
         with pytest.raises(ValueError, match="closed channel"):
             get(b"a")
 
@@ -141,8 +147,7 @@ def test_a_retired_channel_is_closed_when_its_last_call_has_ended(kind) -> None:
             assert factory.closed == []
             hub.release.set()
             assert list(call) == [b"end"] if kind == "stream" else call.result() == b"done"
-            assert factory.changed.wait(5)
-            assert factory.closed == factory.made[:1]
+            assert factory.wait_until_closed(factory.made[:1])
         assert retired_threads() == []
 
 
@@ -169,20 +174,21 @@ def test_a_call_that_has_ended_already_holds_nothing() -> None:
             return False
 
     class Channel:
-        closed = False
+        def __init__(self):
+            self.closed = threading.Event()
 
         def unary_stream(self, *_):
             return lambda _: Ended()
 
         def close(self):
-            self.closed = True
+            self.closed.set()
 
     first = Channel()
     made = [Channel(), first]
     with ReplaceableChannel(made.pop, OWNED) as channel:
         channel.unary_stream("m")(b"")
         channel.replace()
-        assert first.closed
+        assert first.closed.wait(5)
 
 
 def test_a_retired_channel_is_closed_after_the_grace_period() -> None:
@@ -205,7 +211,7 @@ def test_closing_does_not_wait_for_retired_channels() -> None:
         assert next(call) == b"stay"
         channel.replace()
         channel.close()
-        assert factory.closed[::-1] == factory.made or factory.closed == factory.made
+        assert set(factory.closed) == set(factory.made)
         assert retired_threads() == []
 
 
@@ -230,7 +236,7 @@ def test_a_call_that_cannot_begin_holds_nothing() -> None:
                 with pytest.raises(TypeError):
                     call(b"x", nonsense=1)
             channel.replace()
-            assert factory.closed == factory.made[:1]
+            assert factory.wait_until_closed(factory.made[:1])
 
 
 # ---------------------------------------------------------------------------------------------

@@ -200,6 +200,69 @@ def test_a_channel_that_is_closed_under_a_stream_ends_it_with_a_failure() -> Non
     asyncio.run(main())
 
 
+class Proxy:
+    """Passes bytes on; ``black_hole`` swallows what comes over the connections of now."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._swallows: list[asyncio.Event] = []
+        self._pumps: set[asyncio.Task[None]] = set()
+        self.connections = 0
+
+    async def serve(self) -> int:
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        return int(self._server.sockets[0].getsockname()[1])
+
+    def black_hole(self) -> None:
+        for swallow in self._swallows:
+            swallow.set()
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        swallow = asyncio.Event()
+        self._swallows.append(swallow)
+        there_reader, there_writer = await asyncio.open_connection("127.0.0.1", self._port)
+        for source, target in ((reader, there_writer), (there_reader, writer)):
+            pump = asyncio.create_task(self._pump(source, target, swallow))
+            self._pumps.add(pump)
+
+    async def _pump(
+        self, source: asyncio.StreamReader, target: asyncio.StreamWriter, swallow: asyncio.Event
+    ) -> None:
+        try:
+            while data := await source.read(65536):
+                if not swallow.is_set():
+                    target.write(data)
+                    await target.drain()
+        except OSError:
+            return
+        finally:
+            target.close()
+
+    async def close(self) -> None:
+        self._server.close()
+        for pump in self._pumps:
+            pump.cancel()
+        await asyncio.wait(self._pumps)
+
+
+def test_a_silent_black_hole_is_noticed_and_left_by_another_connection() -> None:
+    async def main():
+        hub = Hub([b"a", ...], [b"b", ...])
+        server, port = await hub.serve()
+        proxy = Proxy(port)
+        async with Worker(await proxy.serve()) as worker:
+            await worker.until(1)
+            proxy.black_hole()
+            async with asyncio.timeout(5):
+                assert await worker.until(2) == [b"a", b"b"]
+            assert proxy.connections == 2
+        await proxy.close()
+        await server.stop(None)
+
+    asyncio.run(main())
+
+
 @pytest.mark.chaos
 def test_reconnects_leave_nothing_behind(chaos_scale) -> None:
     """Every other one with another channel; neither threads nor tasks nor channels pile up."""
