@@ -61,7 +61,7 @@ WORK_ITEMS = (p.OrchestratorRequest, p.ActivityRequest, p.EntityRequest, p.Entit
 
 
 @pytest.mark.parametrize("message", OURS, ids=lambda message: message.__name__)
-@settings(max_examples=50)
+@settings(max_examples=30)
 @given(data=st.data())
 def test_what_is_sent_is_what_arrives(message, data):
     value = data.draw(OURS[message])
@@ -71,7 +71,7 @@ def test_what_is_sent_is_what_arrives(message, data):
 
 
 @pytest.mark.parametrize("kind", WORK_ITEMS, ids=lambda kind: kind.__name__)
-@settings(max_examples=50)
+@settings(max_examples=30)
 @given(data=st.data())
 def test_work_items_arrive_as_they_were_sent(kind, data):
     item = data.draw(of_struct(kind))
@@ -80,7 +80,7 @@ def test_work_items_arrive_as_they_were_sent(kind, data):
 
 
 @pytest.mark.parametrize("codec", CODECS, ids=lambda codec: codec.message.__name__)
-@settings(max_examples=50)
+@settings(max_examples=30)
 @given(data=st.data())
 def test_what_can_be_read_can_be_sent_on(codec: Codec, data):
     message: Any = data.draw(messages(codec.message.DESCRIPTOR))
@@ -93,7 +93,7 @@ def test_what_can_be_read_can_be_sent_on(codec: Codec, data):
 
 
 @pytest.mark.parametrize("codec", CODECS, ids=lambda codec: codec.message.__name__)
-@settings(max_examples=50)
+@settings(max_examples=30)
 @given(noise=st.binary(max_size=60))
 def test_noise_is_refused_in_one_way_only(codec: Codec, noise):
     try:
