@@ -34,24 +34,37 @@ from durable_app.worker import orchestrators
 from durable_app.worker.service import Worker, WorkerOptions
 from tests.contract import engine_app
 from tests.contract.engine_app import CALLS
+from tests.contract.wire import OverTheWire, Wire
 
 COMPLETED = OrchestrationStatus.COMPLETED
 FAILED = OrchestrationStatus.FAILED
 
 
 class World:
+    """A hub and a worker, in one process or with the wire between them (see ``OverTheWire``)."""
+
     def __init__(self, store, app, options=None):
-        self.hub = TaskHub(store, HubOptions(), SystemClock())
-        self.worker = Worker(self.hub, index_app(app), options or WorkerOptions(), SystemClock())
+        is_remote = isinstance(store, OverTheWire)
+        self._own = TaskHub(store.store if is_remote else store, HubOptions(), SystemClock())
+        self._wire = Wire(self._own) if is_remote else None
+        self._app = app
+        self._options = options or WorkerOptions()
+        self.hub = self._own
 
     async def __aenter__(self):
-        self.hub.open()
+        self._own.open()
+        source = self._own
+        if self._wire is not None:
+            self.hub, source = await self._wire.open()
+        self.worker = Worker(source, index_app(self._app), self._options, SystemClock())
         self.worker.start()
         return self
 
     async def __aexit__(self, *_):
         await self.worker.stop(2.0)
-        await self.hub.stop()
+        if self._wire is not None:
+            await self._wire.close()
+        await self._own.stop()
 
     async def run(self, name, value=None, instance_id=None):
         instance_id = await self.start(name, value, instance_id)
@@ -75,10 +88,12 @@ class World:
         raise AssertionError(f"{instance_id} never became {wanted.name}: {state}")
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", "sqlite", "grpc"])
 def store(request, tmp_path):
     if request.param == "memory":
         return MemoryStore()
+    if request.param == "grpc":
+        return OverTheWire(MemoryStore())
     return SqliteStore(tmp_path / "hub.db", "default")
 
 

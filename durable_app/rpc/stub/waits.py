@@ -1,0 +1,95 @@
+"""Waiting for an instance: long polls, begun again whenever somebody on the way ends them."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from typing import TYPE_CHECKING, Final
+
+import grpc.aio
+
+from durable_app.rpc.codec.requests import decode_state_response, encode_get
+from durable_app.rpc.stub.calls import CALL_TIMEOUT_S
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from durable_app.ports import Clock
+    from durable_app.protocol import OrchestrationState
+    from durable_app.rpc.stub.calls import HubCalls
+
+#: Of one poll: proxies drop connections that are quiet for long, some without a word.
+POLL_S: Final = 60.0
+#: How long a hub may be away, restarting for instance, before those who wait are told.
+PATIENCE_S: Final = 30.0
+#: Between two polls, where the first brought nothing.
+_PAUSE_S: Final = 0.25
+#: Statuses of a poll that was cut off; its time being up is not one of them.
+_CUT_OFF: Final = frozenset({"UNAVAILABLE", "CANCELLED", "ABORTED", "UNKNOWN", "INTERNAL"})
+_TIME_IS_UP: Final = "DEADLINE_EXCEEDED"
+
+
+class Waits:
+    """Waits for instances.
+
+    Args:
+        patience_s: see ``PATIENCE_S``.
+    """
+
+    def __init__(self, calls: HubCalls, clock: Clock, patience_s: float = PATIENCE_S) -> None:
+        self._calls = calls
+        self._clock = clock
+        self._patience_s = patience_s
+
+    async def wait(
+        self,
+        method: str,
+        instance_id: str,
+        timeout_s: float | None,
+        is_done: Callable[[OrchestrationState], bool],
+    ) -> OrchestrationState | None:
+        """The state once ``is_done`` holds for it; None when the time is up before.
+
+        Args:
+            method: the call to make again and again.
+
+        Raises:
+            SchedulerUnavailableError: the hub is away for too long, or when the time is up.
+        """
+        request = encode_get(instance_id, fetch_payloads=True)
+        now = self._clock.monotonic
+        until = math.inf if timeout_s is None else now() + timeout_s
+        away_since: float | None = None
+        while (left := until - now()) > 0:
+            began = now()
+            try:
+                answer = await self._calls.attempt(method, request, min(left, POLL_S))
+            except grpc.aio.AioRpcError as error:
+                away_since = self._cut_off(error, method, began, away_since, until)
+            else:
+                away_since = None
+                state = decode_state_response(answer)
+                if state is not None and is_done(state):
+                    return state
+            if now() < until:
+                await asyncio.sleep(min(_PAUSE_S, until - now()))
+        return None
+
+    def _cut_off(
+        self,
+        error: grpc.aio.AioRpcError,
+        method: str,
+        began: float,
+        away_since: float | None,
+        until: float,
+    ) -> float | None:
+        """Since when the hub is away; raises where that is too long."""
+        status, now = error.code().name, self._clock.monotonic()
+        if status == _TIME_IS_UP and not self._calls.is_closed:
+            return None
+        if away_since is None or now - began > CALL_TIMEOUT_S:
+            away_since = now
+        is_lost = now - away_since > self._patience_s or now + _PAUSE_S >= until
+        if is_lost or status not in _CUT_OFF or self._calls.is_closed:
+            raise self._calls.explained(error, method) from error
+        return away_since
