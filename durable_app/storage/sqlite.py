@@ -4,36 +4,25 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-import threading
 from typing import TYPE_CHECKING, Any, Final
-
-import msgspec
 
 from durable_app.errors import (
     DurableError,
     InstanceExistsError,
     LeaseLostError,
     PayloadError,
-    StoreCorruptError,
-    StoreUnavailableError,
 )
 from durable_app.ports import (
-    EntityPage,
-    EntityQuery,
-    IdPage,
-    IdQuery,
-    InstanceQuery,
     Mark,
-    Page,
     PurgeFilter,
     Recovery,
     StoredInstance,
 )
-from durable_app.protocol import HistoryEvent, decode_events
 from durable_app.storage import records, sql
 from durable_app.storage.sqlite_batch import Batch, are_independent
 from durable_app.storage.sqlite_file import SqliteFile
-from durable_app.storage.sqlite_query import entity_page, id_page, purgeable, query_page
+from durable_app.storage.sqlite_query import purgeable
+from durable_app.storage.sqlite_readers import Reading, SqliteReaders, can_be_stored, with_payloads
 from durable_app.taskhub.instance import (
     ActivityTask,
     Decision,
@@ -63,18 +52,14 @@ _REFUSALS: Final = (
 )
 
 
-class SqliteStore:
+class SqliteStore(SqliteReaders):
     """Rows of one hub in a SQLite file. Implements ``ports.Store``."""
 
     def __init__(self, file: Path | SqliteFile, hub: str) -> None:
         """Args: the file (made when opened), or one that several share; the hub's name in it."""
-        self.file = file if isinstance(file, SqliteFile) else SqliteFile(file)
+        super().__init__(file if isinstance(file, SqliteFile) else SqliteFile(file))
         self._name = hub
-        self._hub = 0
         self._writer: sqlite3.Connection | None = None
-        # Two, so that the owner's thread never waits for a long query to read a history.
-        self._queries = _Reader()
-        self._histories = _Reader()
 
     # -- life cycle --------------------------------------------------------------------------
 
@@ -223,11 +208,11 @@ class SqliteStore:
 
     def load(self, instance_id: str) -> StoredInstance | None:
         """See ``Store.load``."""
-        if not _can_be_stored(instance_id):
+        if not can_be_stored(instance_id):
             return None
         writer = self._connection()
         key = (self._hub, instance_id)
-        with _Reading(self.file):
+        with Reading(self.file):
             row = writer.execute(sql.LOAD_INSTANCE, key).fetchone()
             if row is None:
                 return None
@@ -249,32 +234,32 @@ class SqliteStore:
             records.micros(until),
             limit,
         )
-        with _Reading(self.file):
+        with Reading(self.file):
             rows = self._connection().execute(sql.DUE_MESSAGES, parameters).fetchall()
         return [(records.moment_of(at), i, instance_id) for at, i, instance_id in rows]
 
     def next_due(self, after: datetime) -> datetime | None:
         """See ``Store.next_due``."""
         parameters = (self._hub, records.micros(after))
-        with _Reading(self.file):
+        with Reading(self.file):
             row = self._connection().execute(sql.NEXT_DUE, parameters).fetchone()
         return records.moment_of(row[0]) if row else None
 
     def tasks(self, after: TaskKey, limit: int) -> list[ActivityTask]:
         """See ``Store.tasks``."""
-        with _Reading(self.file):
+        with Reading(self.file):
             rows = self._connection().execute(sql.LOAD_TASKS, (self._hub, after, limit))
             return [records.task_of(row) for row in rows]
 
     def children(self, instance_id: str) -> list[str]:
         """See ``Store.children``."""
-        with _Reading(self.file):
+        with Reading(self.file):
             rows = self._connection().execute(sql.CHILDREN, (self._hub, instance_id))
             return [row[0] for row in rows]
 
     def entities(self, after: str, limit: int) -> list[Instance]:
         """See ``Store.entities``."""
-        with _Reading(self.file):
+        with Reading(self.file):
             rows = self._connection().execute(sql.ENTITIES, (self._hub, after, limit))
             return [records.instance_of(row)[0] for row in rows]
 
@@ -287,113 +272,16 @@ class SqliteStore:
 
     def select_purgeable(self, which: PurgeFilter, limit: int) -> list[str]:
         """See ``Store.select_purgeable``."""
-        with _Reading(self.file):
+        with Reading(self.file):
             return purgeable(self._connection(), self._hub, which, limit)
-
-    # -- reading, any thread -----------------------------------------------------------------
-
-    def read_history(self, instance_id: str, execution_id: str | None) -> list[HistoryEvent]:
-        """See ``Store.read_history``."""
-        if not _can_be_stored(instance_id):
-            return []
-        key = (self._hub, instance_id)
-        with _Reading(self.file):
-            # One read transaction, so that the execution and its history belong together.
-            with self._transaction_of(self._histories) as reader:
-                row = reader.execute(sql.EXECUTION_OF, key).fetchone()
-                if row is None or (execution_id is not None and row[0] != execution_id):
-                    return []
-                blobs = reader.execute(sql.LOAD_HISTORY, key).fetchall()
-            return [event for (blob,) in blobs for event in decode_events(blob)]
-
-    def query(self, query: InstanceQuery) -> Page:
-        """See ``Store.query``."""
-        if not _can_be_stored(query.instance_id_prefix or ""):
-            return Page(())
-        # One read transaction, so that rows and their payloads belong together.
-        with _Reading(self.file), self._transaction_of(self._queries) as reader:
-            return query_page(reader, self._hub, query, with_payloads)
-
-    def list_ids(self, query: IdQuery) -> IdPage:
-        """See ``Store.list_ids``."""
-        with _Reading(self.file), self._transaction_of(self._queries) as reader:
-            return id_page(reader, self._hub, query)
-
-    def query_entities(self, query: EntityQuery) -> EntityPage:
-        """See ``Store.query_entities``."""
-        if not _can_be_stored(query.instance_id_prefix or ""):
-            return EntityPage(())
-        with _Reading(self.file), self._transaction_of(self._queries) as reader:
-            return entity_page(reader, self._hub, query)
 
     # -- inside ------------------------------------------------------------------------------
 
     def _connection(self) -> sqlite3.Connection:
         return self._opened(self._writer)
 
-    def _opened(self, connection: sqlite3.Connection | None) -> sqlite3.Connection:
-        if connection is None:
-            raise StoreUnavailableError(f"The database '{self.file.path}' is not open.")
-        return connection
-
-    @contextlib.contextmanager
-    def _transaction_of(self, reader: _Reader) -> Iterator[sqlite3.Connection]:
-        with reader.lock:
-            connection = self._opened(reader.connection)
-            connection.execute("BEGIN")
-            try:
-                yield connection
-            finally:
-                connection.execute("COMMIT")
-
-
-class _Reader:
-    """A connection beside the writer's, for one thread at a time."""
-
-    __slots__ = ("connection", "lock")
-
-    def __init__(self) -> None:
-        self.connection: sqlite3.Connection | None = None
-        self.lock = threading.Lock()
-
-
-class _Reading:
-    """Turns what can go wrong while rows are read into our errors."""
-
-    __slots__ = ("_file",)
-
-    def __init__(self, file: SqliteFile) -> None:
-        self._file = file
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        if isinstance(error, sqlite3.Error):
-            raise self._file.translate(error) from error
-        if isinstance(error, msgspec.DecodeError):
-            raise StoreCorruptError(
-                f"The database '{self._file.path}' holds a row that this version cannot read"
-                f" ({error}). Restore it from a backup, or upgrade durable-app."
-            ) from error
-
 
 def _roll_back(writer: sqlite3.Connection) -> None:
     # Some errors (full disk) have rolled back already.
     if writer.in_transaction:
         writer.execute("ROLLBACK")
-
-
-def _can_be_stored(text: str) -> bool:
-    # Half of a surrogate pair has no UTF-8 form, so no row can hold it.
-    return text.isascii() or not any("\ud800" <= char <= "\udfff" for char in text)
-
-
-def with_payloads(instance: Instance, rows: Iterable[tuple[int, str]]) -> Instance:
-    """The instance with the payloads that live outside of its row."""
-    values = dict(rows)
-    return msgspec.structs.replace(
-        instance,
-        input=values.get(records.SPILLED_INPUT, instance.input),
-        output=values.get(records.SPILLED_OUTPUT, instance.output),
-    )
