@@ -112,7 +112,8 @@ def _pairs(text: str, source: str) -> Iterator[tuple[str, str]]:
             value, rest = _quoted(after, name.strip(), source)
         else:
             value, _, rest = after.partition(";")
-        yield name.strip(), value.strip()
+            value = value.strip()
+        yield name.strip(), value
         rest = rest.strip()
 
 

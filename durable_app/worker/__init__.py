@@ -10,5 +10,7 @@
 * ``built_in``       functions that every worker has and no app lists: HTTP calls
 * ``http_caller``    makes the requests of HTTP calls
 * ``http_hops``      where an HTTP call goes next, when, and with what
+* ``session``        when to connect, to wait, to begin anew: the reconnect machine, without I/O
+* ``stream_consumer``  runs that machine over a link to a hub of another process
 * ``invocations``    what an observer is told of all of them
 """

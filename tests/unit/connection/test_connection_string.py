@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from durable_app.connection.authentication import Authentication, AuthenticationKind
 from durable_app.connection.connection_string import (
@@ -194,3 +196,28 @@ def test_a_remote_hub_has_to_be_named() -> None:
 def test_what_no_header_can_carry(text: str) -> None:
     with pytest.raises(ConfigError, match="printable ASCII"):
         check_header_text(text, "the hub", "S")
+
+
+PIECES = st.sampled_from(
+    "Endpoint TaskHub authentication ClientID = ; ' \" http:// https:// localhost"
+    " x.durabletask.io :8080 [ ] @ None AzureCLI".split(" ")
+)
+
+
+@given(st.lists(PIECES | st.text(max_size=3), max_size=20).map("".join))
+@example("Endpoint=http://[::1;Authentication=None")
+@example("Endpoint=https://x\u2100.io;Authentication=AzureCLI")
+def test_any_text_is_read_or_refused(text: str) -> None:
+    try:
+        parsed = parse_connection_string(text)
+    except ConfigError:
+        return
+    assert parsed.endpoint.target
+    assert parsed.endpoint.is_encrypted or parsed.authentication.kind is AuthenticationKind.NONE
+
+
+@given(st.text())
+def test_every_value_can_be_quoted(value: str) -> None:
+    quoted = value.replace("'", "''")
+    found = split_pairs(f"k='{quoted}';z=1", "S").values
+    assert found == {key: text for key, text in (("k", value), ("z", "1")) if text}
