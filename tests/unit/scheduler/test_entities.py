@@ -273,6 +273,28 @@ def test_after_a_lost_batch_operations_run_one_at_a_time():
     assert operations(take(hands)) == ["guilty"]
 
 
+def test_after_a_lost_batch_all_that_may_have_been_in_it_runs_one_at_a_time():
+    rig = EntityRig()
+    hands = rig.hands()
+    for operation in ("one", "two", "three"):
+        rig.signal(operation=operation)
+    rig.send(Abandon(take(hands).token, "broken"))
+    for operation in ("later", "latest"):
+        rig.signal(operation=operation)
+    rig.wait(60)
+    seen = []
+    while batches(hands):
+        batch = take(hands)
+        seen.append(operations(batch))
+        rig.run(batch, "1", *[None] * len(batch.operations))
+    assert seen == [["one"], ["two"], ["three"], ["later"], ["latest"]]
+    rig.signal(operation="slow")
+    for operation in ("new", "newest"):
+        rig.signal(operation=operation)
+    rig.run(take(hands), "1", None)
+    assert operations(take(hands)) == ["new", "newest"]
+
+
 def test_a_call_is_answered():
     rig = EntityRig()
     hands = rig.hands()
