@@ -199,8 +199,26 @@ def test_what_no_header_can_carry(text: str) -> None:
 
 
 PIECES = st.sampled_from(
-    "Endpoint TaskHub authentication ClientID = ; ' \" http:// https:// localhost"
-    " x.durabletask.io :8080 [ ] @ None AzureCLI".split(" ")
+    [
+        "Endpoint",
+        "TaskHub",
+        "authentication",
+        "ClientID",
+        "=",
+        ";",
+        "'",
+        '"',
+        "http://",
+        "https://",
+        "localhost",
+        "x.durabletask.io",
+        ":8080",
+        "[",
+        "]",
+        "@",
+        "None",
+        "AzureCLI",
+    ]
 )
 
 
