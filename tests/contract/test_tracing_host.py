@@ -14,6 +14,9 @@ import pytest
 from aiohttp import web
 from opentelemetry import trace
 
+import durable_app as df
+from durable_app.errors import ConfigError
+from durable_app.testing import AppRunner
 from tests.contract.host_app import serving, until, write_app
 from tests.contract.span_tree import Spans
 from tests.contract.web_site import Site, moved
@@ -233,6 +236,29 @@ def test_the_environment_says_where_traces_go(
         assert "Traces" not in stream.getvalue()
     else:
         assert line in stream.getvalue()
+
+
+@pytest.mark.parametrize("exporter", ["otlp", "none"])
+def test_a_missing_package_is_told_where_traces_are_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, exporter: str
+) -> None:
+    monkeypatch.setitem(sys.modules, "durable_app.tracing.adapter", None)
+    write_app(tmp_path)
+    write_values(tmp_path, OTEL_TRACES_EXPORTER=exporter)
+    stream = io.StringIO()
+
+    async def main() -> None:
+        async with serving(tmp_path, stream, store="memory"):
+            pass
+
+    asyncio.run(main())
+    assert ("which is not installed: pip install" in stream.getvalue()) is (exporter == "otlp")
+
+
+def test_a_runner_of_tests_tells_what_its_provider_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "durable_app.tracing.adapter", None)
+    with pytest.raises(ConfigError, match="A tracer_provider needs OpenTelemetry: pip install"):
+        AppRunner(df.Blueprint(), tracer_provider=Spans().provider)
 
 
 WITHOUT = """

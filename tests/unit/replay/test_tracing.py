@@ -20,6 +20,7 @@ from durable_app.protocol import (
     OrchestrationTraceContext,
     OrchestratorRequest,
     OrchestratorStarted,
+    RewindOrchestration,
     ScheduleTask,
     SendEvent,
     TaskCompleted,
@@ -193,3 +194,13 @@ def test_a_turn_that_lacks_its_start_is_named_by_the_request() -> None:
     new = [OrchestratorStarted(-1, NOON)]
     (span,) = trace_of(new).turn(new, [DONE], NOON)
     assert span.name == "orchestration:ship"
+
+
+def test_a_rewind_of_an_unsampled_execution_keeps_its_context() -> None:
+    unsampled = TraceContext(PARENT.trace_parent[:-2] + "00")
+    trace = trace_of(begin(unsampled))
+    before = trace.context_of(1)
+    history = (*begin(unsampled), TaskScheduled(1, NOON, "pack"))
+    (action,) = trace.stamped([RewindOrchestration(2, history)])
+    assert action == RewindOrchestration(2, history)
+    assert trace.context_of(1) == before
