@@ -15,8 +15,12 @@ from aiohttp import web
 from opentelemetry import trace
 
 import durable_app as df
+from durable_app.clock import SystemClock
 from durable_app.errors import ConfigError
+from durable_app.protocol import TraceContext
 from durable_app.testing import AppRunner
+from durable_app.tracing.adapter import OpenTelemetryTracing
+from durable_app.worker.http_caller import HttpCaller
 from tests.contract.host_app import serving, until, write_app
 from tests.contract.span_tree import Spans
 from tests.contract.web_site import Site, moved
@@ -166,6 +170,27 @@ def test_an_http_call_carries_the_context_of_its_activity_to_other_origins_too(
         assert (version, trace_id, flags) == ("00", TRACE, "01")
         assert span_id in ids
         assert sent["tracestate"] == "vendor=1"
+
+
+def test_a_trace_parent_of_the_caller_is_sent_as_it_is() -> None:
+    site = Site()
+    tracing = OpenTelemetryTracing(SystemClock(), Spans().provider)
+
+    async def main() -> None:
+        caller = HttpCaller(SystemClock(), tracing=tracing)
+        async with site.open():
+            site.answers += [web.Response(), web.Response()]
+            with tracing.within(TraceContext(PARENT["traceparent"])):
+                for headers in ({"Traceparent": "mine"}, {"Tracestate": "of=another"}):
+                    request = df.DurableHttpRequest("GET", site.origin, headers=headers)
+                    await caller.call(request.to_json())
+        await caller.close()
+
+    asyncio.run(main())
+    first, second = (sent for _, _, sent, _ in site.seen)
+    assert first["traceparent"] == "mine"
+    assert second["traceparent"] == PARENT["traceparent"]
+    assert "tracestate" not in second
 
 
 def test_payloads_are_shown_only_where_they_are_asked_for(tmp_path: Path, spans: Spans) -> None:
