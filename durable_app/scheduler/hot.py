@@ -73,8 +73,8 @@ class Hot:
         turn, token, stream_id: the turn in flight; an entity's is a batch of operations.
         is_queued: waits in the hub's ready queue.
         declined_by: workers that must not run it, by the ids of their streams.
-        put_backs: how often in a row a worker did not run its turn; ``not_before``: when it is
-            offered again.
+        put_backs: how often in a row a worker did not run its turn; ``put_back_by``: those workers
+            that did not, while others have not seen it; ``not_before``: when it is offered again.
         careful_until: an entity's messages up to this one were there when a batch of it was lost.
     """
 
@@ -87,6 +87,7 @@ class Hot:
         "later",
         "not_before",
         "parts",
+        "put_back_by",
         "put_backs",
         "saved",
         "stream_id",
@@ -111,6 +112,7 @@ class Hot:
         self.declined_by: frozenset[int] = frozenset()
         self.careful_until = 0
         self.put_backs = 0
+        self.put_back_by: frozenset[int] = frozenset()
         self.not_before = EPOCH
 
     @property
@@ -172,7 +174,7 @@ class Hot:
                 self.work = OpenWork()
             if decision.instance.execution_id != self.instance.execution_id:
                 # Another execution, perhaps of another version.
-                self.declined_by = frozenset()
+                self.declined_by = self.put_back_by = frozenset()
             self.instance = decision.instance
         for message_id in decision.consumed:
             if self.visible.pop(message_id, None) is None:

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
-from durable_app.errors import SchedulerUnavailableError
 from durable_app.ports import (
     Capacity,
     CleanedEntities,
@@ -44,6 +43,7 @@ from durable_app.protocol import (
     OrchestratorResponse,
     TraceContext,
 )
+from durable_app.scheduler.answers import FutureReply, Outbox, Settled, settle, stopped
 from durable_app.scheduler.entity_requests import EntityRequests, checked_entity_id
 from durable_app.scheduler.hub import Hub
 from durable_app.scheduler.inputs import (
@@ -95,8 +95,6 @@ _KINDS: Final[dict[type[WorkResult], str]] = {
 
 _T = TypeVar("_T")
 
-Settled = list[tuple["asyncio.Future[Any]", Any, Exception | None]]
-
 
 class Owner(Protocol):
     """Whoever owns a hub and lets it work; see :class:`OwnerLoop`."""
@@ -118,74 +116,6 @@ class Owner(Protocol):
 MakeOwner = Callable[
     [Hub, Callable[[], None], Callable[[], None], Callable[[BaseException], None]], Owner
 ]
-
-
-class _Outbox:
-    """Answers on their way to event loops: one call per loop and drain, not one per answer.
-
-    Used by the owner's thread, but for ``awaited``: everybody who waits for an answer, so that
-    nobody does for ever, however the hub ends.
-    """
-
-    def __init__(self) -> None:
-        self._settled: dict[asyncio.AbstractEventLoop, Settled] = {}
-        self.awaited: set[asyncio.Future[Any]] = set()
-        self.is_closed = False
-
-    def close(self) -> None:
-        """Nobody will be answered any more: tell them."""
-        # First of all: who comes later looks at this, and is not in the set.
-        self.is_closed = True
-        for future in list(self.awaited):
-            self.add(future, None, _stopped())
-        self.flush()
-
-    def add(self, future: asyncio.Future[Any], value: Any, error: Exception | None) -> None:
-        self._settled.setdefault(future.get_loop(), []).append((future, value, error))
-
-    def flush(self) -> None:
-        if not self._settled:
-            return
-        settled, self._settled = self._settled, {}
-        for loop, answers in settled.items():
-            try:
-                loop.call_soon_threadsafe(_settle, answers)
-            except RuntimeError:
-                # The loop is closed: nobody is left to be told.
-                _log.debug("%d answer(s) had nobody left to hear them.", len(answers))
-
-
-def _stopped() -> SchedulerUnavailableError:
-    return SchedulerUnavailableError("The task hub has stopped.")
-
-
-def _settle(answers: Settled) -> None:
-    for future, value, error in answers:
-        if future.done():
-            continue
-        if error is None:
-            future.set_result(value)
-        else:
-            future.set_exception(error)
-
-
-class _FutureReply:
-    """Answers an asyncio future from the owner's thread."""
-
-    __slots__ = ("_outbox", "future", "is_answered")
-
-    def __init__(self, outbox: _Outbox) -> None:
-        self.future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._outbox = outbox
-        self.is_answered = False
-
-    def resolve(self, value: Any) -> None:
-        self.is_answered = True
-        self._outbox.add(self.future, value, None)
-
-    def reject(self, error: Exception) -> None:
-        self.is_answered = True
-        self._outbox.add(self.future, None, error)
 
 
 class _Desk:
@@ -250,7 +180,7 @@ class TaskHub(_Desk):
         self.name = options.name
         self._store = store
         self._clock = clock
-        self._outbox = _Outbox()
+        self._outbox = Outbox()
         self._hub = hub = Hub(store, clock, options)
         requests = Requests(hub)
         entity_requests = EntityRequests(hub)
@@ -309,7 +239,7 @@ class TaskHub(_Desk):
         for wait in waits:
             # A loop that is closed has nobody left who waits.
             with contextlib.suppress(RuntimeError):
-                wait[0].get_loop().call_soon_threadsafe(_settle, [wait])
+                wait[0].get_loop().call_soon_threadsafe(settle, [wait])
 
     # -- workers -----------------------------------------------------------------------------
 
@@ -330,15 +260,15 @@ class TaskHub(_Desk):
     # -- clients -----------------------------------------------------------------------------
 
     async def _call(self, make: Callable[[Reply], Input]) -> Any:
-        return await self._answer(make, _FutureReply(self._outbox))
+        return await self._answer(make, FutureReply(self._outbox))
 
-    async def _answer(self, make: Callable[[Reply], Input], reply: _FutureReply) -> Any:
+    async def _answer(self, make: Callable[[Reply], Input], reply: FutureReply) -> Any:
         awaited = self._outbox.awaited
         awaited.add(reply.future)
         try:
             is_taken = self._loop.post(make(reply))
             if not is_taken or self._outbox.is_closed:
-                raise _stopped()
+                raise stopped()
             return await reply.future
         finally:
             awaited.discard(reply.future)
@@ -372,7 +302,7 @@ class TaskHub(_Desk):
     async def _watch(
         self, instance_id: str, until: WaitFor, timeout_s: float | None
     ) -> OrchestrationState | None:
-        reply = _FutureReply(self._outbox)
+        reply = FutureReply(self._outbox)
         if self._hurries:
             timeout_s = _HURRIED_WAIT_S if timeout_s is None else min(timeout_s, _HURRIED_WAIT_S)
         self._waits.add(reply.future)
@@ -492,7 +422,7 @@ class TaskHub(_Desk):
 
     async def _read(self, function: Callable[..., _T], *arguments: Any) -> _T:
         if self._outbox.is_closed or not self._is_running:
-            raise _stopped()
+            raise stopped()
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._readers, function, *arguments)
 

@@ -92,6 +92,20 @@ class Steps:
         for instance_id, group in self._unserved.items():
             self._ready.append(group, instance_id)
         self._unserved.clear()
+        for hot in self._state.cache.all():
+            if hot.put_backs:
+                # This worker has not seen it: no need to wait.
+                hot.not_before = EPOCH
+                self._state.touch(hot)
+
+    def passed_over(self, hot: Hot) -> frozenset[int]:
+        """Workers that do not get its next turn: first comes who has not put it back."""
+        if hot.put_back_by:
+            name, version = hot.instance.name, hot.instance.version
+            both = hot.declined_by | hot.put_back_by
+            if self._state.streams.anybody_takes_orchestration(name, version, both):
+                return both
+        return hot.declined_by
 
     def evict(self, hot: Hot) -> None:
         """Forget everything about the instance that is not stored."""
@@ -174,7 +188,7 @@ class Steps:
         if hot.instance.entity is not None:
             free = streams.for_entity(name) is not None
             return free or not streams.anybody_takes_entity(name)
-        version, declined_by = hot.instance.version, hot.declined_by
+        version, declined_by = hot.instance.version, self.passed_over(hot)
         if streams.for_orchestration(name, version, hot.stream_id, declined_by) is not None:
             return True
         # Its last worker may have gone: it must not hold up those behind it.
@@ -278,7 +292,7 @@ class Steps:
             return
         if not self._may_try(hot):
             return
-        name, version, declined_by = instance.name, instance.version, hot.declined_by
+        name, version, declined_by = instance.name, instance.version, self.passed_over(hot)
         stream = state.streams.for_orchestration(name, version, hot.stream_id, declined_by)
         if stream is None:
             is_served = state.streams.anybody_takes_orchestration(name, version, declined_by)
