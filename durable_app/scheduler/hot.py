@@ -73,8 +73,8 @@ class Hot:
         turn, token, stream_id: the turn in flight; an entity's is a batch of operations.
         is_queued: waits in the hub's ready queue.
         declined_by: workers that must not run it, by the ids of their streams.
-        put_backs: how often in a row a worker did not run its turn; ``put_back_by``: those workers
-            that did not, while others have not seen it; ``not_before``: when it is offered again.
+        put_backs: how often in a row a worker did not run its turn; ``put_back_by``: those workers,
+            the others come first; ``not_before``: when it is offered again.
         careful_until: an entity's messages up to this one were there when a batch of it was lost.
     """
 

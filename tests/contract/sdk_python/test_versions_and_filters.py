@@ -71,7 +71,8 @@ def test_the_default_version_of_a_worker_is_that_of_its_children(hub):
     def parent(context, _):
         return (yield context.call_sub_orchestrator(versioned))
 
-    hub.work(parent, versioned, versioning=VersioningOptions(default_version="1.5"))
+    defaults = VersioningOptions(default_version="1.5", match_strategy=Match.NONE)
+    hub.work(parent, versioned, versioning=defaults)
 
     assert hub.run(parent) == "1.5"
 

@@ -14,7 +14,7 @@ from durable_app.protocol import (
     OrchestrationStatus,
     TaskCompleted,
 )
-from durable_app.scheduler.inputs import Ask, Connect, PutBack, Results, Start
+from durable_app.scheduler.inputs import Ask, Connect, Disconnect, PutBack, Results, Start
 from tests.unit.scheduler.rig import Answer, Hands, Rig, answer, ending
 
 Status = OrchestrationStatus
@@ -176,6 +176,45 @@ def test_a_turn_that_is_put_back_comes_again_ever_more_rarely_and_is_never_given
 
     assert waits == [1, 2, 4, 8, 16, 16, 16, 16]
     assert rig.status("a") is Status.COMPLETED
+
+
+def test_a_turn_that_is_put_back_goes_to_the_other_workers_first():
+    rig = Rig()
+    workers = [connect(rig, number) for number in (1, 2, 3)]
+    start(rig, "a")
+
+    for worker in workers:
+        rig.send(PutBack(worker.take_turn().token))
+
+    assert [worker.turns for worker in workers] == [[], [], []]
+    rig.wait(1)
+    assert sum(len(worker.turns) for worker in workers) == 1
+
+
+def test_a_turn_that_is_put_back_goes_to_a_new_worker_at_once():
+    rig = Rig()
+    first = connect(rig, 1)
+    start(rig, "a")
+    rig.send(PutBack(first.take_turn().token))
+
+    second = connect(rig, 2)
+
+    assert [turn.instance_id for turn in second.turns] == ["a"]
+    assert first.turns == []
+
+
+def test_a_turn_that_is_put_back_is_not_kept_for_workers_that_go():
+    rig = Rig()
+    connect(rig, 1, turns=1)
+    worker = connect(rig, 2)
+    start(rig, "keeps the first one busy")
+    start(rig, "a")
+    rig.send(PutBack(worker.take_turn().token))
+    assert worker.turns == []
+
+    rig.send(Disconnect(1))
+
+    assert "a" in {turn.instance_id for turn in worker.turns}
 
 
 def test_an_activity_that_is_put_back_goes_to_whoever_has_a_slot_after_a_while():
