@@ -16,6 +16,7 @@ from durable_app.replay.patches import MARKER
 from durable_app.storage.memory import MemoryStore
 from durable_app.worker.service import WorkerOptions
 from tests.contract.test_hub_and_worker import World
+from tests.contract.wire import OverTheWire
 from tests.unit.replay.world import details_of
 
 app = df.DFApp()
@@ -131,13 +132,18 @@ def sided_two(context):
     return "two"
 
 
-def run(name, instance_id=None, *, warm_sessions=100):
+@pytest.fixture(params=["memory", "grpc"])
+def store(request):
+    return MemoryStore() if request.param == "memory" else OverTheWire(MemoryStore())
+
+
+def run(store, name, *, warm_sessions=100):
     CALLS.clear()
 
     async def scenario():
         options = WorkerOptions(warm_sessions=warm_sessions)
-        async with World(MemoryStore(), app, options) as world:
-            state = await world.run(name, None, instance_id)
+        async with World(store, app, options) as world:
+            state = await world.run(name)
             assert state.status is OrchestrationStatus.COMPLETED, state.failure
             history = await world.hub.history(state.instance_id)
             return json.loads(state.output or "null"), history
@@ -145,30 +151,30 @@ def run(name, instance_id=None, *, warm_sessions=100):
     return asyncio.run(scenario())
 
 
-def test_a_registered_exception_is_caught_and_its_properties_are_there():
-    output, _ = run("orders")
+def test_a_registered_exception_is_caught_and_its_properties_are_there(store):
+    output, _ = run(store, "orders")
     text = "Activity function 'reserve' failed: "
     text += f"{OutOfStockError.__module__}.OutOfStockError: 0 of bolt"
     assert output == [text, {"item": "bolt", "left": 0}]
 
 
-def test_a_policy_decides_by_the_failure():
-    assert run("judged")[0] == 2
+def test_a_policy_decides_by_the_failure(store):
+    assert run(store, "judged")[0] == 2
     assert CALLS == ["bolt", "bolt", "bolt", "nut"]
 
 
-def test_what_is_non_retriable_is_tried_once():
-    assert run("paid")[0] == "expired"
+def test_what_is_non_retriable_is_tried_once(store):
+    assert run(store, "paid")[0] == "expired"
     assert CALLS == ["expired"]
 
 
-def test_a_wait_ends_in_time():
-    assert run("impatient")[0] == "TaskTimeoutError"
+def test_a_wait_ends_in_time(store):
+    assert run(store, "impatient")[0] == "TaskTimeoutError"
 
 
-def test_an_instance_sends_an_event_to_another_one():
+def test_an_instance_sends_an_event_to_another_one(store):
     async def scenario():
-        async with World(MemoryStore(), app) as world:
+        async with World(store, app) as world:
             await world.start("receiver", None, "receiver")
             await world.run("sender", None, "sender")
             return json.loads((await world.finished("receiver")).output)
@@ -176,25 +182,25 @@ def test_an_instance_sends_an_event_to_another_one():
     assert asyncio.run(scenario()) == "sender"
 
 
-def test_a_bounded_fan_out():
-    assert run("squares")[0] == [0, 1, 4, 9, 16, 25, 36]
+def test_a_bounded_fan_out(store):
+    assert run(store, "squares")[0] == [0, 1, 4, 9, 16, 25, 36]
 
 
 @pytest.mark.parametrize("warm_sessions", [100, 0])
-def test_a_patch_is_marked_in_history(warm_sessions):
-    output, history = run("patched", warm_sessions=warm_sessions)
+def test_a_patch_is_marked_in_history(store, warm_sessions):
+    output, history = run(store, "patched", warm_sessions=warm_sessions)
     assert output is True
     names = [event.name for event in history if isinstance(event, TaskScheduled)]
     assert names == [MARKER + "square first", "square"]
 
 
-def test_an_instance_moves_on_to_another_version():
-    assert run("mover")[0] == "moved"
+def test_an_instance_moves_on_to_another_version(store):
+    assert run(store, "mover")[0] == "moved"
 
 
-async def of_versions(match, *versions):
+async def of_versions(store, match, *versions):
     """Run an instance of each version; None for one that waits."""
-    async with World(MemoryStore(), app, WorkerOptions(versions=match)) as world:
+    async with World(store, app, WorkerOptions(versions=match)) as world:
         for version in versions:
             await world.hub.start(StartRequest("sided", version, version=version))
         states = [await world.hub.wait_for_completion(each, timeout_s=0.5) for each in versions]
@@ -211,5 +217,5 @@ async def of_versions(match, *versions):
         (VersionMatch("2", "Strict", fails=True), ["VersionMismatchError", '"two"']),
     ],
 )
-def test_which_versions_a_host_runs(match, outcomes):
-    assert asyncio.run(of_versions(match, "1", "2")) == outcomes
+def test_which_versions_a_host_runs(store, match, outcomes):
+    assert asyncio.run(of_versions(store, match, "1", "2")) == outcomes

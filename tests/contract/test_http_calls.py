@@ -14,16 +14,15 @@ from aiohttp import web
 
 import durable_app as df
 from durable_app.clock import SystemClock
-from durable_app.functions.index import index_app
 from durable_app.ports import InstanceQuery, StartRequest
 from durable_app.protocol import OrchestrationStatus, TaskScheduled
-from durable_app.scheduler.service import TaskHub
-from durable_app.scheduler.state import HubOptions
 from durable_app.storage.memory import MemoryStore
 from durable_app.storage.sqlite import SqliteStore
-from durable_app.worker.service import Worker, WorkerOptions
+from durable_app.worker.service import WorkerOptions
 from tests.contract.host_app import serving, write_app
+from tests.contract.test_hub_and_worker import World
 from tests.contract.web_site import Site, accepted, moved
+from tests.contract.wire import OverTheWire
 
 app = df.DFApp()
 
@@ -48,15 +47,8 @@ def catches(context):
 
 @contextlib.asynccontextmanager
 async def a_hub(store):
-    hub = TaskHub(store, HubOptions(), SystemClock())
-    worker = Worker(hub, index_app(app), WorkerOptions(http_poll_s=0.1), SystemClock())
-    hub.open()
-    worker.start()
-    try:
-        yield hub
-    finally:
-        await worker.stop(2.0)
-        await hub.stop()
+    async with World(store, app, WorkerOptions(http_poll_s=0.1)) as world:
+        yield world.hub
 
 
 async def finished(hub, instance_id):
@@ -71,13 +63,18 @@ async def run(hub, name, call):
     return json.loads(state.output)
 
 
-def with_sites(conversation, *answers):
+@pytest.fixture(params=["memory", "grpc"])
+def store(request):
+    return MemoryStore() if request.param == "memory" else OverTheWire(MemoryStore())
+
+
+def with_sites(conversation, *answers, store=None):
     """Run ``conversation(hub, site, other)``; the first site gives these answers."""
 
     async def main():
         site, other = Site(), Site()
         site.answers += answers
-        async with site.open(), other.open(), a_hub(MemoryStore()) as hub:
+        async with site.open(), other.open(), a_hub(store or MemoryStore()) as hub:
             return await conversation(hub, site, other)
 
     return asyncio.run(main())
@@ -159,7 +156,7 @@ def test_cookies_are_not_kept():
 # -- polling -------------------------------------------------------------------------------------
 
 
-def test_202_is_polled_until_there_is_another_status():
+def test_202_is_polled_until_there_is_another_status(store):
     async def conversation(hub, site, _other):
         soon = format_datetime(SystemClock().now(), usegmt=True)
         site.answers += [
@@ -185,7 +182,7 @@ def test_202_is_polled_until_there_is_another_status():
         events = await hub.history(child)
         assert len([event for event in events if isinstance(event, TaskScheduled)]) == 1
 
-    with_sites(conversation)
+    with_sites(conversation, store=store)
 
 
 def test_without_polling_202_is_the_answer():
@@ -299,12 +296,12 @@ def test_a_server_that_is_not_there_is_a_failed_task():
     assert len(failure.error_message) < 250
 
 
-def test_it_is_caught_by_its_type_after_all_attempts():
+def test_it_is_caught_by_its_type_after_all_attempts(store):
     async def conversation(hub, _site, _other):
         uri = f"http://127.0.0.1:{closed_port()}/"
         return await run(hub, "catches", {"method": "GET", "uri": uri})
 
-    assert "no connection" in with_sites(conversation)
+    assert "no connection" in with_sites(conversation, store=store)
 
 
 def test_redirects_without_end_fail_the_call():

@@ -56,14 +56,12 @@ class OneHub:
         """Nothing: it stays."""
 
 
-def access_to(
-    port: int, role: str = CLIENT_ROLE, task_hub: str = "default", **options: object
-) -> HubAccess:
+def access_to(port: int, role: str = CLIENT_ROLE, task_hub: str = "default") -> HubAccess:
     """Access to a hub on this machine."""
     endpoint = parse_endpoint(f"http://127.0.0.1:{port}", "test", encrypted=False)
     worker_id = new_worker_id(CLOCK) if role == WORKER_ROLE else None
     headers = CallHeaders(task_hub, user_agent("1", role), worker_id)
-    return HubAccess(endpoint, headers, "scope", **options)  # type: ignore[arg-type]  fields of the tuple
+    return HubAccess(endpoint, headers, "scope")
 
 
 def work_of(port: int, on_fatal=None, **options: object) -> RemoteWork:

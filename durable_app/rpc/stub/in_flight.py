@@ -17,7 +17,8 @@ for one that has ended.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from itertools import count
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -25,6 +26,20 @@ from durable_app.protocol import ActivityRequest, CompletionToken, OrchestratorR
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
+
+
+class Ended(NamedTuple):
+    """An item that is not run any more.
+
+    Attributes:
+        item: as the hub has sent it.
+        token: for its outcome; None where nobody waits for it.
+        following: an item that has to run now.
+    """
+
+    item: WorkItem
+    token: CompletionToken | None
+    following: WorkItem | None
 
 
 class _Run:
@@ -40,26 +55,29 @@ class _Run:
 
 
 class InFlight:
-    """The items, by the tokens under which the worker knows them."""
+    """The items, by the tokens under which the worker knows them.
+
+    Those have numbers of our own: some hubs give one token to several items.
+    """
 
     def __init__(self) -> None:
         """None."""
         self._runs: dict[CompletionToken, _Run] = {}
         self._latest: dict[Hashable, _Run] = {}
+        self._nonces = count()
 
     def __len__(self) -> int:
         return len(self._runs)
 
-    def arrived(self, item: WorkItem) -> bool:
-        """Whether the worker shall run the item now."""
-        if item.token in self._runs:
-            return False
+    def arrived(self, item: WorkItem) -> WorkItem | None:
+        """The item as the worker shall run it now; None where it must not."""
         key = _key(item)
         run = self._latest.get(key)
         if run is not None and not self._goes_beside(run, item):
-            return False
-        self._runs[item.token] = self._latest[key] = _Run(item, key)
-        return True
+            return None
+        token = CompletionToken(item.token.target, next(self._nonces))
+        self._runs[token] = self._latest[key] = _Run(item, key)
+        return msgspec.structs.replace(item, token=token)
 
     def _goes_beside(self, run: _Run, item: WorkItem) -> bool:
         if isinstance(item, OrchestratorRequest):
@@ -73,27 +91,19 @@ class InFlight:
         run.token, run.waiting = None, item
         return False
 
-    def ended(
-        self, token: CompletionToken
-    ) -> tuple[WorkItem, CompletionToken | None, WorkItem | None] | None:
-        """An item is not run any more.
+    def ended(self, token: CompletionToken) -> Ended | None:
+        """An item is not run any more; None for a token that is not known.
 
         Args:
             token: as the worker knows it.
-
-        Returns:
-            The item, the token for its outcome (None where nobody waits for it), and the item that
-            has to run now; None for a token that is not known.
         """
         run = self._runs.pop(token, None)
         if run is None:
             return None
         if self._latest.get(run.key) is run:
             del self._latest[run.key]
-        following = run.waiting
-        if following is not None:
-            self.arrived(following)
-        return run.item, run.token, following
+        following = None if run.waiting is None else self.arrived(run.waiting)
+        return Ended(run.item, run.token, following)
 
     def left(self) -> list[tuple[WorkItem, CompletionToken]]:
         """Everything that somebody waits for, with the token to give it back."""

@@ -232,8 +232,10 @@ class RemoteStream:
         """An item has arrived."""
         if isinstance(item, Unreadable):
             self._refuse(item)
-        elif self._in_flight.arrived(item):
-            self._push(item)
+            return
+        taken = self._in_flight.arrived(item)
+        if taken is not None:
+            self._push(taken)
 
     def forget_all(self) -> None:
         """A connection begins; see the module's text."""
