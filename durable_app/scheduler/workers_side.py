@@ -126,22 +126,26 @@ class WorkersSide:
         task = self._state.streams.late(result.token)
         if task is not None and isinstance(result, ActivityResponse):
             hot = self._state.find(task.instance.instance_id)
-            self._state.backlog.discard(task.key)
             # Where another worker was quicker the schedule is resolved, and this changes nothing.
-            self._resolve(
-                hot, task, activity.finish(task, result, self._state.now, self._state.ids)
-            )
+            decision = activity.finish(task, result, self._state.now, self._state.ids)
+            self._resolve(hot, task, decision, is_late=True)
 
-    def _resolve(self, hot: Hot | None, task: ActivityTask, decision: Decision) -> None:
+    def _resolve(
+        self, hot: Hot | None, task: ActivityTask, decision: Decision, *, is_late: bool = False
+    ) -> None:
         wanted = (
             hot is not None
             and hot.instance.execution_id == task.instance.execution_id
             and not hot.instance.is_terminal
         )
         if hot is None or not wanted:
+            if is_late:
+                self._state.backlog.discard(task.key)
             self._commits.add_loose(Decision(decision.instance_id, finished=decision.finished))
             return
-        self._steps.decide(hot, decision, task=task)
+        # A task whose result is late waits for a slot, or has got one, once more. It is discarded
+        # when the result is committed, and not given back where the commit fails.
+        self._steps.decide(hot, decision, task=None if is_late else task)
 
     def give_up_task(self, task: ActivityTask, reason: str) -> None:
         """An activity was lost too often: it fails."""
@@ -231,10 +235,9 @@ class WorkersSide:
         if hot is not None and hot.token == item.token:
             hot.turn = hot.token = None
             hot.put_back_by |= {held.stream.id}
-            if self._steps.passed_over(hot) is hot.declined_by:
-                # All that take it have seen it: they get it again, in a while.
+            if self._steps.passed_over(hot) == hot.declined_by:
+                # All that take it have seen it: one of them gets it again, in a while.
                 hot.put_backs += 1
-                hot.put_back_by = frozenset()
                 wait = min(activity.back_off(hot.put_backs), _PUT_BACK_MOST)
                 hot.not_before = state.now + wait
             state.touch(hot)
