@@ -287,7 +287,7 @@ class Steps:
 
     def _hand_out(self, hot: Hot, turn: Turn) -> None:
         state, instance = self._state, hot.instance
-        if hot.is_ahead or self._rides_recovered(hot):
+        if hot.is_ahead or _rides_recovered(hot, state.recovered_key):
             # A worker may read the history: what precedes the turn must be committed first.
             return
         if not self._may_try(hot):
@@ -337,11 +337,6 @@ class Steps:
         if hot.instance.attempts or first <= self._state.recovered_key:
             self.recovered.append(hot.instance_id)
 
-    def _rides_recovered(self, hot: Hot) -> bool:
-        last = self._state.recovered_key
-        tasks = (part.task for part in hot.parts if part.task is not None)
-        return any(task.attempts > 0 or task.key <= last for task in tasks)
-
     def _queue(self, hot: Hot, *, is_served: bool) -> None:
         instance_id = hot.instance_id
         if hot.is_queued:
@@ -354,3 +349,9 @@ class Steps:
             self._ready.append(group_of(hot.instance), instance_id)
         else:
             self._unserved[instance_id] = group_of(hot.instance)
+
+
+def _rides_recovered(hot: Hot, last: int) -> bool:
+    """True where the result of an activity that was tried again is not committed yet."""
+    tasks = (part.task for part in hot.parts if part.task is not None)
+    return any(task.attempts > 0 or task.key <= last for task in tasks)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from durable_app.errors import StoreUnavailableError
+from durable_app.errors import LeaseLostError, StoreUnavailableError
 from durable_app.ports import Capacity, StartRequest, WorkFilter
 from durable_app.protocol import (
     ActivityRequest,
@@ -94,8 +94,13 @@ class FullDisk(MemoryStore):
 
     refuses_writes = False
     refuses_reads = False
+    #: Somebody else has changed the instances of the next commit.
+    refuses_next = False
 
     def commit(self, decisions: Sequence[Decision]) -> list[Exception | None]:
+        if self.refuses_next:
+            self.refuses_next = False
+            return [LeaseLostError("It was changed meanwhile.") for _ in decisions]
         if self.refuses_writes:
             raise StoreUnavailableError("The disk is full.")
         return super().commit(decisions)

@@ -9,6 +9,7 @@ import msgspec
 from durable_app.errors import SchedulerUnavailableError, StoreUnavailableError
 from durable_app.ports import Purged, PurgeFilter, StartRequest
 from durable_app.protocol import (
+    ActivityRequest,
     CompleteOrchestration,
     CompletionToken,
     CreateTimer,
@@ -26,7 +27,7 @@ from durable_app.protocol import (
     TimerFired,
 )
 from durable_app.scheduler.inputs import Ask, Decline, PurgeBy, Results, Start
-from durable_app.taskhub.instance import Decision
+from durable_app.taskhub.instance import Decision, TaskKey
 from tests.unit.scheduler.builders import NOW, Reply, Worker, World, call, done
 
 
@@ -419,3 +420,20 @@ def test_one_that_was_declined_and_is_replaced_waits_for_a_slot_like_any_other()
     assert world.worker.items == []
     world.answer(turn, done())
     assert world.worker.take().instance_id == "a"
+
+
+def test_a_late_result_that_the_store_refuses_leaves_its_task_with_the_other_worker() -> None:
+    world, other = World(), Worker()
+    world.start("a")
+    world.answer(world.worker.take(), call(1))
+    late = world.worker.take()
+    world.connect(2, other, 1, 1)
+    world.disconnect(1)
+    again = next(item for item in other.items if isinstance(item, ActivityRequest))
+    world.store.refuses_next = True
+    world.finish_activity(late)
+    world.wait(5)
+
+    assert [item for item in other.items if isinstance(item, ActivityRequest)] == [again]
+    world.finish_activity(again)
+    assert world.store.tasks(TaskKey(0), 10) == []
