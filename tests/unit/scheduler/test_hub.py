@@ -427,7 +427,7 @@ def test_a_late_result_that_the_store_refuses_leaves_its_task_with_the_other_wor
     world.start("a")
     world.answer(world.worker.take(), call(1))
     late = world.worker.take()
-    world.connect(2, other, 1, 1)
+    world.connect(2, other, 5, 5)
     world.disconnect(1)
     again = next(item for item in other.items if isinstance(item, ActivityRequest))
     world.store.refuses_next = True
