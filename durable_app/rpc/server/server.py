@@ -9,7 +9,7 @@ import grpc
 from durable_app.errors import ConfigError
 from durable_app.rpc.server import entities, orchestrations
 from durable_app.rpc.server.dispatch import CallCount, Service
-from durable_app.rpc.server.work import WorkCalls
+from durable_app.rpc.server.work import USUAL_LIMITS, WorkCalls, WorkLimits
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -48,6 +48,7 @@ class HubServer:
     Args:
         token: what clients must present as a bearer token; None lets everybody in.
         tls: None for plain text.
+        limits: for the streams of workers.
     """
 
     def __init__(
@@ -57,9 +58,10 @@ class HubServer:
         *,
         token: str | None = None,
         tls: TlsFiles | None = None,
+        limits: WorkLimits = USUAL_LIMITS,
     ) -> None:
         """Nothing is opened yet; needs a running event loop."""
-        self._work = WorkCalls(clock)
+        self._work = WorkCalls(clock, limits)
         self._tls = tls
         self._server = grpc.aio.server(options=_OPTIONS)
         self._service = Service(

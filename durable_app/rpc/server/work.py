@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import OrderedDict
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import grpc
 import msgspec
@@ -40,6 +39,7 @@ from durable_app.rpc.codec.work import (
 )
 from durable_app.rpc.generated import taskhub_pb2 as pb
 from durable_app.rpc.server.outlet import Outlet
+from durable_app.rpc.server.parts import Parts
 from durable_app.rpc.server.refusals import RefusedError
 
 if TYPE_CHECKING:
@@ -51,28 +51,40 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-#: SDKs take a stream for dead after 120 s of silence.
-PING_S: Final = 30.0
-#: A worker that does not read for so long is given up; its items go to others.
-SEND_TIMEOUT_S: Final = 30.0
 #: Most items of a kind that one worker holds, whatever it asks for.
 MOST_ITEMS: Final = 1_000
 #: What gRPC receives where nobody has set a limit. SDKs which lift it say who they are.
 _RECEIVE_LIMIT: Final = 4 * 2**20
 _UNLIMITED_AGENTS: Final = ("durabletask-js/", "durabletask-dotnet/", "durable-app/")
-#: Turns whose answer is in parts that have not all come yet.
-_MOST_PARTIAL: Final = 1_000
+
+
+class WorkLimits(NamedTuple):
+    """How long the stream of a worker may be silent.
+
+    Attributes:
+        ping_s: after so long without work a health ping is sent; SDKs take a stream for dead after
+            120 s of silence.
+        send_timeout_s: a worker that does not read one message for so long is given up, and its
+            items go to others.
+    """
+
+    ping_s: float = 30.0
+    send_timeout_s: float = 30.0
+
+
+USUAL_LIMITS: Final = WorkLimits()
 
 
 class WorkCalls:
     """The calls of workers, for all task hubs of a server."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, limits: WorkLimits = USUAL_LIMITS) -> None:
         """Nobody is connected."""
         self._clock = clock
+        self._limits = limits
         self._tokens: dict[str, HubTokens] = {}
         self._outlets: set[Outlet] = set()
-        self._parts: OrderedDict[str, pb.OrchestratorResponse] = OrderedDict()
+        self._parts = Parts()
         self._is_closing = False
 
     @property
@@ -142,22 +154,26 @@ class WorkCalls:
         tokens = self._tokens_of(caller.name)
         limit = None if caller.user_agent.startswith(_UNLIMITED_AGENTS) else _RECEIVE_LIMIT
         ping = health_ping().SerializeToString()
-        write: Any = caller.context.write
         while not outlet.is_closing:
-            items = await outlet.take(PING_S)
-            try:
-                async with asyncio.timeout(SEND_TIMEOUT_S):
-                    if not items and not outlet.is_closing:
-                        await write(ping)
-                    for item in items:
-                        data = encode_work_item(item, tokens).SerializeToString()
-                        if limit is not None and len(data) > limit:
-                            hub.complete((_too_large(item, len(data), self._clock.now()),))
-                        else:
-                            await write(data)
-            except TimeoutError as error:
-                text = f"The worker has read nothing for {SEND_TIMEOUT_S:.0f} s."
-                raise RefusedError(grpc.StatusCode.DEADLINE_EXCEEDED, text) from error
+            items = await outlet.take(self._limits.ping_s)
+            if not items and not outlet.is_closing:
+                await self._write(caller, ping)
+            for item in items:
+                data = encode_work_item(item, tokens).SerializeToString()
+                if limit is not None and len(data) > limit:
+                    hub.complete((_too_large(item, len(data), self._clock.now()),))
+                else:
+                    await self._write(caller, data)
+
+    async def _write(self, caller: Caller, data: bytes) -> None:
+        """Send one message; the status of a worker that is given up waits until it reads on."""
+        timeout_s = self._limits.send_timeout_s
+        try:
+            async with asyncio.timeout(timeout_s):
+                await caller.context.write(data)
+        except TimeoutError as error:
+            text = f"The worker has read nothing for {timeout_s:.0f} s."
+            raise RefusedError(grpc.StatusCode.DEADLINE_EXCEEDED, text) from error
 
     # -- from workers ------------------------------------------------------------------------
 
@@ -170,10 +186,15 @@ class WorkCalls:
     async def _complete_turn(
         self, caller: Caller, message: pb.OrchestratorResponse
     ) -> pb.CompleteTaskResponse:
-        whole = self._joined(message)
+        tokens = self._tokens_of(caller.name)
+        token = tokens.token(message.completionToken)
+        try:
+            whole = self._parts.join((caller.name.casefold(), token), message)
+        except RefusedError:
+            (await caller.hub()).put_back(token)
+            raise
         if whole is None:
             return pb.CompleteTaskResponse()
-        tokens = self._tokens_of(caller.name)
         try:
             result = decode_orchestrator_response(whole, tokens)
         except WireFormatError as error:
@@ -181,20 +202,6 @@ class WorkCalls:
             await _completed(caller, failed_turn(whole, error, tokens))
             raise
         return await _completed(caller, result)
-
-    def _joined(self, message: pb.OrchestratorResponse) -> pb.OrchestratorResponse | None:
-        """The whole answer; None while parts of it are missing."""
-        token = message.completionToken
-        if not message.isPartial and token not in self._parts:
-            return message
-        whole = self._parts.pop(token, None) or pb.OrchestratorResponse()
-        whole.MergeFrom(message)
-        if not message.isPartial:
-            return whole
-        self._parts[token] = whole
-        while len(self._parts) > _MOST_PARTIAL:
-            self._parts.popitem(last=False)  # of a worker that is gone
-        return None
 
     async def _complete_batch(
         self, caller: Caller, message: pb.EntityBatchResult
