@@ -37,7 +37,7 @@ class HubOptions(msgspec.Struct, frozen=True):
     hot_bytes: int = 64 * 2**20
     max_attempts: int = 10
     max_batch: int = 5_000
-    suspect_wait_s: float = 1.0
+    suspect_wait_s: float = 0.1
 
 
 class HubStatistics(NamedTuple):

@@ -15,7 +15,7 @@ RIDE_S = 0.03
 
 def crash(rig: Rig) -> Rig:
     """The process dies and comes again."""
-    again = Rig(rig.store, max_attempts=ATTEMPTS)
+    again = Rig(rig.store, max_attempts=ATTEMPTS, suspect_wait_s=1.0)
     again.time.seconds = rig.time.seconds
     # A rig is made at the first second, and opened at once.
     again.hub.state.quarantine.recover(again.time.now())
@@ -25,7 +25,7 @@ def crash(rig: Rig) -> Rig:
 
 def suspects(*names: str) -> tuple[Rig, Hands]:
     """A hub that begins after its instances have been in flight at three crashes."""
-    rig = Rig(max_attempts=ATTEMPTS)
+    rig = Rig(max_attempts=ATTEMPTS, suspect_wait_s=1.0)
     for name in names:
         rig.start(name)
     rig.wait(RIDE_S)
@@ -130,7 +130,7 @@ def test_a_suspect_that_is_gone_holds_up_nobody() -> None:
 
 
 def test_suspects_of_all_kinds_share_the_place() -> None:
-    rig = Rig(max_attempts=ATTEMPTS)
+    rig = Rig(max_attempts=ATTEMPTS, suspect_wait_s=1.0)
     hands = rig.worker()
     rig.start("caller")
     turn = hands.take_turn()
@@ -154,7 +154,7 @@ def _calling(rig: Rig, turn: Any) -> Any:
 
 
 def test_a_result_after_a_crash_is_stored_before_the_turn_that_it_leads_to() -> None:
-    rig = Rig(max_attempts=ATTEMPTS)
+    rig = Rig(max_attempts=ATTEMPTS, suspect_wait_s=1.0)
     hands = rig.worker()
     rig.start("a")
     rig.send(_calling(rig, hands.take_turn()))
