@@ -1,0 +1,59 @@
+"""What callers are told about status codes."""
+
+from __future__ import annotations
+
+import pytest
+
+from durable_app.connection.failures import LinkError
+from durable_app.errors import (
+    SchedulerUnavailableError,
+    StoreCorruptError,
+    TaskHubNotFoundError,
+    UnsupportedOnHostError,
+    WireFormatError,
+)
+from durable_app.rpc.stub.explain import CallRefusedError, explain, hub_not_found
+
+WHOM = "https://one.durabletask.io:443"
+
+
+@pytest.mark.parametrize(
+    ("status", "details", "kind", "texts"),
+    [
+        ("NOT_FOUND", "no", CallRefusedError, ["NOT_FOUND: no"]),
+        ("ALREADY_EXISTS", "no", CallRefusedError, ["no"]),
+        ("FAILED_PRECONDITION", "no", CallRefusedError, ["no"]),
+        ("INVALID_ARGUMENT", "instanceId: too long", WireFormatError, ["instanceId: too long"]),
+        ("RESOURCE_EXHAUSTED", "Sent message larger than max (5 vs. 4)", WireFormatError, ["5 vs"]),
+        ("RESOURCE_EXHAUSTED", "quota", SchedulerUnavailableError, ["too much to do"]),
+        ("UNIMPLEMENTED", "what?", UnsupportedOnHostError, ["no such call"]),
+        ("DATA_LOSS", "torn", StoreCorruptError, ["torn"]),
+        ("UNAUTHENTICATED", "who?", LinkError, ["Authentication", WHOM]),
+        (
+            "PERMISSION_DENIED",
+            "no role",
+            LinkError,
+            ["Durable Task Data Contributor", "IP allow list", WHOM],
+        ),
+        ("UNAVAILABLE", "refused", SchedulerUnavailableError, ["func hub start", WHOM, "refused."]),
+        ("DEADLINE_EXCEEDED", "late", SchedulerUnavailableError, ["too slow", "not known"]),
+        ("INTERNAL", "boom.", SchedulerUnavailableError, ["its log", "not known", "boom. "]),
+    ],
+)
+def test_a_status_of_a_change(status, details, kind, texts):
+    error = explain(status, details, "StartInstance", WHOM)
+    assert type(error) is kind
+    assert [text for text in texts if text not in str(error)] == []
+
+
+@pytest.mark.parametrize("status", ["UNAVAILABLE", "DEADLINE_EXCEEDED", "UNKNOWN"])
+def test_what_changes_nothing_can_be_repeated(status):
+    error = explain(status, "late", "GetInstance", WHOM)
+    assert error.retriable
+    assert "not known" not in str(error)
+
+
+def test_a_task_hub_that_is_missing():
+    error = hub_not_found(CallRefusedError("NOT_FOUND", "There is no task hub 'x' here."))
+    assert isinstance(error, TaskHubNotFoundError)
+    assert str(error).startswith("There is no task hub 'x' here. Check TaskHub")
