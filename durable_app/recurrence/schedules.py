@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import MAXYEAR, UTC, datetime, timedelta, tzinfo
 from typing import Final, Protocol
 
 from durable_app.recurrence.ncrontab import CronExpression
@@ -87,6 +87,8 @@ class CronSchedule:
     def next_after(self, moment: datetime) -> datetime | None:
         """The first occurrence after ``moment``, in UTC; None where there is none."""
         after = moment.astimezone(UTC)
+        if after.year >= MAXYEAR:
+            return None
         best: datetime | None = None
         for local in self._locals_from(self._first_local(after)):
             if best is not None and self._earliest(local) >= best:

@@ -15,6 +15,14 @@ MINIMUM_INTERVAL: Final = timedelta(seconds=1)
 #: Ids of runs are made of it: a moment and a suffix follow, and an instance's id has 256.
 LONGEST_ID: Final = 190
 _FORBIDDEN: Final = frozenset("/\\#?")
+#: What a type checker would say, for those who use none.
+_TYPES: Final[dict[str, tuple[type, str]]] = {
+    "interval": (timedelta, "a timedelta"),
+    "start_at": (datetime, "a datetime"),
+    "end_at": (datetime, "a datetime"),
+    "cron": (str, "a text"),
+    "time_zone": (str, "the name of a time zone"),
+}
 
 
 class ScheduleStatus(StrEnum):
@@ -80,8 +88,9 @@ class ScheduleCreationOptions:
     overlap: OverlapPolicy = OverlapPolicy.ALLOW
 
     def __post_init__(self) -> None:
-        self.start_at, self.end_at = aware(self.start_at), aware(self.end_at)
         check_id(self.schedule_id)
+        _check_types(self.schedule_id, self)
+        self.start_at, self.end_at = aware(self.start_at), aware(self.end_at)
         check_name(self.schedule_id, self.orchestration_name)
         check_times(self.schedule_id, self.start_at, self.end_at)
         check_recurrence(self.schedule_id, self.interval, self.cron, self.time_zone)
@@ -115,6 +124,7 @@ class ScheduleUpdateOptions:
     overlap: OverlapPolicy | None = None
 
     def __post_init__(self) -> None:
+        _check_types("", self)
         self.start_at, self.end_at = aware(self.start_at), aware(self.end_at)
         check_times("", self.start_at, self.end_at)
         if self.interval is not None or self.cron is not None:
@@ -178,6 +188,22 @@ class ScheduleDescription:
     last_modified_at: datetime | None = None
     running_instance_id: str | None = None
     buffered_instance_id: str | None = None
+
+
+def _check_types(
+    schedule_id: str, options: ScheduleCreationOptions | ScheduleUpdateOptions
+) -> None:
+    for name, (kind, wording) in _TYPES.items():
+        value = getattr(options, name)
+        if value is not None and not isinstance(value, kind):
+            reason = f"{name} is {wording}, not {value!r}."
+            raise ScheduleClientValidationError(schedule_id, reason)
+    if options.overlap is not None:
+        try:
+            options.overlap = OverlapPolicy(options.overlap)
+        except ValueError:
+            reason = f"overlap is an OverlapPolicy, not {options.overlap!r}."
+            raise ScheduleClientValidationError(schedule_id, reason) from None
 
 
 def aware(moment: datetime | None) -> datetime | None:

@@ -27,6 +27,8 @@ from durable_app.schedules.options import (
 from durable_app.schedules.state import Configuration, ScheduleState
 
 _TICK: Final = timedelta(microseconds=1)
+#: How often a schedule that is over asks whether the run it still waits for is watched.
+_PROBE_PAUSE: Final = timedelta(hours=1)
 _TOKEN_DIGITS: Final = 32
 _WATCHER_DIGITS: Final = 16
 _TIMING: Final = (
@@ -84,7 +86,7 @@ def create(state: ScheduleState | None, options: ScheduleCreationOptions, now: d
     """Make a schedule, or make an existing one anew; it is active then.
 
     Raises:
-        ScheduleClientValidationError: it never occurs.
+        ScheduleClientValidationError: it never occurs, or not before its end.
     """
     configuration = Configuration(
         options.schedule_id,
@@ -100,7 +102,7 @@ def create(state: ScheduleState | None, options: ScheduleCreationOptions, now: d
         options.overlap,
     )
     if state is None:
-        return _armed(ScheduleState(configuration, now, now), now)
+        return _with_a_run(_armed(ScheduleState(configuration, now, now), now))
     made = replace(
         state,
         configuration=configuration,
@@ -108,7 +110,14 @@ def create(state: ScheduleState | None, options: ScheduleCreationOptions, now: d
         status=ScheduleStatus.ACTIVE,
         next_run_at=None,
     )
-    return _armed(_without_forbidden_buffer(made), now)
+    return _with_a_run(_armed(_without_forbidden_buffer(made), now))
+
+
+def _with_a_run(step: Step) -> Step:
+    if step.state is not None and step.state.next_run_at is None:
+        reason = "end_at comes before the first run."
+        raise ScheduleClientValidationError(step.state.configuration.schedule_id, reason)
+    return step
 
 
 def update(
@@ -213,7 +222,7 @@ def run(state: ScheduleState | None, token: object, now: datetime) -> Step:
         return Step(state)
     due = state.next_run_at
     if due is None:
-        return _over(state) if _is_over(state, now) else _waiting_for(state, None, now)
+        return _over(state, now) if _is_over(state, now) else _waiting_for(state, None, now)
     if now < due:
         return _waiting_for(state, due, now)
     fixed = state.configuration.orchestration_instance_id
@@ -236,7 +245,7 @@ def run_ended(state: ScheduleState | None, watcher: object, now: datetime) -> St
     if state.buffered is not None:
         return _begun(free, state.buffered, now).step._replace(result=None)
     if free.status is ScheduleStatus.ACTIVE and _is_over(free, now):
-        return _over(free)
+        return _over(free, now)
     return Step(free)
 
 
@@ -356,6 +365,9 @@ def _is_over(state: ScheduleState, now: datetime) -> bool:
     return state.next_run_at is None and end is not None and now >= end
 
 
-def _over(state: ScheduleState) -> Step:
-    # A run that waits for another one was due before the end.
-    return Step(None if state.buffered is None else state)
+def _over(state: ScheduleState, now: datetime) -> Step:
+    if state.buffered is None:
+        return Step(None)
+    # A run that waits for another one was due before the end. No occurrence will notice any more
+    # that nobody watches that other one.
+    return Step(_renewed(state, now), (Probe(state.watcher), Wake(now + _PROBE_PAUSE)))

@@ -31,6 +31,12 @@ HOUR = timedelta(hours=1)
         ({"interval": None, "cron": "61 * * * *"}, "the minute field '61' is invalid"),
         ({"interval": None, "cron": "* * * * *", "time_zone": "Mars"}, "which is no time zone"),
         ({"start_at": NOON, "end_at": NOON - HOUR}, "end_at must not be before start_at"),
+        ({"interval": 60}, "interval is a timedelta, not 60"),
+        ({"interval": None, "cron": 5}, "cron is a text, not 5"),
+        ({"start_at": "2026-05-04"}, "start_at is a datetime, not '2026-05-04'"),
+        ({"interval": None, "cron": "* * * * *", "time_zone": UTC}, "is the name of a time zone"),
+        ({"overlap": "skip"}, "overlap is an OverlapPolicy, not 'skip'"),
+        ({"overlap": 5}, "overlap is an OverlapPolicy, not 5"),
     ],
 )
 def test_options_that_make_no_sense(given: dict[str, Any], reason: str) -> None:
@@ -56,7 +62,14 @@ def test_naive_times_are_utc() -> None:
     assert (query.created_from, query.created_to) == (NOON, None)
 
 
+def test_a_policy_may_be_given_as_its_text() -> None:
+    given = df.ScheduleCreationOptions("s", "job", HOUR, overlap="Skip")  # type: ignore[arg-type]  # as JSON has it
+    assert given.overlap is df.OverlapPolicy.SKIP
+
+
 def test_updates_are_checked_as_far_as_they_go() -> None:
+    with pytest.raises(df.ScheduleClientValidationError, match="interval is a timedelta, not 5"):
+        df.ScheduleUpdateOptions(interval=5)  # type: ignore[arg-type]  # refused
     df.ScheduleUpdateOptions(time_zone="Europe/Berlin")
     with pytest.raises(df.ScheduleClientValidationError, match="either interval or cron"):
         df.ScheduleUpdateOptions(interval=HOUR, cron="* * * * *")

@@ -128,6 +128,26 @@ def test_what_never_occurs_is_refused() -> None:
         rules.create(None, options(cron="0 0 30 2 *"), NOON)
 
 
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"cron": "0 13 * * *", "end_at": NOON + MINUTE},
+        {"interval": MINUTE, "end_at": NOON - MINUTE},
+        {"interval": MINUTE, "end_at": NOON - MINUTE, "start_immediately_if_late": True},
+    ],
+)
+def test_an_end_before_the_first_run_is_refused(given: dict[str, Any]) -> None:
+    with pytest.raises(df.ScheduleClientValidationError, match="end_at comes before the first run"):
+        rules.create(None, options(**given), NOON)
+
+
+def test_a_start_at_the_end_of_the_calendar() -> None:
+    start = datetime(9999, 12, 31, tzinfo=UTC)
+    assert created(interval=MINUTE, start_at=start).next_run_at == start
+    with pytest.raises(df.ScheduleClientValidationError, match="never occurs"):
+        rules.create(None, options(cron="0 13 * * *", start_at=start), NOON)
+
+
 def test_the_calendar_ends() -> None:
     # the year 9999 cannot be shown in every time zone, so that nothing occurs in it
     state = created(datetime(9998, 12, 31, 12, tzinfo=UTC), cron="0 13 * * *")
@@ -168,12 +188,27 @@ def test_a_buffered_run_outlives_the_end() -> None:
     first, second = state.watcher, state.buffered
     assert second == "s-2026-05-04T12:02:00+00:00"
 
-    assert woken(state, NOON + 2 * MINUTE) == Step(state)
     step = rules.run_ended(state, first, NOON + 3 * MINUTE)
 
     assert starts(step) == [second]
     assert step.state is not None
     assert rules.run_ended(step.state, step.state.watcher, NOON + 4 * MINUTE) == Step(None)
+
+
+def test_a_buffered_run_at_the_end_does_not_wait_for_what_nobody_watches() -> None:
+    state = created(end_at=NOON + 2 * MINUTE, overlap=BUFFER)
+    for minute in (1, 2):
+        state = woken(state, NOON + minute * MINUTE).state or state
+
+    for hour in (0, 1):
+        now = NOON + 2 * MINUTE + hour * timedelta(hours=1)
+        step = woken(state, now)
+
+        assert step.effects == (rules.Probe(state.watcher), rules.Wake(now + timedelta(hours=1)))
+        assert step.state is not None
+        assert step.state.token != state.token
+        state = step.state
+    assert rules.run_ended(state, state.watcher, now).effects != ()
 
 
 # -- requests -----------------------------------------------------------------------------------
