@@ -28,6 +28,7 @@ from durable_app.ports.orchestrations import (
 from durable_app.ports.storage import Mark, Recovery, Store, StoredInstance
 from durable_app.ports.workers import (
     Capacity,
+    ServedStream,
     WorkDesk,
     WorkFilter,
     WorkResult,
@@ -53,6 +54,7 @@ __all__ = [
     "Purged",
     "Recovery",
     "ServedHub",
+    "ServedStream",
     "StartRequest",
     "Store",
     "StoredInstance",

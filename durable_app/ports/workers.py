@@ -120,6 +120,18 @@ class WorkStream(WorkDesk, Protocol):
         ...
 
 
+class ServedStream(WorkStream, Protocol):
+    """A stream whose owner knows what becomes of the worker's process."""
+
+    def lose(self) -> None:
+        """Disconnect because the process has died, perhaps of what it ran.
+
+        Items in flight are given back at once, and each has lost one attempt: what kills process
+        after process is given up in the end.
+        """
+        ...
+
+
 class WorkSource(Protocol):
     """Where workers connect."""
 

@@ -47,9 +47,14 @@ class Connect(msgspec.Struct, frozen=True):
 
 
 class Disconnect(msgspec.Struct, frozen=True):
-    """A worker is gone; what it held is given back."""
+    """A worker is gone; what it held is given back.
+
+    Attributes:
+        is_lost: its process has died, perhaps of what it held.
+    """
 
     stream_id: int
+    is_lost: bool = False
 
 
 class Pause(msgspec.Struct, frozen=True):

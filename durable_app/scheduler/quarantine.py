@@ -1,5 +1,7 @@
 """What may have killed the process is tried alone.
 
+The process is the hub's own with the worker in it, or that of a worker whose end the hub was told.
+
 Theory of operation. After an unclean end of the process everything that it left behind is marked
 before it is tried again. Should the process die once more, all that was marked has one more lost
 attempt: the guilty item, and those that merely ran beside it. Nobody can tell them apart until few
@@ -86,7 +88,7 @@ class Quarantine:
         return not self._streams.in_flight or not self.is_closed
 
     def recover(self, now: datetime) -> None:
-        """The process before this one has crashed."""
+        """The process before this one, or that of a worker, has crashed."""
         self._crashed_at = now
 
     def is_suspect(self, attempts: int) -> bool:
@@ -101,7 +103,7 @@ class Quarantine:
         """When an item that lost so many attempts may be tried, given when it may at the earliest.
 
         A crash comes without anybody who could write down when to try again: a suspect's back-off
-        counts from the start of this process.
+        counts from the start of this process, or from the end of the last worker that died.
         """
         if self._crashed_at is None or not self.is_suspect(attempts):
             return not_before

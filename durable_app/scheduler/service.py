@@ -21,12 +21,12 @@ from durable_app.ports import (
     Page,
     Purged,
     PurgeFilter,
+    ServedStream,
     StartRequest,
     Store,
     WorkFilter,
     WorkResult,
     WorkSink,
-    WorkStream,
 )
 from durable_app.protocol import (
     ActivityResponse,
@@ -142,7 +142,7 @@ class _Desk:
 
 
 class _Stream(_Desk):
-    """A connected worker's way back. Implements ``ports.WorkStream``."""
+    """A connected worker's way back. Implements ``ports.ServedStream``."""
 
     def __init__(self, stream_id: int, store: Store, post: Callable[[Input], object]) -> None:
         super().__init__(post)
@@ -157,6 +157,9 @@ class _Stream(_Desk):
 
     def close(self) -> None:
         self._post(Disconnect(self._id))
+
+    def lose(self) -> None:
+        self._post(Disconnect(self._id, is_lost=True))
 
 
 class TaskHub(_Desk):
@@ -250,7 +253,7 @@ class TaskHub(_Desk):
         only: WorkFilter | None = None,
         *,
         whole_history: bool = False,
-    ) -> WorkStream:
+    ) -> ServedStream:
         """See ``WorkSource.connect``."""
         self._has_worker = True
         stream_id = next(self._stream_ids)

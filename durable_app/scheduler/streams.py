@@ -182,6 +182,13 @@ class Streams:
             self._late.popitem(last=False)
         return given_back
 
+    def tasks_of(self, stream_id: int) -> list[ActivityTask]:
+        """The activities that a worker holds."""
+        stream = self._streams.get(stream_id)
+        tokens = () if stream is None else stream.tokens
+        held = (self._held[token].task for token in tokens)
+        return [task for task in held if task is not None]
+
     def late(self, token: CompletionToken) -> ActivityTask | None:
         """The activity that a worker held when its stream ended, once; None for other tokens."""
         return self._late.pop(token, None)
@@ -202,15 +209,19 @@ class Streams:
         last: int,
         declined_by: frozenset[int] = frozenset(),
     ) -> Stream | None:
-        """A worker with a free slot; the one that had the instance last is preferred."""
-        sticky = self._streams.get(last)
-        candidates = [sticky] if sticky is not None else []
-        for stream in (*candidates, *self._streams.values()):
-            free = stream.orchestrations < stream.capacity.orchestrations
-            takes = stream.only.takes_orchestration(name, version)
-            if free and takes and stream.id not in declined_by:
-                return stream
-        return None
+        """A worker with a free slot: the one that had the instance last, else the least busy."""
+        best: Stream | None = None
+        for stream in self._streams.values():
+            if (
+                stream.orchestrations < stream.capacity.orchestrations
+                and stream.id not in declined_by
+                and stream.only.takes_orchestration(name, version)
+            ):
+                if stream.id == last:
+                    return stream
+                if best is None or stream.orchestrations < best.orchestrations:
+                    best = stream
+        return best
 
     def for_activity(self, name: str, version: str | None) -> Stream | None:
         """The worker with the most free slots that takes the name."""

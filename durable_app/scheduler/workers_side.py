@@ -29,7 +29,7 @@ from durable_app.scheduler.inputs import (
     Results,
 )
 from durable_app.scheduler.streams import Held, Stream
-from durable_app.taskhub import activity
+from durable_app.taskhub import activity, lifecycle
 from durable_app.taskhub.delivery import Turn
 from durable_app.taskhub.entities import EntityBatch, complete_batch, why_unstartable
 from durable_app.taskhub.instance import ActivityTask, Decision
@@ -89,13 +89,21 @@ class WorkersSide:
 
     def _on_disconnect(self, item: Disconnect) -> None:
         state = self._state
+        if item.is_lost:
+            # First what the store may refuse: then the stream is still here when this comes again.
+            for task in state.streams.tasks_of(item.stream_id):
+                state.store.postpone(activity.lost(task))
+            state.quarantine.recover(state.now)
         for held in state.streams.disconnect(item.stream_id):
             if held.task is not None:
-                state.backlog.give_back(held.task, state.now)
+                task = activity.lost(held.task) if item.is_lost else held.task
+                state.backlog.give_back(task, state.now)
                 continue
             hot = state.cache.get(held.instance_id)
             if hot is not None:
                 hot.turn = hot.token = None
+                if item.is_lost:
+                    self._steps.decide(hot, lifecycle.lost(hot.instance))
                 state.touch(hot)
 
     def _on_results(self, item: Results) -> None:

@@ -42,6 +42,14 @@ def give_up(task: ActivityTask, reason: str, now: datetime, ids: Ids) -> Decisio
     return _resolve(task, TaskFailed(-1, now, task.task_id, failure), now, ids)
 
 
+def lost(task: ActivityTask) -> ActivityTask:
+    """The task after its worker's process has died: one attempt is lost, and nothing to wait for.
+
+    Whether it is to blame nobody knows yet.
+    """
+    return msgspec.structs.replace(task, attempts=task.attempts + 1)
+
+
 def postponed(task: ActivityTask, now: datetime) -> ActivityTask:
     """The task after one more lost attempt, not to be tried before a back-off."""
     attempts = task.attempts + 1

@@ -338,11 +338,19 @@ def _refuse(
 
 def postpone(instance: Instance, now: datetime) -> Decision:
     """One more turn was lost: back off before the next one."""
-    attempts = instance.attempts + 1
+    return lost(instance, now + back_off(instance.attempts + 1))
+
+
+def lost(instance: Instance, not_before: datetime | None = None) -> Decision:
+    """A turn was lost with its worker's process; whether it is to blame nobody knows yet.
+
+    Args:
+        not_before: when it may be tried again; None for at once.
+    """
     row = msgspec.structs.replace(
         instance,
-        attempts=attempts,
-        not_before=now + back_off(attempts),
+        attempts=instance.attempts + 1,
+        not_before=not_before or instance.not_before,
         revision=instance.revision + 1,
     )
     return Decision(instance.instance_id, row, RowChange.TOUCH, instance.revision)
