@@ -46,7 +46,7 @@ class World:
     def __init__(self, store, app, options=None):
         is_remote = isinstance(store, OverTheWire)
         self._own = TaskHub(store.store if is_remote else store, HubOptions(), SystemClock())
-        self._wire = Wire(self._own) if is_remote else None
+        self.wire = Wire(self._own) if is_remote else None
         self._app = app
         self._options = options or WorkerOptions()
         self.hub = self._own
@@ -54,16 +54,16 @@ class World:
     async def __aenter__(self):
         self._own.open()
         source = self._own
-        if self._wire is not None:
-            self.hub, source = await self._wire.open()
+        if self.wire is not None:
+            self.hub, source = await self.wire.open()
         self.worker = Worker(source, index_app(self._app), self._options, SystemClock())
         self.worker.start()
         return self
 
     async def __aexit__(self, *_):
         await self.worker.stop(2.0)
-        if self._wire is not None:
-            await self._wire.close()
+        if self.wire is not None:
+            await self.wire.close()
         await self._own.stop()
 
     async def run(self, name, value=None, instance_id=None):

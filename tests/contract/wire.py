@@ -87,11 +87,20 @@ class Wire:
 
     async def open(self) -> tuple[RemoteHub, RemoteWork]:
         """Serve the hub, and connect to it."""
-        self.server = HubServer(self._hubs, CLOCK)
-        self.port = await self.server.start(f"127.0.0.1:{self.port}")
+        await self.start_server()
         self.client = RemoteHub.open(access_to(self.port), CLOCK)
         self.work = work_of(self.port)
         return self.client, self.work
+
+    async def start_server(self) -> None:
+        """Serve the hub; at the same port as before, if there was one."""
+        self.server = HubServer(self._hubs, CLOCK)
+        self.port = await self.server.start(f"127.0.0.1:{self.port}")
+
+    async def restart_server(self) -> None:
+        """Cut all connections, and take new ones."""
+        await self.server.stop(0)
+        await self.start_server()
 
     async def close(self) -> None:
         """End the connections, then the server."""
