@@ -35,6 +35,7 @@ class _Verb(NamedTuple):
 _VERBS: Final = {
     "start": _Verb("start", "start", "Run the app of a folder (also: func host start)."),
     "hub": _Verb("hub", "hub", "start: serve task hubs over gRPC.", ("start",)),
+    "worker": _Verb("worker", "worker", "Run the durable functions of a folder, without HTTP."),
     "durable": _Verb("durable", "durable", "Start, query and steer orchestrations."),
     "init": _Verb("init", "init", "Create an app in a folder."),
     "new": _Verb("new", "new", "Add functions from a template (also: func function new)."),

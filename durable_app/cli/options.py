@@ -19,6 +19,9 @@ PARSE_ERROR: Final = 3
 GLOBAL_FLAGS: Final = ("--verbose", "--debug", "--pause-on-error")
 GLOBAL_VALUES: Final = ("--script-root", "--prefix")
 
+#: Names of levels as host.json has them.
+LOG_LEVELS: Final = ("Trace", "Debug", "Information", "Warning", "Error", "Critical", "None")
+
 _MAX_PORT: Final = 65535
 _ARGUMENTS: Final = re.compile(r"unrecognized arguments: (.*)")
 _CHOICE: Final = re.compile(r"argument \S+: invalid choice: '(.*?)' \(choose from (.*)\)")
@@ -101,6 +104,14 @@ def port_number(text: str) -> int:
     if text.isdigit() and int(text) <= _MAX_PORT:
         return int(text)
     raise argparse.ArgumentTypeError(f"'{text}' is no port: 0 to {_MAX_PORT}, 0 for a free one")
+
+
+def log_level(text: str) -> str:
+    """Value of an option that names a level, in any case."""
+    for level in LOG_LEVELS:
+        if level.casefold() == text.casefold():
+            return level
+    raise argparse.ArgumentTypeError(f"'{text}' is none of {', '.join(LOG_LEVELS)}")
 
 
 def split_globals(arguments: Sequence[str]) -> tuple[list[str], list[str]]:

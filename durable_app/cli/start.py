@@ -10,7 +10,14 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from durable_app.cli.options import CommandParser, command_parser, fail, port_number
+from durable_app.cli.options import (
+    LOG_LEVELS,
+    CommandParser,
+    command_parser,
+    fail,
+    log_level,
+    port_number,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +29,6 @@ _DEBUGGER_SETTINGS: Final = (
     "languageWorkers__python__arguments",
     "languageWorkers:python:arguments",
 )
-_LOG_LEVELS: Final = ("Trace", "Debug", "Information", "Warning", "Error", "Critical", "None")
 # Options of Core Tools that scripts pass -> why nothing follows from them here.
 _IDLE_OPTIONS: Final = {
     "no_build": "Python apps are not built.",
@@ -172,9 +178,9 @@ def _add_log_options(parser: CommandParser) -> None:
     add = parser.add_argument_group("output").add_argument
     add(
         "--user-log-level",
-        type=_log_level,
+        type=log_level,
         metavar="LEVEL",
-        help=f"lowest level of what the app logs: {', '.join(_LOG_LEVELS)}",
+        help=f"lowest level of what the app logs: {', '.join(LOG_LEVELS)}",
     )
     add("--enable-json-output", action="store_true", help="write the log as JSON lines")
     add("--json-output-file", type=Path, metavar="FILE", help="write them to this file, too")
@@ -191,10 +197,3 @@ def _add_idle_options(parser: CommandParser) -> None:
 
 def _origins(text: str) -> tuple[str, ...]:
     return tuple(filter(None, (origin.strip() for origin in text.split(","))))
-
-
-def _log_level(text: str) -> str:
-    for level in _LOG_LEVELS:
-        if level.casefold() == text.casefold():
-            return level
-    raise argparse.ArgumentTypeError(f"'{text}' is none of {', '.join(_LOG_LEVELS)}")

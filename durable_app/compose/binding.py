@@ -34,9 +34,10 @@ if TYPE_CHECKING:
     from durable_app.host.app.roster import HostedApp, HostedFunction
     from durable_app.host.triggers.repetition import Repetition
 
-_BY_THE_WORKER: Final = frozenset({ORCHESTRATION_TRIGGER, ACTIVITY_TRIGGER, ENTITY_TRIGGER})
+#: Triggers that a worker serves, wherever it runs.
+WORKER_SERVED: Final = frozenset({ORCHESTRATION_TRIGGER, ACTIVITY_TRIGGER, ENTITY_TRIGGER})
 #: Triggers that somebody here serves.
-SERVED: Final = _BY_THE_WORKER | {HTTP_TRIGGER, TIMER_TRIGGER, QUEUE_TRIGGER}
+SERVED: Final = WORKER_SERVED | {HTTP_TRIGGER, TIMER_TRIGGER, QUEUE_TRIGGER}
 
 
 class Surroundings(NamedTuple):
@@ -95,7 +96,7 @@ class _Binder:
             return function
         try:
             self._refuse_other_hub(function.facts)
-            if function.facts.trigger_type in _BY_THE_WORKER:
+            if function.facts.trigger_type in WORKER_SERVED:
                 return function._replace(facts=self._with_outputs(function.facts))
             self._bind(function.facts)
         except (ConfigError, DefinitionError) as error:

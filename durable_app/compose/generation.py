@@ -7,76 +7,56 @@ the instances go on: the new generation takes over, the old one finishes what it
 from __future__ import annotations
 
 import asyncio
-import os
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from durable_app.compose.binding import SERVED, Surroundings, bind_app
-from durable_app.compose.runtime import ActivityArguments
+from durable_app.compose.binding import SERVED, bind_app
+from durable_app.compose.work import make_worker
 from durable_app.functions.bindings import ORCHESTRATION_TRIGGER
-from durable_app.functions.version_match import VersionMatch
 from durable_app.host.calls.invoke import HTTP_TRIGGER
 from durable_app.host.calls.manual import MANUAL_REASON, manual_value
 from durable_app.host.console.function_list import idle_functions
 from durable_app.host.triggers.queue import QueueOptions, QueueTriggers
 from durable_app.host.triggers.timer import TimerTriggers
-from durable_app.worker.service import Worker, WorkerOptions
 
 if TYPE_CHECKING:
-    from durable_app.compose.runtime import HostRuntime
+    from durable_app.compose.work import Bench
     from durable_app.functions.index import FunctionFacts
     from durable_app.host.app.roster import HostedApp, HostedFunction
-    from durable_app.host.config.options import DurableTaskOptions
     from durable_app.host.config.settings import HostSettings
-    from durable_app.host.console.console import Console
     from durable_app.host.state import HostState
     from durable_app.host.triggers.storage import StorageAccounts
     from durable_app.host.web.http import HttpFunction
     from durable_app.host.web.routing import RouteTable
-    from durable_app.ports import Clock, WorkSource
-    from durable_app.telemetry import Tracing
-
-# Slots as the durable extension has them, ten per core, but not fewer than these. A turn takes
-# microseconds here, and more turns at a time mean fewer commits.
-_MIN_TURNS: Final = 100
-_MIN_ACTIVITIES: Final = 20
-_MIN_ENTITIES: Final = 20
+    from durable_app.ports import WorkSource
 
 
 class Tools(NamedTuple):
-    """What every generation of an app works with."""
+    """What every generation of an app works with.
+
+    Attributes:
+        source: where the worker gets its work.
+        state: what the host remembers itself.
+    """
 
     source: WorkSource
-    settings: HostSettings
-    around: Surroundings
-    runtime: HostRuntime
+    bench: Bench
     accounts: StorageAccounts
     state: HostState
-    console: Console
-    clock: Clock
-    tracing: Tracing | None
 
 
 class Generation:
     """An app with its worker and its triggers. Made on a running event loop."""
 
     def __init__(self, app: HostedApp, tools: Tools) -> None:
-        self._tools = tools
-        self._bound = bound = bind_app(app, tools.around)
-        self._timers = TimerTriggers(bound.timers, tools.state, tools.clock, tools.console)
+        self._bench = bench = tools.bench
+        site = bench.site
+        self._bound = bound = bind_app(app, bench.around)
+        self._timers = TimerTriggers(bound.timers, tools.state, site.clock, site.console)
         self._queues = QueueTriggers(
-            bound.queues, tools.accounts, _queue_options(tools.settings), tools.console
+            bound.queues, tools.accounts, _queue_options(site.settings), site.console
         )
-        index = bound.app.index
-        self._worker = Worker(
-            tools.source,
-            index,
-            _worker_options(tools.settings),
-            tools.clock,
-            tools.console,
-            ActivityArguments(index, tools.runtime, tools.around.invoker.contexts, tools.clock),
-            tools.tracing,
-        )
+        self._worker = make_worker(tools.source, bound.app.index, bench)
 
     @property
     def app(self) -> HostedApp:
@@ -133,10 +113,10 @@ class Generation:
         """
         facts = function.facts
         if facts.durable is not None and facts.trigger_type == ORCHESTRATION_TRIGGER:
-            await self._tools.runtime.start(facts.durable.name, text)
+            await self._bench.runtime.start(facts.durable.name, text)
             return
-        call = self._bound.calls.get(facts.name) or self._tools.around.invoker.bind(facts)
-        clock = self._tools.clock
+        call = self._bound.calls.get(facts.name) or self._bench.around.invoker.bind(facts)
+        clock = self._bench.site.clock
         value = manual_value(facts, text, clock.new_id(), clock.now())
         await call(value, reason=MANUAL_REASON)
 
@@ -151,31 +131,4 @@ def _queue_options(settings: HostSettings) -> QueueOptions:
         max_dequeue_count=queues.max_dequeue_count,
         new_batch_threshold=queues.new_batch_threshold,
         encoding=queues.message_encoding,
-    )
-
-
-def _worker_options(settings: HostSettings) -> WorkerOptions:
-    durable = settings.extensions.durable_task
-    timeout = settings.function_timeout
-    per_machine = 10 * (os.cpu_count() or 1)
-    return WorkerOptions(
-        orchestrations=durable.max_concurrent_orchestrator_functions
-        or max(_MIN_TURNS, per_machine),
-        activities=durable.max_concurrent_activity_functions or max(_MIN_ACTIVITIES, per_machine),
-        max_actions=durable.max_orchestration_actions,
-        default_version=durable.default_version,
-        timeout_s=None if timeout is None else timeout / timedelta(seconds=1),
-        entities=durable.max_concurrent_entity_functions or max(_MIN_ENTITIES, per_machine),
-        entity_rollback=durable.rollback_entity_operations_on_exceptions,
-        http_poll_s=durable.http_settings.default_async_request_sleep_time_milliseconds / 1000,
-        versions=_versions(durable),
-    )
-
-
-def _versions(options: DurableTaskOptions) -> VersionMatch:
-    is_chosen = "version_match_strategy" in options.model_fields_set
-    return VersionMatch(
-        options.default_version,
-        options.version_match_strategy if is_chosen else None,
-        options.version_failure_strategy == "Fail",
     )

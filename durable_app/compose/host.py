@@ -10,11 +10,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-import json
-import os
 import socket
 import sys
-from datetime import timedelta
 from typing import TYPE_CHECKING, Final, NamedTuple, TextIO
 
 from durable_app import __version__
@@ -23,21 +20,19 @@ from durable_app.client.functions_client import DurableFunctionsClient
 from durable_app.client.management import ManagementUrls
 from durable_app.client.orchestration_client import REPLACEABLE
 from durable_app.clock import SystemClock
-from durable_app.compose.binding import Surroundings
 from durable_app.compose.console import open_console
 from durable_app.compose.generation import Generation, Tools
 from durable_app.compose.plan import HostOptions, Plan, make_plan
 from durable_app.compose.reload import Reloader
-from durable_app.compose.runtime import HostRuntime
 from durable_app.compose.tracing import open_tracing
+from durable_app.compose.work import Site, make_bench
 from durable_app.errors import StoreUnavailableError
 from durable_app.functions.handles import set_runtime_factory
 from durable_app.host.api.admin import AdminApi, HostFacts
 from durable_app.host.api.management import ManagementApi
 from durable_app.host.app.loader import load_app
 from durable_app.host.app.watch import Watched
-from durable_app.host.calls.daemon_pool import DaemonPool
-from durable_app.host.calls.invoke import Invoker
+from durable_app.host.calls.daemon_pool import DaemonPool, sync_threads
 from durable_app.host.config.json_file import read_json_object
 from durable_app.host.config.settings import environment
 from durable_app.host.console.console import Console, Level
@@ -45,7 +40,6 @@ from durable_app.host.console.function_list import route_of, show_functions
 from durable_app.host.console.progress import Progress
 from durable_app.host.lifecycle import SHUTDOWN_S, Stop
 from durable_app.host.state import HostState
-from durable_app.host.triggers.queue_output import QUEUE_OUTPUT, QueueSink
 from durable_app.host.triggers.storage import StorageAccounts
 from durable_app.host.web.access import Access
 from durable_app.host.web.http import HttpServer, bind
@@ -140,7 +134,9 @@ async def run_host(
             console.line(note)
         state = _open_state(plan, console)
         stack.callback(state.close)
-        tracing = await stack.enter_async_context(open_tracing(plan, environ, clock, console))
+        tracing = await stack.enter_async_context(
+            open_tracing(plan.settings, plan.folder.name, environ, clock, console)
+        )
         host = _Host(plan, state, console, clock, environ, load, tracing)
         await host.start(app, listener, tls)
         stack.push_async_callback(host.stop)
@@ -184,7 +180,7 @@ class _Host:
             clock,
             on_fatal=self.shutdown.fail,
         )
-        self._pool = DaemonPool(_sync_threads())
+        self._pool = DaemonPool(sync_threads())
         self._accounts = StorageAccounts(environ)
         self._retiring: set[asyncio.Task[None]] = set()
         settings = plan.settings
@@ -217,7 +213,7 @@ class _Host:
         self._server.serve(self._generation.routes)
         self.hub.open()
         try:
-            set_runtime_factory(lambda: self._tools.runtime)
+            set_runtime_factory(lambda: self._tools.bench.runtime)
             await self._generation.start()
             self._list_functions()
             await self._server.start()
@@ -346,40 +342,12 @@ class _Host:
         return self._generation.app.index.entities.keys()
 
     def _make_tools(self, connection: Connection) -> Tools:
-        settings = self._plan.settings
-        binding = json.dumps(connection.urls.binding())
-        timeout = settings.function_timeout
-        encoding = settings.extensions.queues.message_encoding
-        sinks = {QUEUE_OUTPUT: QueueSink(self._accounts, encoding)}
-        invoker = Invoker(
-            self._plan.folder,
-            binding,
-            self._pool,
-            self._console,
-            self._clock,
-            None if timeout is None else timeout / timedelta(seconds=1),
-            sinks,
-            tracing=self._tracing,
+        plan = self._plan
+        site = Site(
+            plan.folder, plan.settings, plan.zone, self._clock, self._console, self._tracing
         )
-        around = Surroundings(
-            connection.task_hub,
-            settings.extensions.http.route_prefix,
-            self._plan.zone,
-            invoker,
-            sinks,
-            None if settings.retry is None else settings.retry.repetition(),
-        )
-        return Tools(
-            self.hub,
-            settings,
-            around,
-            HostRuntime(connection, binding),
-            self._accounts,
-            self._state,
-            self._console,
-            self._clock,
-            self._tracing,
-        )
+        bench = make_bench(site, connection, self._pool, self._accounts)
+        return Tools(self.hub, bench, self._accounts, self._state)
 
     def _admin_api(self, keys: Keys) -> AdminApi:
         extensions = self._plan.settings.extensions
@@ -431,12 +399,6 @@ def _store(choice: HubChoice) -> Store:
     if choice.store is None:
         return MemoryStore(choice.name)
     return SqliteStore(choice.store, choice.name)
-
-
-def _sync_threads() -> int:
-    """Threads for sync HTTP functions, as many as Azure's Python worker has."""
-    wanted = os.environ.get("PYTHON_THREADPOOL_THREAD_COUNT", "")
-    return int(wanted) if wanted.isdigit() and int(wanted) else min(32, (os.cpu_count() or 1) + 4)
 
 
 def _shown_address(address: str) -> str:

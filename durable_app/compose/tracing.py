@@ -13,7 +13,7 @@ from durable_app.tracing.exporters import MISSING, exporters_of
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
-    from durable_app.compose.plan import Plan
+    from durable_app.host.config.settings import HostSettings
     from durable_app.host.console.console import Console
     from durable_app.ports import Clock
     from durable_app.telemetry import Tracing
@@ -21,13 +21,20 @@ if TYPE_CHECKING:
 
 @contextlib.asynccontextmanager
 async def open_tracing(
-    plan: Plan, environ: Mapping[str, str], clock: Clock, console: Console
+    settings: HostSettings,
+    service: str,
+    environ: Mapping[str, str],
+    clock: Clock,
+    console: Console,
 ) -> AsyncIterator[Tracing | None]:
     """What takes the spans of the host while the block runs; None where nothing does.
 
     Called after the app was loaded: a provider of its own comes first.
+
+    Args:
+        service: name of the process in traces, unless the environment names it.
     """
-    options = plan.settings.extensions.durable_task.tracing
+    options = settings.extensions.durable_task.tracing
     named = "distributed_tracing_enabled" in options.model_fields_set
     if named and not options.distributed_tracing_enabled:
         yield None
@@ -44,7 +51,7 @@ async def open_tracing(
         console.line("Traces go where the app's TracerProvider sends them.")
     else:
         try:
-            place = provider.set_provider(environ, plan.folder.name)
+            place = provider.set_provider(environ, service)
         except ConfigError as error:
             console.line(str(error), Level.WARNING)
             place = None

@@ -67,6 +67,36 @@ class WorkLink(Protocol[ItemOut_co]):
         ...
 
 
+class LinkListener(Protocol):
+    """Is told how the connection fares, on the event loop. Raises nothing."""
+
+    def connected(self, attempt: int) -> None:
+        """A stream of work is open; ``attempt`` counts from 1."""
+        ...
+
+    def disconnected(self, failure: LinkFailure | None, reason: str, retry_in_s: float) -> None:
+        """There is none any more, or it could not be opened.
+
+        Args:
+            failure: the kind; None where the hub ended the stream well, or fell silent.
+            reason: for people.
+            retry_in_s: until the next attempt.
+        """
+        ...
+
+
+class LogListener:
+    """Writes it to the log of this module."""
+
+    def connected(self, attempt: int) -> None:
+        """See ``LinkListener``."""
+        logger.info("hub_connected", extra={"attempt": attempt})
+
+    def disconnected(self, failure: LinkFailure | None, reason: str, retry_in_s: float) -> None:  # noqa: ARG002  the reason says it, too
+        """See ``LinkListener``."""
+        logger.warning("hub_disconnected", extra={"reason": reason, "retry_in_s": retry_in_s})
+
+
 class StreamConsumer(Generic[Item]):
     """Gives every item that the hub sends to ``take``.
 
@@ -75,6 +105,7 @@ class StreamConsumer(Generic[Item]):
         session: the machine that decides.
         take: gets each item, on the event loop; returns at once and raises nothing.
         clock: of the process.
+        listener: is told of the connection's fate; None for the log.
     """
 
     def __init__(
@@ -83,7 +114,9 @@ class StreamConsumer(Generic[Item]):
         session: Session,
         take: Callable[[Item], None],
         clock: Clock,
+        listener: LinkListener | None = None,
     ) -> None:
+        self._listener = listener or LogListener()
         self._link = link
         self._session = session
         self._take = take
@@ -224,16 +257,12 @@ class StreamConsumer(Generic[Item]):
         if after is before:
             return
         if after is Phase.STREAMING:
-            logger.info("hub_connected", extra={"attempt": self._state.attempt})
+            self._listener.connected(self._state.attempt)
         elif after is Phase.DISCONNECTED:
             wake_at = self._state.wake_at or 0.0
-            logger.warning(
-                "hub_disconnected",
-                extra={
-                    "reason": self._reason(event),
-                    "retry_in_s": round(wake_at - self._clock.monotonic(), 3),
-                },
-            )
+            retry_in_s = round(wake_at - self._clock.monotonic(), 3)
+            failure = event.failure if isinstance(event, HelloFailed | StreamEnded) else None
+            self._listener.disconnected(failure, self._reason(event), retry_in_s)
 
     def _reason(self, event: Event) -> str:
         match event:

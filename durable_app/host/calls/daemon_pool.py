@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import os
 import threading
 from collections.abc import Callable
 from queue import SimpleQueue
@@ -119,3 +120,9 @@ class DaemonPool:
         if self._threads > self._size:
             self._threads -= 1
             self._jobs.put(None)
+
+
+def sync_threads() -> int:
+    """Threads for sync HTTP functions, as many as Azure's Python worker has."""
+    wanted = os.environ.get("PYTHON_THREADPOOL_THREAD_COUNT", "")
+    return int(wanted) if wanted.isdigit() and int(wanted) else min(32, (os.cpu_count() or 1) + 4)

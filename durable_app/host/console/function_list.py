@@ -42,6 +42,28 @@ def show_functions(
         console.line(line, Level.WARNING)
 
 
+def show_durable_functions(console: Console, app: HostedApp, served: Collection[str]) -> None:
+    """Print the functions that a worker runs, and what it leaves to others.
+
+    Args:
+        served: types of triggers that it runs.
+    """
+    running = [function.facts for function in app.functions if function.runs]
+    console.line()
+    console.line(console.paint.yellow("Functions:"))
+    for facts in running:
+        if facts.trigger_type in served:
+            console.line(f"\t{facts.name} {facts.trigger_type}")
+    left = [facts.name for facts in running if facts.trigger_type not in served]
+    if left:
+        console.line(f"Left to a host with HTTP and other triggers: {', '.join(left)}.")
+    for line in disabled_functions(app):
+        console.line(line, Level.WARNING)
+    for line in functions_in_error(app):
+        console.always(line, Level.ERROR)
+    console.line()
+
+
 def function_list(app: HostedApp, origin: str, prefix: str, paint: Paint = _PLAIN) -> list[str]:
     """Lines: HTTP functions with method and URL first, then the others with their trigger."""
     http, others = [], []

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from durable_app.compose import generation
+from durable_app.compose import work
 from durable_app.functions.version_match import VersionMatch
 from durable_app.host.config.options import HostSettings
 
@@ -14,7 +14,7 @@ from durable_app.host.config.options import HostSettings
 def options(monkeypatch: pytest.MonkeyPatch, cores: int, **durable: Any) -> Any:
     monkeypatch.setattr("os.cpu_count", lambda: cores)
     settings = HostSettings.model_validate({"extensions": {"durableTask": durable}})
-    return generation._worker_options(settings)
+    return work.worker_options(settings)
 
 
 @pytest.mark.parametrize(("cores", "expected"), [(1, 20), (8, 80)])

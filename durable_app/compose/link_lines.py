@@ -1,0 +1,58 @@
+"""Tells on the console how the connection to a remote hub fares, and why not."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from durable_app.connection.target import advice
+from durable_app.host.console.console import Console, Level
+
+if TYPE_CHECKING:
+    from durable_app.connection.failures import LinkFailure
+    from durable_app.connection.target import HubTarget
+
+#: The same reason is told again after so many attempts; what is going on stays visible.
+_REPEAT_AFTER: Final = 10
+
+
+class LinkLines:
+    """Writes a line when something changes. Implements ``stream_consumer.LinkListener``.
+
+    Attributes:
+        problem: why there is no connection; None while there is one.
+        connections: how many there have been.
+    """
+
+    def __init__(self, console: Console, target: HubTarget) -> None:
+        self._console = console
+        self._target = target
+        self._repeated = 0
+        self._told = ""
+        self.problem: str | None = "No connection to the task hub has been made yet."
+        self.connections = 0
+
+    def connected(self, attempt: int) -> None:
+        """See ``LinkListener``."""
+        where = f"task hub '{self._target.task_hub}' at {self._target.endpoint.authority}"
+        again = "again " if self.connections else ""
+        suffix = f" (attempt {attempt})" if attempt > 1 and not self.connections else ""
+        self.problem = None
+        self.connections += 1
+        self._told = ""
+        self._console.always(f"Connected {again}to {where}{suffix}.")
+
+    def disconnected(self, failure: LinkFailure | None, reason: str, retry_in_s: float) -> None:
+        """See ``LinkListener``."""
+        was_connected = self.problem is None
+        hint = "" if failure is None else advice(self._target, failure, reason)
+        self.problem = f"{reason} {hint}".strip()
+        key = hint or reason
+        self._repeated = self._repeated + 1 if key == self._told else 0
+        if self._repeated % _REPEAT_AFTER:
+            return
+        self._told = key
+        what = "Connection lost to" if was_connected else "No connection to"
+        self._console.always(
+            f"{what} task hub {self._target}: {self.problem} Next attempt in {retry_in_s:.1f} s.",
+            Level.WARNING,
+        )
