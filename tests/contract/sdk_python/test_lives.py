@@ -44,10 +44,9 @@ def running(hub, instance_id="one", orchestrator=gate):
 class TestEvents:
     def test_that_come_before_the_first_turn_are_kept_in_order(self, hub):
         def three(context, _):
-            got = []
-            for _ in range(3):
-                got.append((yield context.wait_for_external_event("item")))
-            return got
+            first = yield context.wait_for_external_event("item")
+            second = yield context.wait_for_external_event("item")
+            return [first, second, (yield context.wait_for_external_event("item"))]
 
         instance_id = hub.start(three)
         for number in range(3):

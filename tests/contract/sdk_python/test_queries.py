@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import durabletask.internal.orchestrator_service_pb2 as pb
 import grpc
 import pytest
@@ -74,8 +76,9 @@ def test_pages_are_as_small_as_asked(five):
         token = page.continuationToken
 
     assert [len(page) for page in pages] == [2, 2, 1]
-    assert sorted(sum(pages, [])) == [f"i{n}" for n in range(5)]
-    assert ids(five, max_instance_count=2, instance_id_prefix="i") == sum(pages, [])
+    every = list(itertools.chain(*pages))
+    assert sorted(every) == [f"i{n}" for n in range(5)]
+    assert ids(five, max_instance_count=2, instance_id_prefix="i") == every
 
 
 def test_ids_of_finished_instances_by_the_time_of_their_end(five):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from durabletask import worker as sdk
 from durabletask.client import OrchestrationStatus
-from durabletask.worker import VersioningOptions
 from durabletask.worker import VersionFailureStrategy as Failure
+from durabletask.worker import VersioningOptions
 from durabletask.worker import VersionMatchStrategy as Match
 
 PENDING = OrchestrationStatus.PENDING
