@@ -126,7 +126,7 @@ class StreamConsumer(Generic[Item]):
         self._until: float | None = None
         self._attempt: asyncio.Task[None] | None = None
         self._error: Exception | None = None
-        self._has_news = False
+        self._heard_at: float | None = None
         #: Set when no stream is open and none will be: nothing more comes in.
         self.closed = asyncio.Event()
 
@@ -152,7 +152,7 @@ class StreamConsumer(Generic[Item]):
         event: Event = Tick()
         try:
             while True:
-                now = self._clock.monotonic()
+                now = self._now(event)
                 draw = draw_of(self._clock.new_id())
                 before = self._state.phase
                 self._state, command = self._session.step(self._state, event, now, draw)
@@ -172,10 +172,16 @@ class StreamConsumer(Generic[Item]):
                 async with asyncio.timeout(max(0.0, self._until - self._clock.monotonic())):
                     event = await self._events.get()
             except TimeoutError:
-                return Tick()
-        if isinstance(event, Received):
-            self._has_news = False
+                # Under load the machine hears of what came once, when silence would be too long.
+                event = Tick() if self._heard_at is None else Received(self._state.attempt)
         return event
+
+    def _now(self, event: Event) -> float:
+        """The time of an event; of what has come in it is that of the last item."""
+        if isinstance(event, Received) and self._heard_at is not None:
+            now, self._heard_at = self._heard_at, None
+            return now
+        return self._clock.monotonic()
 
     async def _obey(self, command: Command) -> bool:
         """Carry out a command; True at the end."""
@@ -206,7 +212,7 @@ class StreamConsumer(Generic[Item]):
 
     async def _begin(self, attempt: Coroutine[Any, Any, None]) -> None:
         await self._end_attempt()
-        self._has_news = False
+        self._heard_at = None
         self._attempt = asyncio.create_task(attempt, name="work-stream")
 
     async def _end_attempt(self) -> None:
@@ -234,14 +240,13 @@ class StreamConsumer(Generic[Item]):
         try:
             async with aclosing(self._link.stream()) as items:
                 async for item in items:
-                    # Under load the machine hears of a burst once.
-                    if not self._has_news:
-                        self._has_news = True
-                        self._events.put_nowait(Received(attempt))
+                    self._heard_at = self._clock.monotonic()
                     if item is not None:
                         self._take(item)
         except Exception as error:  # noqa: BLE001  whatever it is, another stream has to follow
             failure = self._failure(error)
+        if self._heard_at is not None:
+            self._events.put_nowait(Received(attempt))
         self._events.put_nowait(StreamEnded(attempt, failure))
 
     def _failure(self, error: Exception) -> LinkFailure:
