@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import math
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import grpc.aio
 
 from durable_app.rpc.codec.requests import decode_state_response, encode_get
-from durable_app.rpc.stub.calls import CALL_TIMEOUT_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,6 +26,13 @@ _PAUSE_S: Final = 0.25
 #: Statuses of a poll that was cut off; its time being up is not one of them.
 _CUT_OFF: Final = frozenset({"UNAVAILABLE", "CANCELLED", "ABORTED", "UNKNOWN", "INTERNAL"})
 _TIME_IS_UP: Final = "DEADLINE_EXCEEDED"
+
+
+class _Away(NamedTuple):
+    """Since when a hub does not answer, in monotonic seconds, and how that showed."""
+
+    since: float
+    error: grpc.aio.AioRpcError
 
 
 class Waits:
@@ -59,37 +65,34 @@ class Waits:
         request = encode_get(instance_id, fetch_payloads=True)
         now = self._clock.monotonic
         until = math.inf if timeout_s is None else now() + timeout_s
-        away_since: float | None = None
+        away: _Away | None = None
         while (left := until - now()) > 0:
             began = now()
             try:
                 answer = await self._calls.attempt(method, request, min(left, POLL_S))
             except grpc.aio.AioRpcError as error:
-                away_since = self._cut_off(error, method, began, away_since, until)
+                away = self._after(error, method, began, away)
             else:
-                away_since = None
+                away = None
                 state = decode_state_response(answer)
                 if state is not None and is_done(state):
                     return state
-            if now() < until:
-                await asyncio.sleep(min(_PAUSE_S, until - now()))
+            await asyncio.sleep(max(0.0, min(_PAUSE_S, until - now())))
+        if away is not None:
+            raise self._calls.explained(away.error, method) from away.error
         return None
 
-    def _cut_off(
-        self,
-        error: grpc.aio.AioRpcError,
-        method: str,
-        began: float,
-        away_since: float | None,
-        until: float,
-    ) -> float | None:
-        """Since when the hub is away; raises where that is too long."""
+    def _after(
+        self, error: grpc.aio.AioRpcError, method: str, began: float, away: _Away | None
+    ) -> _Away | None:
+        """Whether the hub is away after a poll that failed; raises where that is too long."""
         status, now = error.code().name, self._clock.monotonic()
         if status == _TIME_IS_UP and not self._calls.is_closed:
-            return None
-        if away_since is None or now - began > CALL_TIMEOUT_S:
-            away_since = now
-        is_lost = now - away_since > self._patience_s or now + _PAUSE_S >= until
+            # A poll that was short has not shown that the hub is back.
+            return None if now - began > _PAUSE_S else away
+        if away is None or now - began > self._patience_s:
+            away = _Away(now, error)
+        is_lost = now - away.since >= self._patience_s
         if is_lost or status not in _CUT_OFF or self._calls.is_closed:
             raise self._calls.explained(error, method) from error
-        return away_since
+        return away

@@ -22,6 +22,8 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol, Self
 
+import msgspec
+
 from durable_app.errors import ConfigError, SchedulerUnavailableError
 from durable_app.protocol import CompleteOrchestration, OrchestratorRequest, OrchestratorResponse
 from durable_app.rpc.codec.events import read_events
@@ -44,6 +46,7 @@ from durable_app.rpc.stub.outcomes import (
     read_item,
     refused,
 )
+from durable_app.rpc.stub.rewinds import Resumed, answered, resumed
 from durable_app.rpc.work_link import GrpcWorkLink
 
 if TYPE_CHECKING:
@@ -165,7 +168,9 @@ class RemoteWork:
             raise ConfigError(str(error)) from error
         link = WorkLink(self._calls.channel, request, read_item)
         delivery = Delivery(self._calls, self._clock, self._repeat_for_s)
-        stream = RemoteStream(sink, self._calls, delivery, self._clock, self._on_fatal)
+        stream = RemoteStream(
+            sink, self._calls, delivery, self._clock, self._on_fatal, whole_history=whole_history
+        )
         link.began = stream.forget_all
         stream.begin(self._consume(link, stream.take))
         self._streams.append(stream)
@@ -191,6 +196,8 @@ class RemoteStream:
         delivery: Delivery,
         clock: Clock,
         on_fatal: Callable[[BaseException], None],
+        *,
+        whole_history: bool = False,
     ) -> None:
         """For the running event loop; :meth:`begin` connects."""
         self._sink = sink
@@ -203,6 +210,9 @@ class RemoteStream:
         self._is_woken = False
         self._in_flight = InFlight()
         self._warm: OrderedDict[str, None] = OrderedDict()
+        self._is_whole = whole_history
+        self._resumed: dict[CompletionToken, Resumed] = {}
+        self._streamed: dict[str, OrchestratorRequest] = {}
         self._consumer: Consumer | None = None
         self._task: asyncio.Task[None] | None = None
         self._closing: asyncio.Task[None] | None = None
@@ -235,7 +245,18 @@ class RemoteStream:
             return
         taken = self._in_flight.arrived(item)
         if taken is not None:
-            self._push(taken)
+            self._push(self._as_seen(taken))
+
+    def _as_seen(self, item: WorkItem) -> WorkItem:
+        """The item as the worker shall see it; turns of other hubs than ours may differ."""
+        if self._is_whole or not isinstance(item, OrchestratorRequest):
+            return item
+        if item.past_events:
+            turn = self._resumed[item.token] = resumed(item)
+            return turn.request
+        if _is_of_another_hub(item):
+            self._streamed[item.instance_id] = item
+        return item
 
     def forget_all(self) -> None:
         """A connection begins; see the module's text."""
@@ -245,7 +266,7 @@ class RemoteStream:
 
     def _push(self, item: WorkItem) -> None:
         if isinstance(item, OrchestratorRequest):
-            if item.past_events or (item.requires_history_streaming and not item.past_count):
+            if item.past_events or _is_of_another_hub(item):
                 self._sink.forget(item.instance_id)
             self._warm[item.instance_id] = None
             self._warm.move_to_end(item.instance_id)
@@ -296,7 +317,13 @@ class RemoteStream:
             loading.close()
             raise SchedulerUnavailableError("The worker has been stopped.") from error
         chunks = future.result(LONG_CALL_TIMEOUT_S + _GRACE_S)
-        return [event for chunk in chunks for event in read_events(chunk.events)]
+        events = [event for chunk in chunks for event in read_events(chunk.events)]
+        request = self._streamed.get(instance_id)
+        if request is None:
+            return events
+        turn = resumed(msgspec.structs.replace(request, past_events=events))
+        self._resumed[request.token] = turn
+        return list(turn.request.past_events)
 
     def pause(self) -> None:
         """See ``WorkStream.pause``.
@@ -330,8 +357,12 @@ class RemoteStream:
             if found is None or self._closing is not None:
                 continue
             item, token, following = found
-            if isinstance(result, OrchestratorResponse) and _has_ended(result):
-                self._warm.pop(result.instance_id, None)
+            if isinstance(result, OrchestratorResponse):
+                if _has_ended(result):
+                    self._warm.pop(result.instance_id, None)
+                self._streamed.pop(result.instance_id, None)
+                turn = self._resumed.pop(result.token, None)
+                result = result if turn is None else answered(turn, result)  # noqa: PLW2901  the same answer
             if token is not None:
                 self._send(item, result, token)
             if following is not None:
@@ -349,6 +380,7 @@ class RemoteStream:
         self._delivery.send(answer.method, answer.message, instead)
 
     def _give_back(self, token: CompletionToken) -> None:
+        self._resumed.pop(token, None)
         found = self._in_flight.ended(token)
         if found is None or self._closing is not None:
             return
@@ -374,6 +406,11 @@ class RemoteStream:
         await self._delivery.finish(_GRACE_S)
         if self._consumer is not None:
             self._consumer.drained()
+
+
+def _is_of_another_hub(turn: OrchestratorRequest) -> bool:
+    """Whether the history is to be loaded, and nobody says how long it is, as our hub does."""
+    return turn.requires_history_streaming and not turn.past_count
 
 
 def _has_ended(response: OrchestratorResponse) -> bool:

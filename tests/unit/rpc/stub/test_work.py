@@ -14,10 +14,13 @@ from durable_app.protocol import (
     ActivityResponse,
     CompleteOrchestration,
     EntityBatchResult,
+    ExecutionRewound,
     OrchestrationStatus,
     OrchestratorResponse,
     OrchestratorStarted,
+    TaskScheduled,
 )
+from durable_app.rpc.codec.events import encode_history
 from durable_app.rpc.codec.streams import HISTORY_STREAMING
 from durable_app.rpc.codec.work import encode_work_item
 from durable_app.rpc.generated import taskhub_pb2 as pb
@@ -145,12 +148,13 @@ def test_items_are_given_back_once(way):
 def test_a_result_that_cannot_be_sent_fails_its_item():
     seen = []
 
-    def answer(method):
-        return lambda request, context: seen.append((method, request)) or b""
+    def answer(name, request, context):
+        seen.append((name, request))
+        return b""
 
     async def conversation(desk, stream):
         item = desk.given(activity("a"))
-        desk.server.answer = lambda name, request, context: seen.append((name, request)) or b""
+        desk.server.answer = answer
         stream.complete([outcome(item, result="\ud800")])
 
     with_desk(conversation)
@@ -332,8 +336,7 @@ def test_what_a_worker_asks_for():
 
     _, desk = with_desk(conversation)
     first, second = (
-        pb.GetWorkItemsRequest.FromString(each.link._request)  # noqa: SLF001  what is sent
-        for each in desk.consumers
+        pb.GetWorkItemsRequest.FromString(each.link._request) for each in desk.consumers
     )
     assert list(first.capabilities) == [HISTORY_STREAMING]
     assert (first.maxConcurrentActivityWorkItems, first.HasField("workItemFilters")) == (2, False)
@@ -362,3 +365,63 @@ def test_what_is_no_hub_is_told_to_whoever_runs_the_worker():
         return fatal
 
     assert with_calls(main) == [error]
+
+
+# -- rewinds on other hubs -----------------------------------------------------------------------
+
+OPEN = TaskScheduled(1, name="double")
+REWOUND = [OrchestratorStarted(), OPEN, ExecutionRewound()]
+
+
+def asked(desk):
+    """Names the activities that the hub is asked for with each turn."""
+    seen = []
+
+    def answer(name, request, context):
+        sent = pb.OrchestratorResponse.FromString(request)
+        seen.append([action.scheduleTask.name for action in sent.actions])
+        return b""
+
+    desk.server.answer = answer
+    return seen
+
+
+@pytest.mark.parametrize("way", ["complete", "abandon"])
+def test_what_is_open_after_a_rewind_is_asked_for_again(way):
+    seen = []
+
+    async def conversation(desk, stream):
+        seen.append(asked(desk))
+        item = desk.given(turn("a", past_events=REWOUND))
+        assert item.past_events == REWOUND[:2]
+        if way == "abandon":
+            stream.abandon(item.token, "why")
+            await asyncio.sleep(0.01)
+        stream.complete([OrchestratorResponse("one", item.token, ())])
+
+    with_desk(conversation)
+    assert seen == [[["double"]] if way == "complete" else [[]]]
+
+
+def test_likewise_where_the_history_is_loaded():
+    chunk = next(encode_history(REWOUND)).SerializeToString()
+    seen = []
+
+    async def conversation(desk, stream):
+        item = desk.given(turn("a", requires_history_streaming=True))
+        found = await asyncio.to_thread(stream.load_history, "one", "e")
+        assert len(found) == 2
+        seen.append(asked(desk))
+        stream.complete([OrchestratorResponse("one", item.token, ())])
+
+    with_desk(conversation, StreamInstanceHistory=[chunk])
+    assert seen == [[["double"]]]
+
+
+def test_whole_histories_are_those_of_our_hub():
+    async def conversation(desk, _stream):
+        desk.work.connect(desk.sink, CAPACITY, whole_history=True)
+        desk.take = desk.consumers[-1].take
+        assert desk.given(turn("a", past_events=REWOUND)).past_events == REWOUND
+
+    with_desk(conversation)
