@@ -150,9 +150,10 @@ class FailureDetails(_Value, frozen=True):
             raise TypeError(f"is_caused_by takes an exception class or a name, not {given!r}.")
         names = (own, *self.base_types)
         full = f"{given.__module__}.{given.__qualname__}"
-        if any(name == (full if "." in name else given.__name__) for name in names):
-            return True
         pythons = [kind for name in names if isinstance(kind := vars(builtins).get(name), type)]
+        others = (name for name in names if name not in vars(builtins))
+        if any(name == (full if "." in name else given.__name__) for name in others):
+            return True
         if pythons:
             return any(issubclass(kind, given) for kind in pythons)
         return given in (Exception, BaseException)

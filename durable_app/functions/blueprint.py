@@ -49,6 +49,8 @@ Decorator = Callable[[Decorated], FunctionBuilder]
 
 P = ParamSpec("P")
 T = TypeVar("T")
+Y = TypeVar("Y")
+S = TypeVar("S")
 E = TypeVar("E", bound=Exception)
 B = TypeVar("B", bound=DurableFunctionBuilder)
 
@@ -71,7 +73,7 @@ class DurableDecorator(Protocol):
 
     @overload
     def __call__(  # type: ignore[overload-overlap]  # see above
-        self, decorated: Callable[P, Generator[Any, Any, T]], /
+        self, decorated: Callable[P, Generator[Y, S, T]], /
     ) -> GeneratorFunction[P, T]: ...
 
     @overload

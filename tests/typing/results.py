@@ -56,6 +56,18 @@ def yielding(context: df.DurableOrchestrationContext) -> Generator[Any, Any, Rec
     return receipt
 
 
+@app.orchestration_trigger(context_name="context")
+def yielding_tasks(context: df.DurableOrchestrationContext) -> Generator[df.Task[Any], Any, int]:
+    yield context.call_activity(ship, Order(1))
+    return 1
+
+
+@app.orchestration_trigger(context_name="context")
+def yielding_objects(context: df.DurableOrchestrationContext) -> Generator[object, float, int]:
+    cost = yield context.call_activity(price, Order(1))
+    return int(cost)
+
+
 @app.orchestration_trigger(context_name="ctx")
 async def awaiting(ctx: df.OrchestrationContext, order: Order) -> int:
     return len((await ctx.call_activity(ship, order)).text)
@@ -97,6 +109,8 @@ async def by_name(context: df.DurableOrchestrationContext) -> None:
 async def orchestrations(context: df.DurableOrchestrationContext, order: Order) -> None:
     options = df.RetryOptions(1000, 3)
     assert_type(await context.call_sub_orchestrator(yielding), Receipt)
+    assert_type(await context.call_sub_orchestrator(yielding_tasks), int)
+    assert_type(await context.call_sub_orchestrator(yielding_objects), int)
     assert_type(await context.call_sub_orchestrator(awaiting, order, "child-1"), int)
     assert_type(await context.call_sub_orchestrator(awaiting, input=order, version="2"), int)
     assert_type(await context.call_sub_orchestrator(plain), str)
