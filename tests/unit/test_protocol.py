@@ -59,16 +59,16 @@ def test_the_answer_follows_from_the_failure_alone():
 
 
 def test_a_class_that_only_shares_the_name_of_pythons_is_another_one():
-    class Stranger(Exception):
+    class StrangerError(Exception):
         __module__ = "redis.exceptions"
         __qualname__ = "ConnectionError"
 
-    Stranger.__name__ = "ConnectionError"
+    StrangerError.__name__ = "ConnectionError"
     pythons = failure_of(ConnectionError("refused"))
     assert pythons.is_caused_by(ConnectionError)
-    assert not pythons.is_caused_by(Stranger)
-    assert failure_of(Stranger("refused")).is_caused_by(Stranger)
-    assert not failure_of(Stranger("refused")).is_caused_by(ConnectionError)
+    assert not pythons.is_caused_by(StrangerError)
+    assert failure_of(StrangerError("refused")).is_caused_by(StrangerError)
+    assert not failure_of(StrangerError("refused")).is_caused_by(ConnectionError)
 
 
 def test_errors_of_this_package_are_told_with_their_bases():
