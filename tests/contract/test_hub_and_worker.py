@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+from typing import Any
 
 import pytest
 
@@ -49,11 +50,11 @@ class World:
         self.wire = Wire(self._own) if is_remote else None
         self._app = app
         self._options = options or WorkerOptions()
-        self.hub = self._own
+        self.hub: Any = self._own
 
     async def __aenter__(self):
         self._own.open()
-        source = self._own
+        source: Any = self._own
         if self.wire is not None:
             self.hub, source = await self.wire.open()
         self.worker = Worker(source, index_app(self._app), self._options, SystemClock())

@@ -52,8 +52,9 @@ class Gate(df.DurableEntity):
     def count(self) -> int:
         RUNS.append(0)
         GATE.wait(10)
-        self.set_state(self.get_state(int, 0) + 1)
-        return self.get_state(int)
+        counted: int = self.get_state(int, 0) + 1
+        self.set_state(counted)
+        return counted
 
 
 def with_world(conversation):

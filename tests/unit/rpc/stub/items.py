@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from durable_app.protocol import (
     ActivityRequest,
     CompletionToken,
@@ -23,10 +25,10 @@ def activity(text: str, task_id: int = 1, name: str = "double") -> ActivityReque
     return ActivityRequest(name, None, "1", instance, task_id, token(text))
 
 
-def turn(text: str, instance_id: str = "one", **fields: object) -> OrchestratorRequest:
+def turn(text: str, instance_id: str = "one", **fields: Any) -> OrchestratorRequest:
     started = OrchestratorStarted()
-    given = {"past_events": [], "new_events": [started], **fields}
-    return OrchestratorRequest(instance_id, "e", "chain", token=token(text), **given)  # type: ignore[arg-type]  fields by name
+    given: dict[str, Any] = {"past_events": [], "new_events": [started], **fields}
+    return OrchestratorRequest(instance_id, "e", "chain", token=token(text), **given)
 
 
 def batch(text: str, *request_ids: str) -> EntityRequest:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def state(status: str, instance_id: str = "one") -> bytes:
     """What a hub sends for an instance of that status."""
     found = OrchestrationState(instance_id, "chain", OrchestrationStatus[status], NOW, NOW)
-    return encode_state_response(found).SerializeToString()
+    return bytes(encode_state_response(found).SerializeToString())
 
 
 #: What a hub sends where there is no instance.

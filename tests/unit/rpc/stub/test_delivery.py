@@ -7,6 +7,7 @@ import asyncio
 import grpc
 import pytest
 
+from durable_app.connection.failures import TokenUnavailableError
 from durable_app.rpc.generated import taskhub_pb2 as pb
 from durable_app.rpc.stub import delivery
 from durable_app.rpc.stub.delivery import Delivery
@@ -92,24 +93,18 @@ def test_over_a_closed_connection_nothing_is_sent(caplog):
 
 
 def test_a_token_that_cannot_be_had_may_be_had_later():
-    class Calls:
-        """Has no token for the first attempt."""
+    attempts = []
 
-        is_closed = False
-        attempts = 0
+    async def attempt(method, message, timeout_s):
+        attempts.append(method)
+        if len(attempts) == 1:
+            raise TokenUnavailableError("not signed in")
 
-        async def attempt(self, method, message, timeout_s):
-            self.attempts += 1
-            if self.attempts == 1:
-                from durable_app.connection.failures import TokenUnavailableError
-
-                raise TokenUnavailableError("not signed in")
-
-    async def main():
-        calls = Calls()
+    async def conversation(calls, _server):
+        calls.attempt = attempt
         post = Delivery(calls, CLOCK)
         post.send(METHOD, pb.ActivityResponse())
         await post.finish(5)
-        return calls.attempts
 
-    assert asyncio.run(main()) == 2
+    with_calls(conversation)
+    assert attempts == [METHOD, METHOD]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from durable_app.protocol import ActivityResponse, OrchestrationInstance
+from durable_app.protocol import ActivityResponse, EntityBatchResult, OrchestrationInstance
 from durable_app.rpc.codec.work import encode_work_item, health_ping
 from durable_app.rpc.generated import taskhub_pb2 as pb
 from durable_app.rpc.stub.outcomes import (
@@ -50,11 +50,13 @@ def test_an_item_that_makes_no_sense_is_answered(message, method):
     item = read_item(message.SerializeToString())
     assert isinstance(item, Unreadable)
     answer = refused(item)
+    assert answer is not None
     assert (answer.method, answer.message.completionToken) == (method, "a")
 
 
 def test_an_activity_that_makes_no_sense_fails_with_the_reason():
     answer = refused(Unreadable(encode_work_item(activity("a")), "too new"))
+    assert answer is not None
     assert answer.method == "CompleteActivityTask"
     assert answer.message.failureDetails.errorMessage == "too new"
     assert answer.message.failureDetails.isNonRetriable
@@ -90,6 +92,7 @@ def test_each_kind_can_fail(item):
 )
 def test_who_has_called_an_entity_hears_of_the_failure(parent, destination):
     result = failed(called("a", parent), "too large", NOW)
+    assert isinstance(result, EntityBatchResult)
     (info,) = result.operation_infos
     assert (info.request_id, info.response_destination) == ("r", destination)
     assert (len(result.results), result.entity_state) == (1, "1")

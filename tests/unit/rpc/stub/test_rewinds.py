@@ -5,6 +5,7 @@ from __future__ import annotations
 from durable_app.protocol import (
     CompleteOrchestration,
     ExecutionRewound,
+    HistoryEvent,
     OrchestrationStatus,
     OrchestratorResponse,
     OrchestratorStarted,
@@ -23,7 +24,7 @@ DONE, OPEN, OTHER = (
     TaskScheduled(number, name="double", input=str(number)) for number in (1, 2, 3)
 )
 DONE_RESULT = TaskCompleted(task_scheduled_id=1, result="10")
-BEFORE = [STARTED, DONE, OPEN, OTHER, DONE_RESULT]
+BEFORE: list[HistoryEvent] = [STARTED, DONE, OPEN, OTHER, DONE_RESULT]
 
 
 def response(*actions):

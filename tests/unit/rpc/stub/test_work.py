@@ -15,6 +15,7 @@ from durable_app.protocol import (
     CompleteOrchestration,
     EntityBatchResult,
     ExecutionRewound,
+    HistoryEvent,
     OrchestrationStatus,
     OrchestratorResponse,
     OrchestratorStarted,
@@ -79,7 +80,7 @@ class Desk:
         self.server = server
         self.sink = Sink()
         self.consumers = []
-        self.fatal = []
+        self.fatal: list[BaseException] = []
         self.work = RemoteWork(calls, CLOCK, self._consume, self.fatal.append)
 
     def _consume(self, link, take):
@@ -357,8 +358,10 @@ def test_what_is_no_hub_is_told_to_whoever_runs_the_worker():
     error = LinkError(LinkFailure.NOT_A_HUB, "no hub")
 
     async def main(calls, _server):
-        fatal = []
-        work = RemoteWork(calls, CLOCK, lambda *args: Consumer(*args, error), fatal.append)
+        fatal: list[BaseException] = []
+        work = RemoteWork(
+            calls, CLOCK, lambda link, take: Consumer(link, take, error), fatal.append
+        )
         stream = work.connect(Sink(), CAPACITY)
         await work.close()
         await stream.closed()
@@ -370,7 +373,7 @@ def test_what_is_no_hub_is_told_to_whoever_runs_the_worker():
 # -- rewinds on other hubs -----------------------------------------------------------------------
 
 OPEN = TaskScheduled(1, name="double")
-REWOUND = [OrchestratorStarted(), OPEN, ExecutionRewound()]
+REWOUND: list[HistoryEvent] = [OrchestratorStarted(), OPEN, ExecutionRewound()]
 
 
 def asked(desk):
