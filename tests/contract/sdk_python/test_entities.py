@@ -44,7 +44,6 @@ def entity(key="one", name="Counter"):
 
 def recorded(context, value):
     return value
-    yield
 
 
 def calling(context, given):
@@ -99,7 +98,6 @@ class TestSignals:
         def sending(context, _):
             context.signal_entity(entity(), "pass_on", 3)
             return "sent"
-            yield
 
         hub.work(sending, entities=(Counter,))
 

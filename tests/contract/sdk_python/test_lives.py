@@ -89,7 +89,6 @@ class TestEvents:
         def sender(context, target):
             context.send_event(target, "go", data="from a peer")
             return "sent"
-            yield
 
         hub.work(gate, sender)
         running(hub)
@@ -101,7 +100,6 @@ class TestEvents:
         def sender(context, target):
             context.send_event(target, "go")
             return "sent"
-            yield
 
         hub.work(sender)
 
@@ -161,7 +159,6 @@ class TestContinueAsNew:
                 return None
             yield timer
             return life
-            yield
 
         hub.work(restless, same)
 

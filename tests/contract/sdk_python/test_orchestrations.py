@@ -147,7 +147,6 @@ class TestRetries:
             if len(ids) < 3:
                 raise ValueError("not yet")
             return "at last"
-            yield
 
         def parent(context, _):
             policy = task.RetryPolicy(
@@ -180,7 +179,6 @@ class TestChildren:
     def test_run_under_the_id_that_was_asked_for(self, hub):
         def child(context, _):
             return context.instance_id
-            yield
 
         def parent(context, child_id):
             return (yield context.call_sub_orchestrator(child, instance_id=child_id))
@@ -233,7 +231,6 @@ class TestFailures:
     def test_an_orchestrator_that_raises_fails_its_instance(self, hub):
         def broken(context, _):
             raise RuntimeError("in the first turn")
-            yield
 
         hub.work(broken)
         failure = hub.failure(hub.start(broken))
@@ -290,7 +287,6 @@ def test_tags_go_with_the_instance(hub):
 def test_a_start_in_the_future_waits_for_its_time(hub):
     def when(context, _):
         return context.current_utc_datetime.replace(tzinfo=UTC).isoformat()
-        yield
 
     hub.work(when)
     due = hub.now() + HALF_S
@@ -314,7 +310,6 @@ class TestHistory:
     def test_activity_timer_child_make_twelve_events(self, hub):
         def child(context, _):
             return "child"
-            yield
 
         def mixed(context, _):
             yield context.call_activity(double, input=1)

@@ -17,7 +17,6 @@ COMPLETED = OrchestrationStatus.COMPLETED
 
 def echo(context, value):
     return value
-    yield
 
 
 @pytest.fixture

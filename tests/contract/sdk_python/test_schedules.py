@@ -24,7 +24,6 @@ HOUR = timedelta(hours=1)
 
 def report(context, value):
     return value
-    yield
 
 
 def created(hub, interval=HOUR, **more):

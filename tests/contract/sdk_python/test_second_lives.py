@@ -120,7 +120,6 @@ class TestRestart:
     def test_under_the_same_id_replaces_the_old_life(self, hub):
         def echo(context, value):
             return [value, context.version]
-            yield
 
         hub.work(echo)
         hub.start(echo, 1, instance_id="one", version="2.0")

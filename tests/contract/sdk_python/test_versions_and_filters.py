@@ -14,12 +14,10 @@ PENDING = OrchestrationStatus.PENDING
 
 def versioned(context, _):
     return context.version
-    yield
 
 
 def other(context, _):
     return "other"
-    yield
 
 
 def calling(context, name):
@@ -83,7 +81,6 @@ def test_a_new_life_can_have_a_new_version(hub):
             context.continue_as_new(None, new_version="2.0")
             return None
         return context.version
-        yield
 
     hub.work(moving)
 

@@ -16,7 +16,6 @@ from tests.contract.sdk_python.test_lives import gate, refused
 
 def echo(context, value):
     return value
-    yield
 
 
 def calling(context, value):
@@ -24,7 +23,7 @@ def calling(context, value):
 
 
 def test_several_workers_share_the_work(hub):
-    taken = {}
+    taken: dict[str, list[int]] = {}
 
     def recorder(name):
         def record(_, value):
@@ -106,6 +105,7 @@ def test_plain_clients_and_workers_use_the_default_task_hub(served):
         instance_id = client.schedule_new_orchestration(echo, input=1)
         state = client.wait_for_orchestration_completion(instance_id, timeout=20)
 
+    assert state is not None
     assert state.get_output() == 1
 
 
