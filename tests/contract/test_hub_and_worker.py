@@ -18,7 +18,7 @@ from durable_app.errors import (
     WrongStatusError,
 )
 from durable_app.functions.index import index_app
-from durable_app.ports import InstanceQuery, Purged, PurgeFilter, StartRequest
+from durable_app.ports import IdQuery, InstanceQuery, Purged, PurgeFilter, StartRequest
 from durable_app.protocol import (
     ExecutionCompleted,
     ExecutionStarted,
@@ -301,6 +301,21 @@ def test_query_and_purge(store, app):
             assert await world.hub.purge_by(PurgeFilter()) == Purged(6)
             assert await world.hub.get("q3") is None
             assert (await world.hub.get("open")) is not None
+
+    asyncio.run(scenario())
+
+
+def test_ids_of_what_has_ended_in_the_order_of_the_ends(store, app):
+    async def scenario():
+        async with World(store, app) as world:
+            for number in (2, 0, 1):
+                await world.run("chain", number, f"q{number}")
+            await world.start("approval", None, "open")
+            first = await world.hub.list_ids(IdQuery(page_size=2))
+            token = first.continuation_token
+            rest = await world.hub.list_ids(IdQuery(continuation_token=token))
+            assert (first.items, rest.items) == (("q2", "q0"), ("q1",))
+            assert rest.continuation_token is None
 
     asyncio.run(scenario())
 

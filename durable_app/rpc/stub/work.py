@@ -168,26 +168,40 @@ class RemoteWork:
             raise ConfigError(str(error)) from error
         link = WorkLink(self._calls.channel, request, read_item)
         delivery = Delivery(self._calls, self._clock, self._repeat_for_s)
+
+        def begin(stream: RemoteStream) -> Consumer:
+            link.began = stream.forget_all
+            return self._consume(link, stream.take)
+
         stream = RemoteStream(
-            sink, self._calls, delivery, self._clock, self._on_fatal, whole_history=whole_history
+            sink, self._calls, delivery, self._clock, begin, whole_history=whole_history
         )
-        link.began = stream.forget_all
-        stream.begin(self._consume(link, stream.take))
+        stream.task.add_done_callback(self._ended)
         self._streams.append(stream)
         return stream
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            self._on_fatal(error)
 
     async def close(self) -> None:
         """Close the streams, bring out the last outcomes, close the channel. Idempotent."""
         streams, self._streams = self._streams, []
-        for stream in streams:
-            stream.close()
-        for stream in streams:
-            await stream.closed()
+        await asyncio.gather(*(stream.end() for stream in streams))
         await self._calls.close()
 
 
 class RemoteStream:
-    """One worker's connection. Implements ``ports.WorkStream``."""
+    """One worker's connection. Implements ``ports.WorkStream``.
+
+    Args:
+        begin: makes what keeps the stream open.
+        whole_history: see ``WorkSource.connect``.
+
+    Attributes:
+        task: the connection; it fails where no attempt to connect can succeed.
+    """
 
     def __init__(
         self,
@@ -195,46 +209,31 @@ class RemoteStream:
         calls: HubCalls,
         delivery: Delivery,
         clock: Clock,
-        on_fatal: Callable[[BaseException], None],
+        begin: Callable[[RemoteStream], Consumer],
         *,
-        whole_history: bool = False,
+        whole_history: bool,
     ) -> None:
-        """For the running event loop; :meth:`begin` connects."""
+        """Connect, on the running event loop, and stay connected."""
         self._sink = sink
         self._calls = calls
         self._delivery = delivery
         self._clock = clock
-        self._on_fatal = on_fatal
         self._loop = asyncio.get_running_loop()
-        self._inbox: deque[Callable[[], None]] = deque()
+        self._inbox: deque[Callable[[], object]] = deque()
         self._is_woken = False
         self._in_flight = InFlight()
         self._warm: OrderedDict[str, None] = OrderedDict()
         self._is_whole = whole_history
         self._resumed: dict[CompletionToken, Resumed] = {}
         self._streamed: dict[str, OrchestratorRequest] = {}
-        self._consumer: Consumer | None = None
-        self._task: asyncio.Task[None] | None = None
         self._closing: asyncio.Task[None] | None = None
+        self._consumer = begin(self)
+        self.task = asyncio.create_task(self._consumer.run(), name="remote-work")
 
-    def begin(self, consumer: Consumer) -> None:
-        """Connect, and stay connected."""
-        self._consumer = consumer
-        self._task = asyncio.create_task(self._run(consumer), name="remote-work")
-
-    async def _run(self, consumer: Consumer) -> None:
-        try:
-            await consumer.run()
-        except Exception as error:  # noqa: BLE001  whoever runs the worker decides
-            self._on_fatal(error)
-
-    async def closed(self) -> None:
-        """Wait for the end of :meth:`close`."""
-        # What was posted before runs first.
-        await asyncio.sleep(0)
-        for task in (self._closing, self._task):
-            if task is not None:
-                await asyncio.wait([task])
+    async def end(self) -> None:
+        """Close, and wait for the end of that; on the event loop."""
+        self._drain()  # what was handed in comes first
+        await asyncio.wait([self._close(), self.task])
 
     # -- from the hub ------------------------------------------------------------------------
 
@@ -331,13 +330,13 @@ class RemoteStream:
         The stream is closed, and the hub offers what is in flight to others at once; whose outcome
         is first counts.
         """
-        self._post(self._pause)
+        self._post(self._consumer.stop)
 
     def close(self) -> None:
-        """See ``WorkStream.close``; :meth:`closed` waits for its end."""
+        """See ``WorkStream.close``; :meth:`end` waits for its end."""
         self._post(self._close)
 
-    def _post(self, action: Callable[[], None]) -> None:
+    def _post(self, action: Callable[[], object]) -> None:
         self._inbox.append(action)
         if not self._is_woken:
             self._is_woken = True
@@ -390,22 +389,17 @@ class RemoteStream:
         if following is not None:
             self._push(following)
 
-    def _pause(self) -> None:
-        if self._consumer is not None:
+    def _close(self) -> asyncio.Task[None]:
+        if self._closing is None:
             self._consumer.stop()
-
-    def _close(self) -> None:
-        if self._closing is not None:
-            return
-        self._pause()
-        for item, token in self._in_flight.left():
-            self._delivery.send(*given_back(item, token))
-        self._closing = asyncio.create_task(self._finish(), name="remote-work-end")
+            for item, token in self._in_flight.left():
+                self._delivery.send(*given_back(item, token))
+            self._closing = asyncio.create_task(self._finish(), name="remote-work-end")
+        return self._closing
 
     async def _finish(self) -> None:
         await self._delivery.finish(_GRACE_S)
-        if self._consumer is not None:
-            self._consumer.drained()
+        self._consumer.drained()
 
 
 def _is_of_another_hub(turn: OrchestratorRequest) -> bool:

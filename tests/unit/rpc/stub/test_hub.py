@@ -284,6 +284,21 @@ def test_closing_ends_waits_and_refuses_calls():
     with_hub(conversation, WaitForInstanceCompletion=[stays(known)])
 
 
+def test_the_host_can_end_all_waits():
+    known = {}
+
+    async def conversation(client, server):
+        known["hub"] = server
+        waiting = asyncio.ensure_future(client.wait_for_completion("one"))
+        while not server.calls("WaitForInstanceCompletion"):  # noqa: ASYNC110  the server sets no event
+            await asyncio.sleep(0.005)
+        client.end_waits()
+        return await waiting, await client.wait_for_start("one")
+
+    found = with_hub(conversation, WaitForInstanceCompletion=[stays(known)])
+    assert found == (None, None)
+
+
 # -- event loops ---------------------------------------------------------------------------------
 
 

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from durable_app.protocol import ActivityResponse, EntityBatchResult, OrchestrationInstance
+from durable_app.protocol import (
+    ActivityResponse,
+    EntityBatchRequest,
+    EntityBatchResult,
+    OperationRequest,
+    OrchestrationInstance,
+)
 from durable_app.rpc.codec.work import encode_work_item, health_ping
 from durable_app.rpc.generated import taskhub_pb2 as pb
 from durable_app.rpc.stub.outcomes import (
@@ -96,6 +102,13 @@ def test_who_has_called_an_entity_hears_of_the_failure(parent, destination):
     (info,) = result.operation_infos
     assert (info.request_id, info.response_destination) == ("r", destination)
     assert (len(result.results), result.entity_state) == (1, "1")
+
+
+def test_a_batch_in_the_older_form_fails_its_first_operation():
+    operations = (OperationRequest("add", "1"), OperationRequest("add", "2"))
+    result = failed(EntityBatchRequest("@counter@a", "1", operations, token("a")), "odd", NOW)
+    assert isinstance(result, EntityBatchResult)
+    assert (len(result.results), result.operation_infos) == (1, ())
 
 
 def test_a_text_that_is_no_unicode_is_not_sent():

@@ -190,7 +190,7 @@ def test_the_end_gives_back_what_is_left_and_takes_nothing_more():
         stream.close()
         stream.complete([outcome(items[0], result="2")])
         stream.abandon(items[1].token, "why")
-        await stream.closed()
+        await stream.end()
 
     told, desk = with_desk(conversation)
     assert told == {"AbandonTaskActivityWorkItem": 1, "AbandonTaskOrchestratorWorkItem": 1}
@@ -364,7 +364,7 @@ def test_what_is_no_hub_is_told_to_whoever_runs_the_worker():
         )
         stream = work.connect(Sink(), CAPACITY)
         await work.close()
-        await stream.closed()
+        await stream.end()
         return fatal
 
     assert with_calls(main) == [error]
