@@ -29,6 +29,11 @@ import msgspec
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
+PATCH_MARKER: Final = "durable_app.patch:"
+"""Begins the names of activities that only note which code an execution runs; a patch's id follows.
+
+There is nothing to run: they are complete as soon as they are scheduled."""
+
 
 class OrchestrationStatus(IntEnum):
     """Life-cycle state of an instance; the numbers are those of the wire."""

@@ -2,9 +2,9 @@
 
 Theory of operation. ``context.is_patched("id")`` answers once per execution. It says yes where the
 code comes to that place for the first time, and writes that into history as a marker: a call of an
-activity whose name tells the patch, which workers answer by themselves. In a replay the marker is
-what counts: an execution that went by that place without one did so before the patch, and goes on
-with the old code.
+activity whose name tells the patch, which hubs and workers answer by themselves. In a replay the
+marker is what counts: an execution that went by that place without one did so before the patch, and
+goes on with the old code.
 
 A place is new unless history shows that a later turn has begun: that turn's predecessor was here.
 
@@ -13,17 +13,14 @@ What must never happen: the answer depends on where a history was cut, or on who
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-from durable_app.protocol import ScheduleTask, TaskScheduled
+from durable_app.protocol import PATCH_MARKER, ScheduleTask, TaskScheduled
 from durable_app.replay.tasks import ActivityTask
 
 if TYPE_CHECKING:
     from durable_app.replay.chronicle import Chronicle
     from durable_app.replay.context import OrchestrationContext
-
-MARKER: Final = "durable_app.patch:"
-"""What the name of a marker begins with; the patch's id follows."""
 
 
 class Patches:
@@ -39,7 +36,7 @@ class Patches:
         """Tell whether the execution runs the patched code."""
         answer = self._answers.get(patch_id)
         if answer is None:
-            name = MARKER + patch_id
+            name = PATCH_MARKER + patch_id
             answer = self._is_marked(name) or not self._chronicle.is_old
             self._answers[patch_id] = answer
             if answer:

@@ -24,6 +24,7 @@ import msgspec
 
 from durable_app.protocol import (
     EPOCH,
+    PATCH_MARKER,
     CompleteOrchestration,
     CreateSubOrchestration,
     CreateTimer,
@@ -53,7 +54,6 @@ from durable_app.protocol import (
     TimerFired,
     TraceContext,
 )
-from durable_app.replay.patches import MARKER
 from durable_app.replay.spans import (
     COMPLETED,
     FAILED,
@@ -257,7 +257,7 @@ class ExecutionTrace:
         what = _KINDS[kind]
         is_timer = what == _TIMER
         subject = self._started if is_timer else asked
-        if subject.name.startswith(MARKER):
+        if subject.name.startswith(PATCH_MARKER):
             return  # how patches are recorded; nothing runs
         attributes = task_attributes(
             what, subject.name, None if is_timer else asked.version, self._instance_id, number

@@ -2,8 +2,8 @@
 
 One thread takes inputs, lets the hub handle them and sleeps until there is more, or until something
 is due. With many items in hands it waits a moment for more, since what is handled together is
-committed together. While enough is under way, new instances are let in by twos: those that run are finished
-first, instead of all advancing in lockstep and none being done before the last.
+committed together. While enough is under way, new instances are let in by twos: those that run are
+finished first, instead of all advancing in lockstep and none being done before the last.
 
 The thread is supervised: an unexpected error ends the hub loudly, and everybody who waits is told.
 """
@@ -161,7 +161,7 @@ class OwnerLoop:
         """Let more arrive, where more is about to."""
         few = len(self._work) < _ENOUGH
         if few and self._hub.state.streams.in_flight >= _CROWD and not self._is_stopping:
-            time.sleep(_GATHER_S)
+            time.sleep(_GATHER_S)  # noqa: TID251  any event would end it, and many are to come
 
     def _next_batch(self) -> list[Input]:
         batch: list[Input] = []

@@ -19,6 +19,7 @@ import msgspec
 from durable_app.errors import UnsupportedOnHostError
 from durable_app.instance_id import check_instance_id
 from durable_app.protocol import (
+    PATCH_MARKER,
     CompleteOrchestration,
     CreateSubOrchestration,
     CreateTimer,
@@ -44,6 +45,7 @@ from durable_app.protocol import (
     SendEvent,
     SubOrchestrationInstanceCreated,
     SubOrchestrationInstanceFailed,
+    TaskCompleted,
     TaskScheduled,
     TerminateOrchestration,
     TimerCreated,
@@ -347,6 +349,11 @@ class _Builder:
                 key,
             )
         )
+        if action.name.startswith(PATCH_MARKER):
+            # Whatever workers there are, and whatever they filter.
+            done = TaskCompleted(-1, self.now, action.id)
+            self.post(self.instance.instance_id, self.instance.execution_id, done, self.now, key)
+            return
         self.tasks.append(
             ActivityTask(
                 TaskKey(key),

@@ -10,9 +10,8 @@ from durable_app.functions.activity_context import ActivityContext
 from durable_app.functions.facts import DurableFunction
 from durable_app.functions.handles import call_activity_function, call_async_activity_function
 from durable_app.payload import from_text, to_text
-from durable_app.protocol import ActivityRequest, ActivityResponse, FailureDetails
+from durable_app.protocol import PATCH_MARKER, ActivityRequest, ActivityResponse, FailureDetails
 from durable_app.replay.failures import failure_of
-from durable_app.replay.patches import MARKER
 from durable_app.worker.jobs import Job, JobPool, is_being_ended
 from durable_app.worker.tracing import TracedActivity
 
@@ -48,7 +47,7 @@ class ActivityPool(JobPool):
 
     def submit(self, request: ActivityRequest) -> None:
         """Run one activity. Called on the hub's thread: returns at once."""
-        if request.name.startswith(MARKER):
+        if request.name.startswith(PATCH_MARKER):
             self.answer(_response(request))
             return
         found = self._index.find("activity", request.name)

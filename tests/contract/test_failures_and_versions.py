@@ -11,8 +11,7 @@ import pytest
 import durable_app as df
 from durable_app.functions.version_match import VersionMatch
 from durable_app.ports import StartRequest
-from durable_app.protocol import OrchestrationStatus, TaskScheduled
-from durable_app.replay.patches import MARKER
+from durable_app.protocol import PATCH_MARKER, OrchestrationStatus, TaskScheduled
 from durable_app.storage.memory import MemoryStore
 from durable_app.worker.service import WorkerOptions
 from tests.contract.test_hub_and_worker import World
@@ -191,7 +190,7 @@ def test_a_patch_is_marked_in_history(store, warm_sessions):
     output, history = run(store, "patched", warm_sessions=warm_sessions)
     assert output is True
     names = [event.name for event in history if isinstance(event, TaskScheduled)]
-    assert names == [MARKER + "square first", "square"]
+    assert names == [PATCH_MARKER + "square first", "square"]
 
 
 def test_an_instance_moves_on_to_another_version(store):

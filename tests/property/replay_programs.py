@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from durable_app.entity_id import EntityId
 from durable_app.errors import OrchestratorError, TaskFailedError, TaskTimeoutError
 from durable_app.protocol import (
+    PATCH_MARKER,
     CompleteOrchestration,
     CreateSubOrchestration,
     CreateTimer,
@@ -51,7 +52,6 @@ from durable_app.protocol import (
 from durable_app.protocol import RetryPolicy as HostPolicy
 from durable_app.replay.chronicle import recording
 from durable_app.replay.engine import Emit, Execution, ReplayEnv, ReplayResult, replay
-from durable_app.replay.patches import MARKER
 from durable_app.replay.retry import RetryOptions, RetryPolicy
 from durable_app.replay.tasks import TimerTask
 from durable_app.replay.waits import ExternalEventTask
@@ -375,7 +375,7 @@ class Hub:
         self, action: ScheduleTask | CreateSubOrchestration, number: int, *, child: bool
     ) -> HistoryEvent:
         key = str(action.input)
-        if action.name.startswith(MARKER):
+        if action.name.startswith(PATCH_MARKER):
             return TaskCompleted(-1, self.now, number)
         self.attempts[key] += 1
         failures = int(action.name.removeprefix("fails ")) if action.name != "ok" else 0

@@ -7,12 +7,17 @@ from typing import Any
 import pytest
 
 from durable_app.errors import DefinitionError, UnsupportedOnHostError
-from durable_app.protocol import ExecutionCompleted, ExecutionRewound, ScheduleTask, TaskScheduled
+from durable_app.protocol import (
+    PATCH_MARKER,
+    ExecutionCompleted,
+    ExecutionRewound,
+    ScheduleTask,
+    TaskScheduled,
+)
 from durable_app.replay.engine import ReplayEnv, rewind_history
-from durable_app.replay.patches import MARKER
 from tests.unit.replay.world import NOON, World, at, done, failed, replay, started
 
-ASKED_TWICE = MARKER + "ask twice"
+ASKED_TWICE = PATCH_MARKER + "ask twice"
 
 
 def before(context):

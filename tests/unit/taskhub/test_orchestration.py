@@ -6,6 +6,7 @@ import pytest
 
 from durable_app.errors import UnsupportedOnHostError
 from durable_app.protocol import (
+    PATCH_MARKER,
     CompleteOrchestration,
     CreateSubOrchestration,
     CreateTimer,
@@ -408,3 +409,11 @@ def test_a_child_id_that_cannot_be_kept_fails_the_task(child_id):
     assert isinstance(message.event, SubOrchestrationInstanceFailed)
     assert message.event.failure is not None
     assert message.event.failure.is_non_retriable
+
+
+def test_a_patch_marker_is_complete_without_a_worker():
+    decided = decide(ScheduleTask(1, f"{PATCH_MARKER}fix"))
+    assert decided.tasks == ()
+    scheduled = decided.history[-1]
+    [message] = decided.messages
+    assert (message.event, message.key) == (TaskCompleted(-1, NOW, 1), scheduled.key)
