@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from durable_app.rpc.codec import entity_requests as codec
 from durable_app.rpc.generated import taskhub_pb2 as pb
+from durable_app.rpc.server.pages import fitting_page
 from durable_app.rpc.server.rules import check_id, check_name
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ async def _get(caller: Caller, message: pb.GetEntityRequest) -> pb.GetEntityResp
 
 async def _query(caller: Caller, message: pb.QueryEntitiesRequest) -> pb.QueryEntitiesResponse:
     query = codec.decode_entity_query(message)
-    return codec.encode_entity_page(await (await caller.hub()).query_entities(query))
+    return await fitting_page(query, (await caller.hub()).query_entities, codec.encode_entity_page)
 
 
 async def _clean(

@@ -19,6 +19,7 @@ from durable_app.rpc.codec import requests as codec
 from durable_app.rpc.codec.events import encode_history
 from durable_app.rpc.codec.values import read_text
 from durable_app.rpc.generated import taskhub_pb2 as pb
+from durable_app.rpc.server.pages import fitting_page
 from durable_app.rpc.server.rules import check_batch, check_id, check_name
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def _waited(
 
 async def _query(caller: Caller, message: pb.QueryInstancesRequest) -> pb.QueryInstancesResponse:
     query = queries.decode_query(message)
-    return queries.encode_page(await (await caller.hub()).query(query))
+    return await fitting_page(query, (await caller.hub()).query, queries.encode_page)
 
 
 async def _list_ids(

@@ -211,6 +211,18 @@ class TestQueries:
         bare = every(EntityQuery(include_state=False, instance_id_starts_with="@counter@k3"))
         assert [(each.id.key, each.includes_state) for each in bare] == [("k3", False)]
 
+    def test_send_no_more_than_the_client_can_receive(self, hub):
+        def box(context, size):
+            context.set_state("x" * size)
+
+        hub.work(entities=(box,))
+        for number in range(30):
+            hub.client.signal_entity(entity(f"{number}", "box"), "set", 200_000)
+        bare = EntityQuery(include_state=False)
+        hub.until(lambda: len(hub.client.get_all_entities(bare)) == 30)
+
+        assert len(hub.client.get_all_entities()) == 30
+
     def test_do_not_mix_with_orchestrations(self, hub):
         hub.work(calling, entities=(Counter,))
         hub.run(calling, ["add", 2])

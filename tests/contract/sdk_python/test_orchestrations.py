@@ -343,6 +343,21 @@ class TestHistory:
     def test_of_an_unknown_instance_is_empty(self, hub):
         assert hub.client.get_orchestration_history("nobody") == []
 
+    def test_one_of_many_megabytes_comes_in_parts(self, hub):
+        def large(context, _):
+            for _ in range(3):
+                yield context.call_activity(megabyte)
+            return "y" * 2**21
+
+        def megabyte(_, __):
+            return "x" * 2**20
+
+        hub.work(large, megabyte)
+        instance_id = hub.start(large)
+        hub.output(instance_id)
+
+        assert len(hub.client.get_orchestration_history(instance_id)) == 12
+
     def test_one_that_no_worker_can_receive_fails_its_instance_alone(self, hub):
         def huge(context, _):
             for _ in range(5):

@@ -80,6 +80,21 @@ def test_pages_are_as_small_as_asked(five):
     assert ids(five, max_instance_count=2, instance_id_prefix="i") == every
 
 
+def test_pages_are_no_larger_than_the_client_can_receive(hub):
+    def large(context, number):
+        return "x" * 200_000
+
+    hub.work(large)
+    started = [hub.start(large, number) for number in range(30)]
+    for instance_id in started:
+        hub.output(instance_id)
+    query = OrchestrationQuery(fetch_inputs_and_outputs=True)
+    states = hub.client.get_all_orchestration_states(query)
+
+    assert {state.instance_id for state in states} == set(started)
+    assert {len(state.get_output()) for state in states} == {200_000}
+
+
 def test_ids_of_finished_instances_by_the_time_of_their_end(five):
     pages, token = [], None
     while True:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import durabletask.internal.orchestrator_service_pb2 as pb
 import grpc
 from durabletask import task
@@ -205,6 +207,13 @@ class TestPurge:
         purged = purge(created_time_to=hub.now(), runtime_status=[FAILED])
         assert (purged.deleted_instance_count, purged.is_complete) == (3, True)
         assert [state.instance_id for state in _all(hub)] == ["one"]
+
+    def test_with_a_limit_of_time(self, hub):
+        hub.work(*Repairable().functions())
+        hub.failure(hub.start("repairable", 1))
+        purged = hub.client.purge_orchestrations_by(timeout=timedelta(seconds=10))
+
+        assert (purged.deleted_instance_count, purged.is_complete) == (1, True)
 
     def test_in_a_batch(self, hub):
         case = Repairable()

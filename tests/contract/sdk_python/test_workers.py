@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 
 import durabletask.internal.orchestrator_service_pb2 as pb
 import grpc
 import pytest
 from durabletask import task
+from durabletask.azuremanaged.client import AsyncDurableTaskSchedulerClient
 from durabletask.client import TaskHubGrpcClient
 from durabletask.worker import ConcurrencyOptions, TaskHubGrpcWorker
 
@@ -107,6 +109,28 @@ def test_plain_clients_and_workers_use_the_default_task_hub(served):
 
     assert state is not None
     assert state.get_output() == 1
+
+
+def test_the_asynchronous_client_sees_the_same(hub):
+    async def see():
+        client = AsyncDurableTaskSchedulerClient(
+            host_address=hub.address,
+            taskhub=hub.name,
+            token_credential=None,
+            secure_channel=False,
+        )
+        started = await asyncio.gather(
+            *(client.schedule_new_orchestration(echo, input=n) for n in range(10))
+        )
+        states = await asyncio.gather(
+            *(client.wait_for_orchestration_completion(i, timeout=20) for i in started)
+        )
+        await client.close()
+        return [state.get_output() for state in states if state is not None]
+
+    hub.work(echo)
+
+    assert asyncio.run(see()) == list(range(10))
 
 
 def test_hundreds_of_children_of_one_parent(hub):
