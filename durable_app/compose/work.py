@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from durable_app.compose.binding import Surroundings
 from durable_app.compose.runtime import ActivityArguments, HostRuntime
@@ -91,6 +91,44 @@ def make_bench(
         None if settings.retry is None else settings.retry.repetition(),
     )
     return Bench(site, around, HostRuntime(connection, binding))
+
+
+class Runner(Protocol):
+    """Runs the orchestrations, activities and entities of one load of an app."""
+
+    async def prepare(self) -> None:
+        """Do what may fail; takes no work.
+
+        Raises:
+            DurableError: the app cannot run.
+        """
+        ...
+
+    async def start(self) -> None:
+        """Take work from now on."""
+        ...
+
+    async def stop(self, grace_s: float) -> None:
+        """Take nothing more, and end within so many seconds. Idempotent."""
+        ...
+
+
+class HereRunner:
+    """Runs them in this process. Implements ``Runner``."""
+
+    def __init__(self, worker: Worker) -> None:
+        self._worker = worker
+
+    async def prepare(self) -> None:
+        """See ``Runner``; there is nothing to do."""
+
+    async def start(self) -> None:
+        """See ``Runner``."""
+        self._worker.start()
+
+    async def stop(self, grace_s: float) -> None:
+        """See ``Runner``."""
+        await self._worker.stop(grace_s)
 
 
 def make_worker(source: WorkSource, index: AppIndex, bench: Bench) -> Worker:

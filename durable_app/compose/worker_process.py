@@ -32,10 +32,9 @@ from durable_app.host.lifecycle import SHUTDOWN_S, Stop
 from durable_app.host.triggers.storage import StorageAccounts
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, MutableMapping
+    from collections.abc import AsyncIterator, Callable, Mapping, MutableMapping
     from typing import TextIO
 
-    from durable_app.functions.index import AppIndex
     from durable_app.host.app.roster import HostedApp
     from durable_app.host.console.console import Console
     from durable_app.ports import Entities, Orchestrations, WorkSource
@@ -53,6 +52,8 @@ class HubSides(NamedTuple):
         name: of the task hub.
         connection: name of the setting with its connection string.
         origin: address of the HTTP host that serves its management API.
+        code: key of that API; None where none is asked for.
+        knows_all: the app has all functions of the hub: other names are refused.
     """
 
     name: str
@@ -61,6 +62,8 @@ class HubSides(NamedTuple):
     work: WorkSource
     connection: str = "Storage"
     origin: str = _DEFAULT_ORIGIN
+    code: str | None = None
+    knows_all: bool = False
 
 
 class RunningWorker(NamedTuple):
@@ -75,25 +78,39 @@ class RunningWorker(NamedTuple):
     health_port: int = 0
 
 
+def _usual_grace_s() -> float:
+    return SHUTDOWN_S * _DRAIN_SHARE
+
+
 @contextlib.asynccontextmanager
 async def run_worker(
-    app: HostedApp, sides: HubSides, site: Site, environ: Mapping[str, str]
-) -> AsyncIterator[AppIndex]:
+    app: HostedApp,
+    sides: HubSides,
+    site: Site,
+    environ: Mapping[str, str],
+    grace_s: Callable[[], float] = _usual_grace_s,
+) -> AsyncIterator[HostedApp]:
     """Let a loaded app take work until the block ends; then it drains.
 
     Durable clients of its functions talk to the same hub.
 
+    Args:
+        grace_s: gives the seconds that it may take to drain, asked for when it begins.
+
     Returns:
-        What runs: without functions that cannot.
+        The app, with the errors that were found when its functions were bound.
     """
+    names = app.index if sides.knows_all else None
     durable = site.settings.extensions.durable_task
     connection = Connection(
         sides.orchestrations,
         sides.entities,
-        ManagementUrls(sides.origin, sides.name, sides.connection),
+        ManagementUrls(sides.origin, sides.name, sides.connection, sides.code),
         sides.name,
         asyncio.get_running_loop(),
         # Other workers of the hub may know names that this app does not.
+        orchestrators=None if names is None else names.orchestrations.keys,
+        known_entities=None if names is None else names.entities.keys,
         default_version=durable.default_version,
         replaceable=REPLACEABLE[durable.overridable_existing_instance_states],
         trust_forwarded=durable.http_settings.use_forwarded_host,
@@ -104,14 +121,13 @@ async def run_worker(
     try:
         bench = make_bench(site, connection, pool, accounts)
         bound = bind_app(app, bench.around)
-        show_durable_functions(site.console, bound.app, WORKER_SERVED)
         worker = make_worker(sides.work, bound.app.index, bench)
         set_runtime_factory(lambda: bench.runtime)
         try:
             worker.start()
-            yield bound.app.index
+            yield bound.app
         finally:
-            await worker.stop(SHUTDOWN_S * _DRAIN_SHARE)
+            await worker.stop(grace_s())
             set_runtime_factory(None)
     finally:
         await accounts.close()
@@ -159,7 +175,8 @@ async def run_worker_process(
         health_port = await _serve_health(plan, stop, lines, stack)
         sides = HubSides(plan.target.task_hub, remote.hub, remote.hub, remote.work, plan.connection)
         site = Site(plan.folder, plan.settings, plan.zone, clock, console, tracing)
-        await stack.enter_async_context(run_worker(app, sides, site, environ))
+        bound = await stack.enter_async_context(run_worker(app, sides, site, environ))
+        show_durable_functions(console, bound, WORKER_SERVED)
         yield RunningWorker(console, stop, health_port)
 
 

@@ -34,6 +34,11 @@ class Stop:
         self._wanted = asyncio.Event()
         self.error: BaseException | None = None
 
+    @property
+    def is_requested(self) -> bool:
+        """Whether somebody has asked for the end."""
+        return self._wanted.is_set()
+
     def request(self) -> None:
         """Ask for a clean end. The loop's thread only."""
         self._wanted.set()

@@ -40,6 +40,7 @@ class CallHeaders:
         task_hub: name of the hub.
         agent: see :func:`user_agent`.
         worker_id: see :func:`new_worker_id`; None for clients.
+        token: of a hub on this machine; sent in the clear, so for no other one.
 
     Raises:
         ConfigError: a text cannot be sent.
@@ -47,10 +48,14 @@ class CallHeaders:
 
     __slots__ = ("_pairs",)
 
-    def __init__(self, task_hub: str, agent: str, worker_id: str | None = None) -> None:
+    def __init__(
+        self, task_hub: str, agent: str, worker_id: str | None = None, token: str | None = None
+    ) -> None:
         pairs = [(TASK_HUB, task_hub), (USER_AGENT, agent)]
         if worker_id is not None:
             pairs.append((WORKER_ID, worker_id))
+        if token is not None:
+            pairs.append((AUTHORIZATION, f"Bearer {token}"))
         for name, value in pairs:
             check_header_text(value, name, "headers of calls")
         self._pairs = tuple(pairs)

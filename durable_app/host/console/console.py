@@ -69,12 +69,14 @@ class Origin(NamedTuple):
         function: its name, None outside of functions.
         invocation_id: 32 hex digits or a GUID.
         exception: a traceback, shown under the line.
+        worker: number of the worker process; None for this process.
     """
 
     category: str
     function: str | None = None
     invocation_id: str | None = None
     exception: str | None = None
+    worker: int | None = None
 
     @property
     def is_of_user(self) -> bool:
@@ -158,6 +160,10 @@ class Console:
         """Show what user code logged or printed, if its level is enabled for the category."""
         if level >= self.levels.threshold(origin.category):
             self._put(self._clock.now(), level, text, (), origin)
+
+    def relay(self, time: datetime | None, level: Level, origin: Origin, text: str) -> None:
+        """Show a line of a worker process, which knows the levels, as it was there."""
+        self._put(time, level, text, (), origin)
 
     def status(self, text: str | None) -> None:
         """Keep a text below all lines, in place of the one before; None takes it away.
@@ -355,6 +361,8 @@ class Console:
         if origin is not None:
             if self._names_functions and origin.is_of_user and origin.invocation_id is not None:
                 message = f"[{origin.function} {origin.invocation_id[:8]}] {message}"
+            if origin.worker is not None:
+                message = f"[worker {origin.worker}] {message}"
             if origin.exception is not None:
                 message = f"{message}\n{origin.exception}"
         if "\n" in message or "\r" in message:
@@ -421,6 +429,7 @@ def _as_json(stamp: str | None, level: Level, message: str, origin: Origin) -> s
         function=origin.function,
         invocation_id=None if identity is None else dashed(identity),
         exception=origin.exception,
+        worker=origin.worker,
     )
 
 

@@ -23,12 +23,14 @@ def json_line(
     function: str | None = None,
     invocation_id: str | None = None,
     exception: str | None = None,
+    worker: int | None = None,
 ) -> str:
     """One object with a line end: time, level, category, message, and what else is known.
 
     Args:
         time: ISO 8601 with milliseconds; None leaves it out.
         exception: a traceback.
+        worker: number of the worker process, if it is one.
     """
     event = {
         "time": time,
@@ -38,6 +40,7 @@ def json_line(
         "function": function,
         "invocationId": invocation_id,
         "exception": exception,
+        "worker": worker,
     }
     known = {key: value for key, value in event.items() if value is not None}
     # ASCII: readable in any encoding, and half of a surrogate pair is no obstacle.
