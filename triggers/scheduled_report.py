@@ -72,8 +72,8 @@ async def steer_report_schedule(
     req: func.HttpRequest, client: df.DurableOrchestrationClient
 ) -> func.HttpResponse:
     """Hold the schedule, let it go on, or make one report now."""
-    schedule = df.AsyncScheduleClient(client, req.route_params["name"])
     try:
+        schedule = df.AsyncScheduleClient(client, req.route_params["name"])
         match req.route_params["action"]:
             case "pause":
                 await schedule.pause()
@@ -85,7 +85,8 @@ async def steer_report_schedule(
                 return client.create_check_status_response(req, instance_id)
             case _:
                 return _not_found()
-    except df.ScheduleNotFoundError:
+    except (df.ScheduleNotFoundError, df.ScheduleClientValidationError):
+        # The other one: no schedule can have such a name.
         return _not_found()
     except df.ScheduleInvalidTransitionError as error:
         return func.HttpResponse(str(error), status_code=409)
@@ -98,7 +99,10 @@ async def delete_report_schedule(
     req: func.HttpRequest, client: df.DurableOrchestrationClient
 ) -> func.HttpResponse:
     """Remove the schedule; a report in progress is still written."""
-    await df.AsyncScheduleClient(client, req.route_params["name"]).delete()
+    try:
+        await df.AsyncScheduleClient(client, req.route_params["name"]).delete()
+    except df.ScheduleClientValidationError:
+        return _not_found()
     return func.HttpResponse(status_code=204)
 
 

@@ -205,10 +205,10 @@ class AsyncScheduledTaskClient:
         return schedule
 
     async def get_schedule(self, schedule_id: str) -> ScheduleDescription | None:
-        """A schedule as it is; None where there is none."""
+        """A schedule as it is; None where there is none, or no schedule can have that id."""
         try:
             return await self.get_schedule_client(schedule_id).describe()
-        except ScheduleNotFoundError:
+        except (ScheduleNotFoundError, ScheduleClientValidationError):
             return None
 
     async def list_schedules(

@@ -113,6 +113,15 @@ def test_schedules_are_listed() -> None:
     assert play(scene) == (["a-1", "a-2"], ["a-2"], ["a-2"])
 
 
+def test_nobody_has_an_id_that_nobody_can_have() -> None:
+    async def scene(_run: AppRunner, tasks: df.AsyncScheduledTaskClient) -> Any:
+        with pytest.raises(df.ScheduleClientValidationError, match="no @ in front"):
+            tasks.get_schedule_client("@a")
+        return await tasks.get_schedule("@a"), await tasks.get_schedule("a")
+
+    assert play(scene) == (None, None)
+
+
 def test_an_app_without_schedules() -> None:
     async def main() -> None:
         async with AppRunner(df.Blueprint()) as run:

@@ -82,3 +82,16 @@ def test_what_is_wrong_is_said() -> None:
             )
 
     play(scene)
+
+
+def test_a_name_that_no_schedule_can_have_is_not_found() -> None:
+    async def scene(run: AppRunner) -> list[int]:
+        asked = (
+            await ask(run, module.schedule_report, {}, name="@sales"),
+            await ask(run, module.read_report_schedule, name="@sales"),
+            await ask(run, module.steer_report_schedule, name="@sales", action="pause"),
+            await ask(run, module.delete_report_schedule, name="@sales"),
+        )
+        return [status for status, _ in asked]
+
+    assert play(scene) == [400, 404, 404, 404]
