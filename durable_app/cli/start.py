@@ -29,6 +29,8 @@ _DEBUGGER_SETTINGS: Final = (
     "languageWorkers__python__arguments",
     "languageWorkers:python:arguments",
 )
+# As the plan, which is not imported before the options are read.
+_MOST_WORKERS: Final = 64
 # Options of Core Tools that scripts pass -> why nothing follows from them here.
 _IDLE_OPTIONS: Final = {
     "no_build": "Python apps are not built.",
@@ -104,6 +106,7 @@ def _options(args: argparse.Namespace) -> HostOptions:
         https=args.use_https,
         cert=args.cert,
         password=args.password,
+        workers=args.workers,
     )
 
 
@@ -138,6 +141,13 @@ def _parser() -> CommandParser:
         default=[],
         metavar="NAME",
         help="run only these functions (blanks between the names)",
+    )
+    add(
+        "--workers",
+        type=_workers,
+        metavar="N",
+        help="processes for orchestrations, activities and entities; 1: in the host's own"
+        " (env FUNCTIONS_WORKER_PROCESS_COUNT; 1)",
     )
     add("--watch", action="store_true", help="load the app again when one of its files is saved")
     add("--hub", metavar="WHERE", help="task hub: auto, embedded or remote (env DURABLE_APP_HUB)")
@@ -197,3 +207,9 @@ def _add_idle_options(parser: CommandParser) -> None:
 
 def _origins(text: str) -> tuple[str, ...]:
     return tuple(filter(None, (origin.strip() for origin in text.split(","))))
+
+
+def _workers(text: str) -> int:
+    if text.isdecimal() and 1 <= int(text) <= _MOST_WORKERS:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"'{text}' is no number of processes: 1 to {_MOST_WORKERS}")

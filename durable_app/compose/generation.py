@@ -11,7 +11,6 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
 from durable_app.compose.binding import SERVED, bind_app
-from durable_app.compose.work import make_worker
 from durable_app.functions.bindings import ORCHESTRATION_TRIGGER
 from durable_app.host.calls.invoke import HTTP_TRIGGER
 from durable_app.host.calls.manual import MANUAL_REASON, manual_value
@@ -20,26 +19,27 @@ from durable_app.host.triggers.queue import QueueOptions, QueueTriggers
 from durable_app.host.triggers.timer import TimerTriggers
 
 if TYPE_CHECKING:
-    from durable_app.compose.work import Bench
-    from durable_app.functions.index import FunctionFacts
+    from collections.abc import Callable
+
+    from durable_app.compose.work import Bench, Runner
+    from durable_app.functions.index import AppIndex, FunctionFacts
     from durable_app.host.app.roster import HostedApp, HostedFunction
     from durable_app.host.config.settings import HostSettings
     from durable_app.host.state import HostState
     from durable_app.host.triggers.storage import StorageAccounts
     from durable_app.host.web.http import HttpFunction
     from durable_app.host.web.routing import RouteTable
-    from durable_app.ports import WorkSource
 
 
 class Tools(NamedTuple):
     """What every generation of an app works with.
 
     Attributes:
-        source: where the worker gets its work.
+        runner: makes what runs the durable functions of an app.
         state: what the host remembers itself.
     """
 
-    source: WorkSource
+    runner: Callable[[AppIndex], Runner]
     bench: Bench
     accounts: StorageAccounts
     state: HostState
@@ -56,7 +56,7 @@ class Generation:
         self._queues = QueueTriggers(
             bound.queues, tools.accounts, _queue_options(site.settings), site.console
         )
-        self._worker = make_worker(tools.source, bound.app.index, bench)
+        self._runner = tools.runner(bound.app.index)
 
     @property
     def app(self) -> HostedApp:
@@ -83,8 +83,10 @@ class Generation:
 
         Raises:
             StoreUnavailableError: the status of timers cannot be read or written.
+            DefinitionError: the app does not load in a worker process.
         """
         await self._timers.prepare()
+        await self._runner.prepare()
 
     async def start(self) -> None:
         """Take work from now on.
@@ -94,12 +96,12 @@ class Generation:
         """
         await self._timers.start()
         await self._queues.start()
-        self._worker.start()
+        await self._runner.start()
 
     async def retire(self, grace_s: float) -> None:
         """Take nothing more, and end within so many seconds. Idempotent."""
         await asyncio.gather(
-            self._timers.stop(grace_s), self._queues.stop(grace_s), self._worker.stop(grace_s)
+            self._timers.stop(grace_s), self._queues.stop(grace_s), self._runner.stop(grace_s)
         )
 
     async def run_by_hand(self, function: HostedFunction, text: str) -> None:

@@ -22,8 +22,10 @@ from durable_app.client.orchestration_client import REPLACEABLE
 from durable_app.clock import SystemClock
 from durable_app.compose.console import open_console
 from durable_app.compose.generation import Generation, Tools
+from durable_app.compose.hub_side import make_hub_side
 from durable_app.compose.plan import HostOptions, Plan, make_plan
 from durable_app.compose.reload import Reloader
+from durable_app.compose.runners import runner_maker
 from durable_app.compose.tracing import open_tracing
 from durable_app.compose.work import Site, make_bench
 from durable_app.errors import StoreUnavailableError
@@ -46,10 +48,6 @@ from durable_app.host.web.http import HttpServer, bind
 from durable_app.host.web.keys import DURABLE_EXTENSION, Keys
 from durable_app.host.web.throttle import Throttle
 from durable_app.host.web.tls import Tls, ssl_context
-from durable_app.scheduler.service import TaskHub
-from durable_app.scheduler.state import HubOptions
-from durable_app.storage.memory import MemoryStore
-from durable_app.storage.sqlite import SqliteStore
 
 if TYPE_CHECKING:
     from collections.abc import (
@@ -62,9 +60,8 @@ if TYPE_CHECKING:
     )
 
     from durable_app.host.app.roster import HostedApp, HostedFunction
-    from durable_app.host.config.hub_choice import HubChoice
     from durable_app.host.config.options import HttpOptions
-    from durable_app.ports import Clock, Store
+    from durable_app.ports import Clock, Orchestrations
     from durable_app.telemetry import Tracing
 
 # Requests get this part of the time to shut down; they may wait for orchestrations, so the worker
@@ -88,11 +85,12 @@ class RunningHost(NamedTuple):
 
     Attributes:
         origin: its address, such as ``http://localhost:7071``.
+        hub: its task hub, wherever that is.
         stop: what ends it.
     """
 
     origin: str
-    hub: TaskHub
+    hub: Orchestrations
     client: DurableFunctionsClient
     console: Console
     stop: Stop
@@ -148,7 +146,7 @@ async def run_host(
             console.line("Requests need a key: `func keys list` shows them.")
         if options.watch:
             await stack.enter_async_context(host.watching())
-        yield RunningHost(host.origin, host.hub, host.client, console, host.shutdown)
+        yield RunningHost(host.origin, host.hub.orchestrations, host.client, console, host.shutdown)
 
 
 class _Host:
@@ -169,17 +167,9 @@ class _Host:
         self._state = state
         self._console = console
         self._clock = clock
+        self._environ = environ
         self.shutdown = Stop()
-        self._store = _store(plan.choice)
-        self.hub = TaskHub(
-            self._store,
-            HubOptions(
-                name=plan.choice.name,
-                max_batch=plan.settings.extensions.durable_task.max_entity_operation_batch_size,
-            ),
-            clock,
-            on_fatal=self.shutdown.fail,
-        )
+        self.hub = make_hub_side(plan, environ, clock, console, self.shutdown)
         self._pool = DaemonPool(sync_threads())
         self._accounts = StorageAccounts(environ)
         self._retiring: set[asyncio.Task[None]] = set()
@@ -196,7 +186,8 @@ class _Host:
         keys = Keys(self._state)
         scheme = "http" if tls is None else "https"
         self.origin = f"{scheme}://{_shown_address(plan.address)}:{listener.getsockname()[1]}"
-        connection = self._connection(keys)
+        self._code = keys.system(DURABLE_EXTENSION) if plan.options.enable_auth else None
+        connection = self._connection()
         self.client = DurableFunctionsClient(connection)
         self._tools = self._make_tools(connection)
         self._generation = Generation(app, self._tools)
@@ -217,8 +208,7 @@ class _Host:
             await self._generation.start()
             self._list_functions()
             await self._server.start()
-            if isinstance(self._store, SqliteStore):
-                self._store.file.ownership.announce(self.origin)
+            self.hub.announce(self.origin)
         except BaseException:
             await self.stop()
             raise
@@ -316,14 +306,13 @@ class _Host:
 
     # -- its parts ----------------------------------------------------------------------------
 
-    def _connection(self, keys: Keys) -> Connection:
+    def _connection(self) -> Connection:
         choice = self._plan.choice
         durable = self._plan.settings.extensions.durable_task
-        code = keys.system(DURABLE_EXTENSION) if self._plan.options.enable_auth else None
         return Connection(
-            self.hub,
-            self.hub,
-            ManagementUrls(self.origin, choice.name, choice.connection, code),
+            self.hub.orchestrations,
+            self.hub.entities,
+            ManagementUrls(self.origin, choice.name, choice.connection, self._code),
             choice.name,
             asyncio.get_running_loop(),
             orchestrators=self._orchestrators,
@@ -347,7 +336,8 @@ class _Host:
             plan.folder, plan.settings, plan.zone, self._clock, self._console, self._tracing
         )
         bench = make_bench(site, connection, self._pool, self._accounts)
-        return Tools(self.hub, bench, self._accounts, self._state)
+        make = runner_maker(plan, self.hub.work, bench, self._environ, self.origin, self._code)
+        return Tools(make, bench, self._accounts, self._state)
 
     def _admin_api(self, keys: Keys) -> AdminApi:
         extensions = self._plan.settings.extensions
@@ -393,12 +383,6 @@ def _open_state(plan: Plan, console: Console) -> HostState:
         # A container's file system may be read-only, with the store on a volume elsewhere.
         console.line(f"{error} Until then keys and timers are remembered in memory.", Level.WARNING)
         return HostState(None)
-
-
-def _store(choice: HubChoice) -> Store:
-    if choice.store is None:
-        return MemoryStore(choice.name)
-    return SqliteStore(choice.store, choice.name)
 
 
 def _shown_address(address: str) -> str:

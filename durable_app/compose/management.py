@@ -1,9 +1,11 @@
-"""The management API of a task hub for commands: of the host that runs, or of its database file.
+"""The management API of a task hub for commands.
+
+It is that of the host that runs, of its database file, or of a hub elsewhere.
 
 Where a host works on the database, requests go to it over HTTP: a file has one owner. Where none
 does, the hub is opened here for the time of the command, without a worker: what is started or
-raised is stored and goes on when the host starts. Both ways end in the same ``ManagementApi``, so
-answers are the same by construction.
+raised is stored and goes on when the host starts. A hub of another process is asked over gRPC.
+All ways end in the same ``ManagementApi``, so answers are the same by construction.
 """
 
 from __future__ import annotations
@@ -20,6 +22,8 @@ from durable_app.client.connection import Connection
 from durable_app.client.management import WEBHOOK_PATH, ManagementUrls
 from durable_app.client.orchestration_client import REPLACEABLE
 from durable_app.clock import SystemClock
+from durable_app.compose.extras import needs_grpc
+from durable_app.compose.plan import asking
 from durable_app.connection.endpoint import is_loopback
 from durable_app.errors import ConfigError, SchedulerUnavailableError
 from durable_app.host.api.exchange import Answer, ApiRequest
@@ -38,7 +42,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
     from pathlib import Path
 
+    from durable_app.connection.target import HubTarget
     from durable_app.host.config.settings import DurableTaskOptions
+    from durable_app.ports import Entities, Orchestrations
 
 #: A host that runs answers within this; one that starts or ends is waited for as long.
 PATIENCE_S: Final = 5.0
@@ -55,7 +61,7 @@ class Caller(Protocol):
     """A management API that answers.
 
     Attributes:
-        host: address of the host that answers; None where the database file does.
+        host: address of the host or the hub that answers; None where the database file does.
     """
 
     host: str | None
@@ -82,6 +88,21 @@ class Caller(Protocol):
         """
 
 
+class RemotePlace(NamedTuple):
+    """A task hub of another process.
+
+    Attributes:
+        connection: name of the setting with its connection string.
+        environ: settings that count for the connection.
+    """
+
+    name: str
+    connection: str
+    target: HubTarget
+    environ: Mapping[str, str]
+    options: DurableTaskOptions
+
+
 class HubPlace(NamedTuple):
     """Where a task hub is stored.
 
@@ -104,8 +125,10 @@ def locate_hub(
     store: str | None = None,
     hub: str | None = None,
     connection: str | None = None,
-) -> HubPlace:
+) -> HubPlace | RemotePlace:
     """Find the hub of an app by the rules of ``func start``.
+
+    A host that runs with a hub of its own has decided already.
 
     Args:
         environ: left as it is; the app's settings count, too.
@@ -127,9 +150,13 @@ def locate_hub(
         options = options.model_copy(update={"storage_provider": provider})
     if hub:
         options = options.model_copy(update={"hub_name": hub})
-    # Whether something listens at the scheduler's address says nothing about our database.
-    mode = "remote" if environ.get("DURABLE_APP_HUB") == "remote" else "embedded"
-    choice = choose_hub(options, environ, folder, mode=mode, store=store)
+    is_hub = asking(environ)
+    choice = choose_hub(options, environ, folder, mode="embedded", store=store, is_hub=is_hub)
+    has_host = choice.store is not None and owner_of(choice.store) is not None
+    if store is None and not has_host:
+        choice = choose_hub(options, environ, folder, is_hub=is_hub)
+    if choice.target is not None:
+        return RemotePlace(choice.name, choice.connection, choice.target, environ, options)
     if choice.store is None:
         raise ConfigError(
             "A memory store lives within the process of its host and ends with it. Ask that host"
@@ -140,7 +167,7 @@ def locate_hub(
 
 
 @contextlib.asynccontextmanager
-async def open_management(place: HubPlace) -> AsyncIterator[Caller]:
+async def open_management(place: HubPlace | RemotePlace) -> AsyncIterator[Caller]:
     """Reach a hub's management API until the block ends.
 
     Raises:
@@ -151,6 +178,9 @@ async def open_management(place: HubPlace) -> AsyncIterator[Caller]:
     clock = SystemClock()
     end = clock.monotonic() + PATIENCE_S
     async with contextlib.AsyncExitStack() as stack:
+        if isinstance(place, RemotePlace):
+            yield _connect(place, stack)
+            return
         while True:
             caller = await _reach(place, stack)
             if caller is not None:
@@ -178,13 +208,18 @@ async def _reach(place: HubPlace, stack: contextlib.AsyncExitStack) -> Caller | 
     return host
 
 
-def delete_task_hub(place: HubPlace) -> None:
+def delete_task_hub(place: HubPlace | RemotePlace) -> None:
     """Remove a hub with all of its instances; the file, too, if it was the only one in it.
 
     Raises:
-        ConfigError: a host uses it, or there is none.
+        ConfigError: a host uses it, there is none, or it is another process's.
         StoreCorruptError, StoreUnavailableError: the file cannot be used.
     """
+    if isinstance(place, RemotePlace):
+        raise ConfigError(
+            f"Task hub {place.target} belongs to another process. Delete it there: in Azure with"
+            " `az durabletask taskhub delete`."
+        )
     owner = owner_of(place.database)
     if owner is not None:
         raise ConfigError(
@@ -233,17 +268,31 @@ def _open(place: HubPlace, stack: contextlib.AsyncExitStack) -> Caller | None:
             return None  # somebody was faster
         raise
     stack.push_async_callback(hub.stop)
-    return _File(place, hub)
+    return _Direct(place, hub, hub, None)
 
 
-class _File:
-    """Answers by itself, on the database file. Implements ``Caller``."""
+def _connect(place: RemotePlace, stack: contextlib.AsyncExitStack) -> Caller:
+    with needs_grpc():
+        from durable_app.compose.remote import open_client
+    hub = open_client(place.target, SystemClock(), place.environ)
+    stack.push_async_callback(hub.close)
+    return _Direct(place, hub, hub, place.target.endpoint.authority)
 
-    def __init__(self, place: HubPlace, hub: TaskHub) -> None:
-        self.host: str | None = None
+
+class _Direct:
+    """Answers by itself, on a hub. Implements ``Caller``."""
+
+    def __init__(
+        self,
+        place: HubPlace | RemotePlace,
+        orchestrations: Orchestrations,
+        entities: Entities,
+        host: str | None,
+    ) -> None:
+        self.host = host
         connection = Connection(
-            hub,
-            hub,
+            orchestrations,
+            entities,
             ManagementUrls(_DEFAULT_ORIGIN, place.name, place.connection),
             place.name,
             asyncio.get_running_loop(),

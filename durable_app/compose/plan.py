@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from durable_app.clock import SystemClock
+from durable_app.compose.extras import needs_grpc
 from durable_app.errors import ConfigError
 from durable_app.host.app.watch import require_watching
 from durable_app.host.config.hub_choice import HubChoice, allowed_hosts, choose_hub
@@ -18,12 +20,17 @@ from durable_app.host.triggers.schedule import zone_of
 from durable_app.host.web.cors import CorsPolicy, cors_policy
 
 if TYPE_CHECKING:
-    from collections.abc import MutableMapping
+    from collections.abc import Callable, Mapping, MutableMapping
     from datetime import tzinfo
     from pathlib import Path
 
+    from durable_app.connection.target import HubTarget
+
 DEFAULT_PORT: Final = 7071
 DEFAULT_ADDRESS: Final = "127.0.0.1"
+WORKERS_SETTING: Final = "FUNCTIONS_WORKER_PROCESS_COUNT"
+#: More processes than that on one machine are a slip of the finger.
+MOST_WORKERS: Final = 64
 
 
 class HostOptions(NamedTuple):
@@ -42,6 +49,7 @@ class HostOptions(NamedTuple):
         watch: load the app again when one of its files is saved.
         https: serve TLS; with a certificate of its own where ``cert`` is None.
         cert: path of a PFX or PEM file; ``password`` opens it.
+        workers: processes that run orchestrations, activities and entities; 1 for the host's own.
     """
 
     script_root: Path
@@ -61,6 +69,7 @@ class HostOptions(NamedTuple):
     https: bool = False
     cert: Path | None = None
     password: str | None = None
+    workers: int | None = None
 
 
 class Plan(NamedTuple):
@@ -72,6 +81,7 @@ class Plan(NamedTuple):
         zone: in which the schedules of timers are read.
         state: where the host keeps what it remembers itself; None for memory.
         notes: lines to show.
+        workers: processes that run orchestrations, activities and entities; 1 for the host's own.
     """
 
     folder: Path
@@ -86,10 +96,18 @@ class Plan(NamedTuple):
     state: Path | None
     zone: tzinfo
     notes: list[str]
+    workers: int = 1
 
 
-def make_plan(options: HostOptions, environ: MutableMapping[str, str]) -> Plan:
+def make_plan(
+    options: HostOptions,
+    environ: MutableMapping[str, str],
+    is_hub: Callable[[HubTarget], bool] | None = None,
+) -> Plan:
     """Read host.json and local.settings.json of the app; puts Values into ``environ``.
+
+    Args:
+        is_hub: see ``choose_hub``; None to ask.
 
     Raises:
         ConfigError: something in them or on the command line is wrong.
@@ -109,6 +127,7 @@ def make_plan(options: HostOptions, environ: MutableMapping[str, str]) -> Plan:
         folder,
         mode=options.hub,
         store=options.store,
+        is_hub=is_hub or asking(environ),
     )
     address = options.address or local.host.local_http_address or DEFAULT_ADDRESS
     port = options.port if options.port is not None else local.host.local_http_port
@@ -128,7 +147,30 @@ def make_plan(options: HostOptions, environ: MutableMapping[str, str]) -> Plan:
         _state_path(folder, options, choice),
         zone_of(environ),
         [*local.warnings, *notes, *settings.warnings, *choice.warnings],
+        options.workers or _workers(environ),
     )
+
+
+def asking(environ: Mapping[str, str]) -> Callable[[HubTarget], bool]:
+    """Asks whether a task hub answers; for ``choose_hub``."""
+
+    def is_task_hub(target: HubTarget) -> bool:
+        with needs_grpc():
+            from durable_app.compose.remote import is_hub
+        return is_hub(target, SystemClock(), environ)
+
+    return is_task_hub
+
+
+def _workers(environ: Mapping[str, str]) -> int:
+    """The number of worker processes that the environment asks for."""
+    text = environ.get(WORKERS_SETTING, "").strip() or "1"
+    if not text.isdecimal() or not 1 <= int(text) <= MOST_WORKERS:
+        raise ConfigError(
+            f"{WORKERS_SETTING} is '{text}', and not a number of processes from 1 to"
+            f" {MOST_WORKERS}."
+        )
+    return int(text)
 
 
 def _check_runtime(environ: MutableMapping[str, str]) -> None:
@@ -142,6 +184,7 @@ def _check_runtime(environ: MutableMapping[str, str]) -> None:
 
 def _state_path(folder: Path, options: HostOptions, choice: HubChoice) -> Path | None:
     # Keys that nobody could look up would lock everybody out.
-    if choice.store is None and not options.enable_auth:
+    is_in_memory = choice.target is None and choice.store is None
+    if is_in_memory and not options.enable_auth:
         return None
     return folder / STATE_FILE

@@ -10,12 +10,10 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from durable_app import __version__
 from durable_app.connection.authentication import AuthenticationKind
-from durable_app.connection.failures import LinkError, LinkFailure
 from durable_app.connection.options import (
     GrpcClientResiliencyOptions,
     GrpcWorkerResiliencyOptions,
 )
-from durable_app.errors import DurableError, TaskHubNotFoundError
 from durable_app.rpc.call_headers import (
     CLIENT_ROLE,
     WORKER_ROLE,
@@ -25,6 +23,7 @@ from durable_app.rpc.call_headers import (
 )
 from durable_app.rpc.connect import HubAccess
 from durable_app.rpc.credentials import token_scope
+from durable_app.rpc.greeting import is_task_hub
 from durable_app.rpc.stub.hub import RemoteHub
 from durable_app.rpc.stub.work import RemoteWork
 from durable_app.worker.session import Session
@@ -56,6 +55,7 @@ class Tuning(NamedTuple):
         channel: of the program, for an event loop; never replaced or closed.
         interceptors: of the program, for channels of event loops.
         root_certificates: PEM; None for those that gRPC knows.
+        local_token: bearer token of a hub on this machine, sent in the clear.
     """
 
     credential: Any = None
@@ -66,6 +66,7 @@ class Tuning(NamedTuple):
     worker: GrpcWorkerResiliencyOptions | None = None
     interceptors: tuple[Any, ...] = ()
     root_certificates: bytes | None = None
+    local_token: str | None = None
 
 
 _AS_EVER: Final = Tuning()
@@ -99,7 +100,9 @@ def access_to(
     """
     is_worker = role == WORKER_ROLE
     worker_id = new_worker_id(clock) if is_worker else None
-    headers = CallHeaders(target.task_hub, user_agent(__version__, role), worker_id)
+    headers = CallHeaders(
+        target.task_hub, user_agent(__version__, role), worker_id, tuning.local_token
+    )
     # A worker's own machine decides when its channel is replaced.
     resiliency = None if is_worker else tuning.client or GrpcClientResiliencyOptions()
     return HubAccess(
@@ -186,17 +189,6 @@ async def open_remote(
         await hub.close()
 
 
-async def is_hub(target: HubTarget, clock: Clock, environ: Mapping[str, str]) -> bool:
-    """Whether what answers there is a task hub, be it one that refuses who asks."""
-    hub = open_client(target, clock, environ)
-    try:
-        await hub.hello(GREETING_S)
-    except LinkError as error:
-        return error.failure is not LinkFailure.NOT_A_HUB
-    except TaskHubNotFoundError:
-        return True
-    except DurableError:
-        return False
-    finally:
-        await hub.close()
-    return True
+def is_hub(target: HubTarget, clock: Clock, environ: Mapping[str, str]) -> bool:
+    """Whether a task hub answers there within a second. Blocks; errors as :func:`open_client`."""
+    return is_task_hub(access_to(target, CLIENT_ROLE, clock, environ, _AS_EVER), clock, GREETING_S)

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from durable_app.cli.durable import report
 from durable_app.clock import SystemClock
-from durable_app.compose.management import delete_task_hub, open_management, reason_of
+from durable_app.compose.management import HubPlace, delete_task_hub, open_management, reason_of
 from durable_app.errors import DurableError
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Awaitable, Callable
 
-    from durable_app.compose.management import Caller, HubPlace
+    from durable_app.compose.management import Caller, RemotePlace
     from durable_app.host.api.exchange import Answer
 
 _CONTINUATION: Final = "x-ms-continuation-token"
@@ -37,7 +37,7 @@ class _RefusedError(DurableError):
     code = "refused"
 
 
-async def ask(args: argparse.Namespace, place: HubPlace) -> int:
+async def ask(args: argparse.Namespace, place: HubPlace | RemotePlace) -> int:
     """Run the command against its task hub; return the exit code."""
     async with open_management(place) as call:
         try:
@@ -50,9 +50,9 @@ async def ask(args: argparse.Namespace, place: HubPlace) -> int:
     return 0
 
 
-def delete_hub(args: argparse.Namespace, place: HubPlace) -> int:
+def delete_hub(args: argparse.Namespace, place: HubPlace | RemotePlace) -> int:
     """Remove the hub, after a question on a terminal; return the exit code."""
-    if not args.yes and sys.stdin.isatty():
+    if isinstance(place, HubPlace) and not args.yes and sys.stdin.isatty():
         question = f"Delete task hub '{place.name}' in {place.database} with all instances? [y/N] "
         if input(question).strip().casefold() not in {"y", "yes"}:
             return report("Nothing was deleted.", as_json=args.json)

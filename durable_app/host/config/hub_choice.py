@@ -1,7 +1,8 @@
 """Which task hub serves the app: its name, where it lives, and why.
 
 host.json and the connection string are written for Azure's Durable Task Scheduler. A scheduler on
-the local machine on which nothing listens means: run the hub inside this process.
+the local machine on which nothing listens means: run the hub inside this process. One that is
+elsewhere is used, or nothing: never a local hub in its place.
 """
 
 from __future__ import annotations
@@ -13,18 +14,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import urlsplit
 
-from durable_app.connection.connection_string import repetitions, split_pairs
-from durable_app.connection.endpoint import is_loopback, parse_endpoint
+from durable_app.connection.connection_string import (
+    DEFAULT_TASK_HUB,
+    choose_task_hub,
+    parse_connection_string,
+    repetitions,
+    split_pairs,
+)
+from durable_app.connection.endpoint import connection_hint, is_loopback, parse_endpoint
+from durable_app.connection.target import CONNECTION_SETTING, HubTarget
 from durable_app.errors import ConfigError
 from durable_app.functions.names import did_you_mean
 from durable_app.host.config.settings import DurableTaskOptions, expand_setting
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, MutableMapping
+    from collections.abc import Callable, Collection, Mapping, MutableMapping
 
 MODES: Final = ("auto", "embedded", "remote")
-#: Setting that names the scheduler where host.json does not say which one does.
-DEFAULT_CONNECTION: Final = "DURABLE_TASK_SCHEDULER_CONNECTION_STRING"
 #: Setting with further names, comma separated, under which management routes may be asked for.
 ALLOWED_HOSTS_SETTING: Final = "DURABLE_APP_ALLOWED_HOSTS"
 # Docker gives this name to the machine that a container runs on. The domain is a reserved one.
@@ -61,9 +67,10 @@ class HubChoice(NamedTuple):
     Attributes:
         name: of the task hub.
         connection: name of the setting with the connection string, as management URLs carry it.
-        store: path of the SQLite file; None for memory.
-        reason: why the embedded hub runs, for the start line.
+        store: of the embedded hub: path of the SQLite file; None for memory.
+        reason: for the start line.
         warnings: lines to show.
+        target: the hub of another process; None for the embedded one.
     """
 
     name: str
@@ -71,12 +78,28 @@ class HubChoice(NamedTuple):
     store: Path | None
     reason: str
     warnings: tuple[str, ...]
+    target: HubTarget | None = None
 
     @property
     def start_line(self) -> str:
-        """One line that names hub, store and reason."""
+        """One line that names hub, store or endpoint, and reason; it holds no secret."""
+        if self.target is not None:
+            return f"Task hub {self.target}: remote ({self.reason})."
         store = "memory" if self.store is None else f"sqlite:{self.store}"
         return f"Task hub '{self.name}': embedded, store {store} ({self.reason})."
+
+
+class _Setting(NamedTuple):
+    """What says where the scheduler is.
+
+    Attributes:
+        name: of the setting. text: its value, "" where there is none.
+        is_scheduler: host.json asks for a scheduler at all.
+    """
+
+    name: str
+    text: str
+    is_scheduler: bool
 
 
 def choose_hub(
@@ -86,6 +109,7 @@ def choose_hub(
     *,
     mode: str | None = None,
     store: str | None = None,
+    is_hub: Callable[[HubTarget], bool],
 ) -> HubChoice:
     """Decide by command line, then environment, then host.json.
 
@@ -93,82 +117,141 @@ def choose_hub(
         folder: the app's; default databases live in its ``.durable``.
         mode: ``auto``, ``embedded`` or ``remote``; None for DURABLE_APP_HUB, then ``auto``.
         store: ``sqlite:PATH`` or ``memory``; None for DURABLE_APP_STORE, then the default file.
+        is_hub: whether what listens at an address of this machine is a task hub; asked where that
+            decides.
 
     Raises:
-        ConfigError: a value is wrong, or a hub is wanted that this version cannot reach.
+        ConfigError: a value is wrong, or something answers in place of the hub.
     """
     mode = mode or environ.get("DURABLE_APP_HUB") or "auto"
     if mode not in MODES:
         raise ConfigError(f"--hub {mode}: choose one of {', '.join(MODES)}.")
     provider = options.storage_provider
-    setting = provider.connection_string_name or provider.connection_name
-    is_scheduler = provider.type.casefold() == "azuremanaged"
-    connection = setting or (DEFAULT_CONNECTION if is_scheduler else "Storage")
-    text = environ.get(connection, "") if is_scheduler else ""
-    pairs = split_pairs(text, connection)
-    reason = _reason(mode, provider.type, connection, pairs.values.get("endpoint"))
-
+    setting = _setting(options, environ, mode)
+    pairs = split_pairs(setting.text, setting.name)
     named = None
     if options.hub_name:
         named = expand_setting(options.hub_name, environ, "extensions.durableTask.hubName")
     in_string = pairs.values.get("taskhub")
-    warnings = repetitions(pairs, connection)
-    if named and in_string and named.casefold() != in_string.casefold():
+    place = _Place(setting, named, environ)
+    target, reason = place.decide(mode, provider.type, pairs.values.get("endpoint"), is_hub)
+    name = target.task_hub if target is not None else named or in_string or DEFAULT_TASK_HUB
+    wanted_store = store or environ.get("DURABLE_APP_STORE")
+    warnings = [
+        *repetitions(pairs, setting.name),
+        *_about_names(named, in_string, setting.name),
+        *_about_provider(provider.type, name),
+    ]
+    if target is not None and wanted_store:
+        warnings.append(f"--store {wanted_store} has no effect: the task hub is a remote one.")
+    return HubChoice(
+        name,
+        setting.name,
+        store_path(wanted_store, default_store(folder, name)) if target is None else None,
+        reason,
+        tuple(warnings),
+        target,
+    )
+
+
+def _setting(options: DurableTaskOptions, environ: Mapping[str, str], mode: str) -> _Setting:
+    provider = options.storage_provider
+    is_scheduler = provider.type.casefold() == "azuremanaged"
+    name = provider.connection_string_name or provider.connection_name
+    if mode == "remote" and not is_scheduler:
+        # Where nobody has asked for a scheduler yet, its usual setting is the one that counts.
+        name, is_scheduler = CONNECTION_SETTING, True
+    name = name or (CONNECTION_SETTING if is_scheduler else "Storage")
+    return _Setting(name, environ.get(name, "") if is_scheduler else "", is_scheduler)
+
+
+def _about_names(named: str | None, in_string: str | None, setting: str) -> list[str]:
+    if not named or not in_string or named.casefold() == in_string.casefold():
+        return []
+    return [
+        f"host.json names task hub '{named}', {setting} names '{in_string}': '{named}' is used."
+    ]
+
+
+def _about_provider(provider: str, name: str) -> list[str]:
+    warnings = []
+    if provider.casefold() not in _PROVIDERS:
         warnings.append(
-            f"host.json names task hub '{named}', {connection} names '{in_string}':"
-            f" '{named}' is used."
+            f"host.json: extensions.durableTask.storageProvider.type: '{provider}' is not"
+            f" known.{did_you_mean(provider, _PROVIDERS.values())}"
         )
-    name = named or in_string or "default"
-    if provider.type.casefold() not in _PROVIDERS:
-        warnings.append(
-            f"host.json: extensions.durableTask.storageProvider.type: '{provider.type}' is not"
-            f" known.{did_you_mean(provider.type, _PROVIDERS.values())}"
-        )
-    rule = _NAME_RULES.get(provider.type.casefold())
+    rule = _NAME_RULES.get(provider.casefold())
     if rule is not None and rule.pattern.fullmatch(name) is None:
         warnings.append(
             f"Task hub name '{name}' works here, but Azure refuses it with storage provider"
-            f" {provider.type}: {rule.text}."
+            f" {provider}: {rule.text}."
         )
-    wanted_store = store or environ.get("DURABLE_APP_STORE")
-    return HubChoice(
-        name,
-        connection,
-        store_path(wanted_store, default_store(folder, name)),
-        reason,
-        tuple(warnings),
-    )
+    return warnings
+
+
+class _Place(NamedTuple):
+    """Decides between the embedded hub and one of another process.
+
+    Attributes:
+        named: the hub's name in host.json.
+    """
+
+    setting: _Setting
+    named: str | None
+    environ: Mapping[str, str]
+
+    def decide(
+        self,
+        mode: str,
+        provider: str,
+        endpoint: str | None,
+        is_hub: Callable[[HubTarget], bool],
+    ) -> tuple[HubTarget | None, str]:
+        """The remote hub, or None for the embedded one; and why."""
+        name = self.setting.name
+        if mode == "embedded":
+            return None, "asked for by --hub or DURABLE_APP_HUB"
+        if not self.setting.is_scheduler:
+            return None, f"storage provider {provider} is replaced by it locally"
+        if endpoint is None:
+            if mode == "remote":
+                raise ConfigError(
+                    f"--hub remote: {name} names no endpoint. Set it to a connection string, such"
+                    " as Endpoint=http://localhost:8080;TaskHub=default;Authentication=None."
+                )
+            return None, f"{name} names no endpoint"
+        if mode == "remote":
+            return self._target(), "asked for by --hub or DURABLE_APP_HUB"
+        where = parse_endpoint(endpoint, name, encrypted=False)
+        if not where.is_local or not where.host:
+            return self._target(), f"{name} points to it"
+        if not _answers(where.host, where.port):
+            return None, f"nothing listens on {endpoint}"
+        return self._listener(endpoint, is_hub)
+
+    def _listener(
+        self, endpoint: str, is_hub: Callable[[HubTarget], bool]
+    ) -> tuple[HubTarget, str]:
+        """What listens on this machine, if it is a hub."""
+        target = self._target()
+        if is_hub(target):
+            return target, f"a task hub answers on {endpoint}"
+        raise ConfigError(
+            f"Something listens on {endpoint}, which {self.setting.name} points to, and it is no"
+            " task hub. Stop it or correct the address, or use --hub embedded to work without a"
+            f" scheduler.{connection_hint(target.endpoint)}"
+        )
+
+    def _target(self) -> HubTarget:
+        parsed = parse_connection_string(self.setting.text, self.setting.name)
+        hub = choose_task_hub(self.named, parsed, parsed.endpoint, self.environ)
+        return HubTarget(parsed.endpoint, hub, parsed.authentication)
 
 
 def default_store(folder: Path, hub: str) -> Path:
     """``.durable/<hub>.db``, with a file name that every file system takes."""
     safe = re.sub(r"[^a-z0-9_-]", "_", hub.casefold()) or "_"
     return folder / ".durable" / f"{safe}.db"
-
-
-def _reason(mode: str, provider: str, connection: str, endpoint: str | None) -> str:
-    if mode == "remote":
-        raise ConfigError(
-            "--hub remote: this version runs the embedded task hub only. Use --hub embedded."
-        )
-    if mode == "embedded":
-        return "asked for by --hub or DURABLE_APP_HUB"
-    if provider.casefold() != "azuremanaged":
-        return f"storage provider {provider} is replaced by it locally"
-    if endpoint is None:
-        return f"{connection} names no endpoint"
-    where = parse_endpoint(endpoint, connection, encrypted=False)
-    if not where.is_local:
-        raise ConfigError(
-            f"{connection} points to {endpoint}, and this version runs the embedded task hub"
-            " only. Use --hub embedded to work locally, whatever the connection string says."
-        )
-    if _answers(where.host, where.port):
-        raise ConfigError(
-            f"Something listens on {endpoint}, which {connection} points to, and this version"
-            " runs the embedded task hub only. Use --hub embedded, or stop what listens there."
-        )
-    return f"nothing listens on {endpoint}"
 
 
 def _answers(host: str, port: int) -> bool:

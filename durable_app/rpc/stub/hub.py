@@ -57,6 +57,10 @@ class RemoteOrchestrations:
         """Ask whether the hub is there. Raises as all calls do."""
         await self._read("Hello", Empty(), timeout_s)
 
+    def end_waits(self) -> None:
+        """Whoever waits for an instance gets None, and so does whoever comes later."""
+        self._waits.end()
+
     # -- reading and waiting -----------------------------------------------------------------
 
     async def get(

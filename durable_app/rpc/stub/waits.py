@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import grpc.aio
@@ -46,6 +47,16 @@ class Waits:
         self._calls = calls
         self._clock = clock
         self._patience_s = patience_s
+        # Each with its event loop: sync functions wait on loops of their own.
+        self._limits: set[tuple[asyncio.AbstractEventLoop, asyncio.Timeout]] = set()
+        self._is_over = False
+
+    def end(self) -> None:
+        """Everybody who waits gets None, and so does whoever comes later. Any thread."""
+        self._is_over = True
+        for loop, limit in tuple(self._limits):
+            with suppress(RuntimeError):  # a loop that was closed
+                loop.call_soon_threadsafe(_expire, limit)
 
     async def wait(
         self,
@@ -54,7 +65,7 @@ class Waits:
         timeout_s: float | None,
         is_done: Callable[[OrchestrationState], bool],
     ) -> OrchestrationState | None:
-        """The state once ``is_done`` holds for it; None when the time is up before.
+        """The state once ``is_done`` holds for it; None when the time is up, or the waits end.
 
         Args:
             method: the call to make again and again.
@@ -62,6 +73,27 @@ class Waits:
         Raises:
             SchedulerUnavailableError: the hub is away for too long, or when the time is up.
         """
+        if self._is_over:
+            return None
+        mine = (asyncio.get_running_loop(), asyncio.timeout(None))
+        self._limits.add(mine)
+        try:
+            async with mine[1]:
+                return await self._poll(method, instance_id, timeout_s, is_done)
+        except TimeoutError:
+            if not mine[1].expired():
+                raise
+            return None
+        finally:
+            self._limits.discard(mine)
+
+    async def _poll(
+        self,
+        method: str,
+        instance_id: str,
+        timeout_s: float | None,
+        is_done: Callable[[OrchestrationState], bool],
+    ) -> OrchestrationState | None:
         request = encode_get(instance_id, fetch_payloads=True)
         now = self._clock.monotonic
         until = math.inf if timeout_s is None else now() + timeout_s
@@ -96,3 +128,9 @@ class Waits:
         if is_lost or status not in _CUT_OFF or self._calls.is_closed:
             raise self._calls.explained(error, method) from error
         return away
+
+
+def _expire(limit: asyncio.Timeout) -> None:
+    # Whoever has waited may have come to an end meanwhile.
+    with suppress(RuntimeError):
+        limit.reschedule(asyncio.get_running_loop().time())

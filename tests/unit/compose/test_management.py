@@ -12,6 +12,7 @@ import pytest
 
 from durable_app.compose import management
 from durable_app.compose.management import (
+    RemotePlace,
     delete_task_hub,
     locate_hub,
     open_management,
@@ -22,6 +23,7 @@ from durable_app.host.api.exchange import Answer
 from durable_app.host.state import HostState
 from durable_app.host.web.keys import DURABLE_EXTENSION, Keys
 from durable_app.storage.ownership import FileOwnership, owner_of
+from durable_app.storage.sqlite import SqliteStore
 from tests.unit.cli.rig import make_hub, write_app
 
 
@@ -239,9 +241,27 @@ def test_settings_of_the_app_count_and_the_environment_stays_as_it_is(tmp_path):
     assert environ == {}
 
 
-def test_a_remote_hub_is_not_reached_yet(tmp_path):
-    with pytest.raises(ConfigError, match="embedded"):
-        locate_hub(write_app(tmp_path), {"DURABLE_APP_HUB": "remote"})
+def test_a_remote_hub_is_asked_itself(tmp_path):
+    text = "Endpoint=https://x.durabletask.io;TaskHub=orders;Authentication=AzureCLI"
+    environ = {"DURABLE_APP_HUB": "remote", "DURABLE_TASK_SCHEDULER_CONNECTION_STRING": text}
+    place = locate_hub(write_app(tmp_path), environ)
+    assert isinstance(place, RemotePlace)
+    assert (place.name, place.target.endpoint.host) == ("orders", "x.durabletask.io")
+    with pytest.raises(ConfigError, match="belongs to another process"):
+        delete_task_hub(place)
+
+
+def test_a_host_that_runs_has_decided(tmp_path):
+    text = "Endpoint=https://x.durabletask.io;TaskHub=orders;Authentication=AzureCLI"
+    environ = {"DURABLE_TASK_SCHEDULER_CONNECTION_STRING": text}
+    folder = write_app(tmp_path)
+    host = {"durableTask": {"storageProvider": {"type": "azureManaged"}}}
+    (folder / "host.json").write_text(json.dumps({"version": "2.0", "extensions": host}))
+    database = folder / ".durable" / "orders.db"
+    with contextlib.closing(SqliteStore(database, "orders")) as store:
+        store.open()
+        assert locate_hub(folder, environ).database == database
+    assert isinstance(locate_hub(folder, environ), RemotePlace)
 
 
 @pytest.mark.parametrize(

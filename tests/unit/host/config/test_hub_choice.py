@@ -5,12 +5,8 @@ import socket
 import pytest
 
 from durable_app.errors import ConfigError
-from durable_app.host.config.hub_choice import (
-    allowed_hosts,
-    choose_hub,
-    default_store,
-    is_allowed_host,
-)
+from durable_app.host.config import hub_choice
+from durable_app.host.config.hub_choice import allowed_hosts, default_store, is_allowed_host
 from durable_app.host.config.settings import DurableTaskOptions, StorageProvider
 
 SCHEDULER = StorageProvider(type="azureManaged", connection_string_name="DTS")
@@ -21,6 +17,10 @@ def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+def choose_hub(*given, is_hub=lambda _: False, **more):
+    return hub_choice.choose_hub(*given, is_hub=is_hub, **more)
 
 
 def options(hub_name=None, provider=SCHEDULER):
@@ -39,22 +39,71 @@ def test_a_local_scheduler_that_does_not_listen_means_the_embedded_hub(tmp_path,
     )
 
 
-def test_something_else_on_that_port_is_an_error(tmp_path):
+@pytest.fixture
+def busy_port():
     with socket.create_server(("127.0.0.1", 0)) as server:
-        environ = {"DTS": f"Endpoint=http://127.0.0.1:{server.getsockname()[1]}"}
-        with pytest.raises(ConfigError, match=r"Something listens on .* Use --hub embedded"):
-            choose_hub(options(), environ, tmp_path)
-        assert choose_hub(options(), environ, tmp_path, mode="embedded").name == "default"
+        yield server.getsockname()[1]
+
+
+def test_something_else_on_that_port_is_an_error(tmp_path, busy_port):
+    environ = {"DTS": f"Endpoint=http://127.0.0.1:{busy_port};Authentication=None"}
+    with pytest.raises(ConfigError, match=r"Something listens on .* no task hub.* --hub embedded"):
+        choose_hub(options(), environ, tmp_path)
+    assert choose_hub(options(), environ, tmp_path, mode="embedded").name == "default"
+
+
+def test_a_hub_on_that_port_is_used(tmp_path, busy_port):
+    address = f"http://127.0.0.1:{busy_port}"
+    asked = []
+    choice = choose_hub(
+        options(),
+        {"DTS": f"Endpoint={address};Authentication=None;TaskHub=orders"},
+        tmp_path,
+        is_hub=lambda target: not asked.append(target),
+    )
+    assert asked == [choice.target]
+    assert (choice.name, choice.store) == ("orders", None)
+    assert choice.start_line == (
+        f"Task hub 'orders' at {address} (Authentication=None): remote"
+        f" (a task hub answers on {address})."
+    )
+
+
+AZURE = "Endpoint=https://x.westus2.durabletask.io;Authentication=ManagedIdentity;ClientID=me"
+
+
+@pytest.mark.parametrize("mode", [None, "remote"])
+def test_one_elsewhere_is_used_without_asking(tmp_path, mode):
+    choice = choose_hub(options("file"), {"DTS": AZURE}, tmp_path, mode=mode, store="memory")
+    assert choice.target.endpoint.target == "x.westus2.durabletask.io:443"
+    assert choice.target.authentication.client_id == "me"
+    assert "(Authentication=ManagedIdentity): remote (" in choice.start_line
+    assert choice.warnings == ("--store memory has no effect: the task hub is a remote one.",)
+
+
+def test_remote_needs_no_storage_provider(tmp_path):
+    environ = {"DURABLE_TASK_SCHEDULER_CONNECTION_STRING": f"{AZURE};TaskHub=orders"}
+    chosen = options(provider=StorageProvider())
+    assert choose_hub(chosen, environ, tmp_path).target is None
+    assert choose_hub(chosen, environ, tmp_path, mode="remote").target.task_hub == "orders"
+
+
+def test_a_socket_is_a_hub_of_another_process(tmp_path):
+    environ = {"DTS": "Endpoint=unix:/run/hub.sock;Authentication=None"}
+    choice = choose_hub(options(), environ, tmp_path)
+    assert choice.target.task_hub == "default"
+    assert choice.reason == "DTS points to it"
 
 
 @pytest.mark.parametrize(
     ("text", "mode", "message"),
     [
-        ("Endpoint=https://x.durabletask.io;TaskHub=h", None, "points to https://x.durabletask.io"),
+        ("Endpoint=https://x.durabletask.io;TaskHub=h", None, "must contain an Authentication"),
+        (AZURE, None, "No task hub is named for https://x.westus2.durabletask.io:443"),
         ("Endpoint=http://localhost:99999", None, "DTS: Invalid endpoint URL: Port out of range"),
         ("Endpoint=http://", None, "names no host"),
         ("nonsense", None, "no key=value pair"),
-        ("", "remote", "embedded task hub only"),
+        ("", "remote", "--hub remote: DTS names no endpoint"),
         ("", "cloud", "--hub cloud: choose one of auto, embedded, remote"),
     ],
 )
@@ -115,7 +164,7 @@ def test_the_store_comes_from_the_command_line_then_the_environment(tmp_path):
     by_hand = choose_hub(options(), environ, tmp_path, store=f"sqlite:{tmp_path / 'x.db'}")
     assert by_hand.store == tmp_path / "x.db"
     with pytest.raises(ConfigError, match="write memory, or sqlite:PATH"):
-        choose_hub(options(), {}, tmp_path, store="postgres:x")
+        choose_hub(options(), {}, tmp_path, store="redis:x")
 
 
 def test_file_names_are_safe_everywhere(tmp_path):
