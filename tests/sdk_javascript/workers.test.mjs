@@ -72,6 +72,19 @@ describe("workers", () => {
     assert.equal(await hub.output(waiting), "right");
   }));
 
+  test("get their own activities through the filters that the SDK makes", withHub(async (hub) => {
+    const versioning = {
+      version: "2.0",
+      matchStrategy: Match.Strict,
+      failureStrategy: Failure.Reject,
+    };
+    const activities = { left: async () => "left" };
+    const workItemFilters = "auto";
+    await hub.work({ orchestrators: { calling }, activities, versioning, workItemFilters });
+
+    assert.equal(await hub.run("calling", "left", { version: "2.0" }), "left");
+  }));
+
   test("of several hubs know nothing of each other", withHub(async (hub) => {
     const other = hub.newClient(`${hub.name}-other`);
     await hub.work({ orchestrators });

@@ -53,11 +53,15 @@ class Hub:
         entities: tuple[Any, ...] = (),
         versioning: VersioningOptions | None = None,
         filters: WorkItemFilters | None = None,
+        has_filters: bool = False,
         slots: ConcurrencyOptions | None = None,
         has_schedules: bool = False,
         name: str | None = None,
     ) -> DurableTaskSchedulerWorker:
-        """Start a worker; orchestrators are the functions whose first parameter is ``context``."""
+        """Start a worker; orchestrators are the functions whose first parameter is ``context``.
+
+        With ``has_filters`` it asks for what it has, and for nothing else.
+        """
         worker = DurableTaskSchedulerWorker(
             host_address=self.address,
             taskhub=name or self.name,
@@ -76,6 +80,8 @@ class Hub:
             worker.use_versioning(versioning)
         if filters is not None:
             worker.use_work_item_filters(filters)
+        if has_filters:
+            worker.use_work_item_filters()
         if has_schedules:
             worker.configure_scheduled_tasks()
         worker.start()

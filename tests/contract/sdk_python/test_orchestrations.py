@@ -293,6 +293,8 @@ def test_a_start_in_the_future_waits_for_its_time(hub):
     instance_id = hub.start(when, start_at=due)
 
     assert hub.state(instance_id).runtime_status is OrchestrationStatus.PENDING
+    with pytest.raises(TimeoutError):
+        hub.client.wait_for_orchestration_start(instance_id, timeout=0.1)
     assert datetime.fromisoformat(hub.output(instance_id)) >= due
 
 

@@ -122,6 +122,16 @@ class TestFilters:
         hub.work(versioned)
         assert [hub.output(i) for i in waiting] == ["1.0", None]
 
+    def test_made_by_the_sdk_let_its_own_activities_through(self, hub):
+        def left(_, __):
+            return "left"
+
+        strict = options(Match.STRICT)
+        hub.work(calling, left, versioning=strict, has_filters=True)
+
+        # The SDK names a version for activities in its filter, and none when it schedules them.
+        assert hub.run(calling, "left", version="2.0") == "left"
+
     def test_an_empty_category_takes_nothing(self, hub):
         def left(_, __):
             return "left"
