@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 # Our own workers need both to go on with a suspended execution; others ignore these properties.
 NAME_PROPERTY: Final = "durable_app.name"
 PAST_COUNT_PROPERTY: Final = "durable_app.pastCount"
+#: Length of a history that nobody tells: no suspended execution fits.
+UNKNOWN_COUNT: Final = -1
 
 
 # ---------------------------------------------------------------------------------------------

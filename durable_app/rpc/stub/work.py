@@ -34,6 +34,7 @@ from durable_app.rpc.codec.streams import (
     encode_history_query,
     encode_subscription,
 )
+from durable_app.rpc.codec.work import UNKNOWN_COUNT
 from durable_app.rpc.connect import HubAccess, connect_async
 from durable_app.rpc.stub.calls import LONG_CALL_TIMEOUT_S, HubCalls
 from durable_app.rpc.stub.delivery import REPEAT_FOR_S, Delivery
@@ -253,8 +254,10 @@ class RemoteStream:
         if item.past_events:
             turn = self._resumed[item.token] = resumed(item)
             return turn.request
-        if _is_of_another_hub(item):
-            self._streamed[item.instance_id] = item
+        if _is_uncounted(item):
+            item = self._streamed[item.instance_id] = msgspec.structs.replace(
+                item, past_count=UNKNOWN_COUNT
+            )
         return item
 
     def forget_all(self) -> None:
@@ -265,7 +268,7 @@ class RemoteStream:
 
     def _push(self, item: WorkItem) -> None:
         if isinstance(item, OrchestratorRequest):
-            if item.past_events or _is_of_another_hub(item):
+            if item.past_events or _is_uncounted(item):
                 self._sink.forget(item.instance_id)
             self._warm[item.instance_id] = None
             self._warm.move_to_end(item.instance_id)
@@ -402,9 +405,12 @@ class RemoteStream:
         self._consumer.drained()
 
 
-def _is_of_another_hub(turn: OrchestratorRequest) -> bool:
-    """Whether the history is to be loaded, and nobody says how long it is, as our hub does."""
-    return turn.requires_history_streaming and not turn.past_count
+def _is_uncounted(turn: OrchestratorRequest) -> bool:
+    """Whether the history is to be loaded, and nobody says how long it is.
+
+    Our hub does, but for a turn that must not go on warm.
+    """
+    return turn.requires_history_streaming and turn.past_count <= 0
 
 
 def _has_ended(response: OrchestratorResponse) -> bool:

@@ -261,6 +261,7 @@ def test_an_item_that_cannot_be_read_never_reaches_the_worker(item, told, caplog
         ({}, ["a"]),
         ({"past_count": 3, "requires_history_streaming": True}, ["a"]),
         ({"requires_history_streaming": True}, ["forget one", "a"]),
+        ({"past_count": -1, "requires_history_streaming": True}, ["forget one", "a"]),
         ({"past_events": PAST, "past_count": 1}, ["forget one", "a"]),
     ],
 )
