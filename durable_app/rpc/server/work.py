@@ -59,17 +59,22 @@ _UNLIMITED_AGENTS: Final = ("durabletask-js/", "durabletask-dotnet/", "durable-a
 
 
 class WorkLimits(NamedTuple):
-    """How long the stream of a worker may be silent.
+    """When the stream of a worker is dead.
 
     Attributes:
         ping_s: after so long without work a health ping is sent; SDKs take a stream for dead after
             120 s of silence.
         send_timeout_s: a worker that does not read one message for so long is given up, and its
             items go to others.
+        keepalive_s: a connection on which nothing comes for so long is probed.
+        keepalive_timeout_s: a probe that is not answered for so long ends the connection: a peer
+            that vanished without a word is noticed after the two together.
     """
 
     ping_s: float = 30.0
     send_timeout_s: float = 30.0
+    keepalive_s: float = 20.0
+    keepalive_timeout_s: float = 10.0
 
 
 USUAL_LIMITS: Final = WorkLimits()

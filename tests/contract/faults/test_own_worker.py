@@ -1,0 +1,124 @@
+"""Our own worker on a bad connection: nothing lost, nothing twice, back within its bounds."""
+
+from __future__ import annotations
+
+import gc
+import os
+import threading
+
+import grpc
+import pytest
+
+from tests.contract.faults.own_worker import QUICK, SILENT_S, OwnWorker
+from tests.contract.faults.torture import Rack, noticed_after
+
+
+@pytest.fixture
+def rack():
+    rack = Rack()
+    yield rack
+    rack.close()
+
+
+@pytest.fixture
+def worker(rack):
+    worker = OwnWorker(rack.proxy.port, "tortured")
+    hub = rack.served.hub("tortured")
+    noticed_after(lambda: hub.statistics.workers == 1)
+    yield worker
+    worker.close()
+
+
+@pytest.mark.chaos
+def test_two_hundred_orchestrations_survive_a_bad_connection(rack, worker, chaos_scale):
+    for seed in range(chaos_scale):
+        ids = rack.start_all(f"round{seed}")
+        rack.torture(seed)
+        rack.finish_all(ids)
+    assert len(rack.faults) == 10
+    cap_s = QUICK.reconnect_backoff_cap_seconds
+    assert max(worker.listener.waits) <= cap_s
+
+
+def test_it_is_back_within_its_bounds(rack, worker):
+    hub = rack.served.hub("tortured")
+    for _ in range(5):
+        count = len(worker.listener.began)
+        rack.proxy.reset()
+        bound_s = QUICK.reconnect_backoff_cap_seconds + QUICK.hello_timeout_seconds
+        assert noticed_after(lambda n=count: len(worker.listener.began) > n) < bound_s
+        assert noticed_after(lambda: hub.statistics.workers == 1) < 1
+
+
+def test_a_silent_black_hole_is_noticed_by_both_sides(rack, worker):
+    hub = rack.served.hub("tortured")
+    ended, accepted = len(worker.listener.ended), rack.proxy.accepted
+    rack.proxy.black_hole()
+    # Pings came until now: the silence began a moment ago at most.
+    assert noticed_after(lambda: len(worker.listener.ended) > ended) < SILENT_S + 0.5
+    assert noticed_after(lambda: hub.statistics.workers == 0) < 2
+    # It tries other connections, by itself.
+    noticed_after(lambda: rack.proxy.accepted > accepted)
+    rack.proxy.heal()
+    assert noticed_after(lambda: hub.statistics.workers == 1) < 3
+    rack.desk.start("one", "steps")
+    rack.finish_all(["one"])
+
+
+@pytest.mark.parametrize("loses_up", [True, False])
+def test_half_a_connection_is_none(rack, worker, loses_up):
+    hub = rack.served.hub("tortured")
+    rack.proxy.half_open(loses_up=loses_up)
+    noticed_after(lambda: hub.statistics.workers == 0)
+    rack.proxy.heal()
+    noticed_after(lambda: hub.statistics.workers == 1)
+    rack.desk.start("one", "steps")
+    rack.finish_all(["one"])
+
+
+def resources(rack, worker):
+    """What a leak would show in; with two connections of the proxy for each that is open."""
+    gc.collect()
+    return {
+        "tasks": worker.tasks() + rack.served.tasks(),
+        "threads": threading.active_count(),
+        "channels": sum(isinstance(thing, grpc.aio.Channel) for thing in gc.get_objects()),
+        "files": len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else 0,
+    }
+
+
+def resident_bytes():
+    with open("/proc/self/statm") as statm:
+        return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def reconnect(rack, worker, rounds):
+    hub = rack.served.hub("tortured")
+    for number in range(rounds):
+        count = len(worker.listener.began)
+        if number % 2:
+            rack.proxy.cut()
+        else:
+            rack.proxy.reset()
+        noticed_after(lambda n=count: len(worker.listener.began) > n)
+        noticed_after(lambda: hub.statistics.workers == 1)
+
+
+@pytest.mark.chaos
+@pytest.mark.timeout(600)
+def test_reconnects_leave_nothing_behind(rack, worker, chaos_scale):
+    reconnect(rack, worker, 10)
+    before = resources(rack, worker)
+    reconnect(rack, worker, 100 * chaos_scale // 2)
+    bytes_amid = resident_bytes() if os.path.exists("/proc/self/statm") else 0
+    reconnect(rack, worker, 100 * chaos_scale // 2)
+    bytes_after = resident_bytes() if os.path.exists("/proc/self/statm") else 0
+    assert bytes_after - bytes_amid < 10_000_000
+    # Calls that are about to end take their moment.
+    slack = {"tasks": 3, "threads": 2, "channels": 1, "files": 6}
+
+    def has_leaked():
+        now = resources(rack, worker)
+        return {name: now[name] for name in now if now[name] > before[name] + slack[name]}
+
+    noticed_after(lambda: not has_leaked(), 10)
