@@ -146,9 +146,13 @@ class TestCalls:
 
         events = hub.client.get_orchestration_history(instance_id)
         assert [type(event).__name__.removesuffix("Event") for event in events] == [
-            "OrchestratorStarted", "ExecutionStarted", "EntityOperationCalled",
-            "OrchestratorStarted", "EntityOperationCompleted", "ExecutionCompleted",
-        ]  # fmt: skip
+            "OrchestratorStarted",
+            "ExecutionStarted",
+            "EntityOperationCalled",
+            "OrchestratorStarted",
+            "EntityOperationCompleted",
+            "ExecutionCompleted",
+        ]
         assert events[2].target_instance_id == "@counter@one"
 
 

@@ -324,11 +324,19 @@ class TestHistory:
         events = hub.client.get_orchestration_history(instance_id)
 
         assert [type(event).__name__.removesuffix("Event") for event in events] == [
-            "OrchestratorStarted", "ExecutionStarted", "TaskScheduled",
-            "OrchestratorStarted", "TaskCompleted", "TimerCreated",
-            "OrchestratorStarted", "TimerFired", "SubOrchestrationInstanceCreated",
-            "OrchestratorStarted", "SubOrchestrationInstanceCompleted", "ExecutionCompleted",
-        ]  # fmt: skip
+            "OrchestratorStarted",
+            "ExecutionStarted",
+            "TaskScheduled",
+            "OrchestratorStarted",
+            "TaskCompleted",
+            "TimerCreated",
+            "OrchestratorStarted",
+            "TimerFired",
+            "SubOrchestrationInstanceCreated",
+            "OrchestratorStarted",
+            "SubOrchestrationInstanceCompleted",
+            "ExecutionCompleted",
+        ]
         assert all(event.timestamp for event in events)
 
     def test_ids_of_events_are_those_of_their_actions(self, hub):
