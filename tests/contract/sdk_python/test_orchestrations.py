@@ -73,7 +73,7 @@ class TestTimers:
         hub.work(waiting)
         due, fired = map(datetime.fromisoformat, hub.run(waiting))
 
-        assert due <= fired < due + HALF_S
+        assert due <= fired < due + 2 * HALF_S
 
     def test_one_that_is_due_already_fires_at_once(self, hub):
         def past(context, _):
@@ -116,8 +116,7 @@ class TestRetries:
 
         assert hub.run(patient) == 3
         first, second = starts[1] - starts[0], starts[2] - starts[1]
-        assert 0.5 <= first < 0.9
-        assert 1.0 <= second < 1.5
+        assert 0.5 <= first < 1.0 <= second < 2.0
 
     def test_the_last_failure_is_the_one_that_counts(self, hub):
         attempts = []
