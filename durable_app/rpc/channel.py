@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 #: Bounds of gRPC's own pause between two attempts to connect; its default goes up to two minutes.
 MIN_CONNECT_BACKOFF_MS: Final = 100
 MAX_CONNECT_BACKOFF_MS: Final = 5_000
+#: What an attempt to connect may take: far away, TCP and TLS alone take most of a second.
+CONNECT_TIMEOUT_MS: Final = 5_000
 
 
 class ChannelOwnership(Enum):
@@ -42,16 +44,20 @@ def channel_arguments(options: GrpcChannelOptions | None) -> list[tuple[str, Any
     """The options as arguments of gRPC's channels; the raw ones come last, which lets them win."""
     options = options or GrpcChannelOptions()
     permit = options.keepalive_permit_without_calls
+    keepalive_timeout_ms = _or(options.keepalive_timeout_ms, KEEPALIVE_TIMEOUT_MS)
     arguments: dict[str, Any] = {
         "grpc.max_receive_message_length": _or(
             options.max_receive_message_length, MAX_RECEIVE_BYTES
         ),
         "grpc.max_send_message_length": _or(options.max_send_message_length, MAX_SEND_BYTES),
         "grpc.keepalive_time_ms": _or(options.keepalive_time_ms, KEEPALIVE_TIME_MS),
-        "grpc.keepalive_timeout_ms": _or(options.keepalive_timeout_ms, KEEPALIVE_TIMEOUT_MS),
+        "grpc.keepalive_timeout_ms": keepalive_timeout_ms,
+        # Its default of a minute wins over a shorter keepalive timeout, as measured with 1.85.
+        "grpc.http2.ping_timeout_ms": keepalive_timeout_ms,
         "grpc.keepalive_permit_without_calls": int(bool(permit)),
         "grpc.initial_reconnect_backoff_ms": MIN_CONNECT_BACKOFF_MS,
-        "grpc.min_reconnect_backoff_ms": MIN_CONNECT_BACKOFF_MS,
+        # Its name misleads: it bounds an attempt, and not the pause after it.
+        "grpc.min_reconnect_backoff_ms": CONNECT_TIMEOUT_MS,
         "grpc.max_reconnect_backoff_ms": MAX_CONNECT_BACKOFF_MS,
         # gRPC would repeat calls by itself that change something; what is safe is repeated here.
         "grpc.enable_retries": 0,

@@ -76,17 +76,19 @@ class Listener:
 class OwnWorker:
     """Connected to a port of this machine until it is closed."""
 
-    def __init__(self, port: int, task_hub: str) -> None:
+    def __init__(
+        self, port: int, task_hub: str, options: GrpcWorkerResiliencyOptions = QUICK
+    ) -> None:
         self.listener = Listener()
         self.fatal: list[BaseException] = []
         self.loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self.loop.run_forever, name="own-worker")
         self._thread.start()
-        self.call(self._open(port, task_hub))
+        self.call(self._open(port, task_hub, options))
 
-    async def _open(self, port: int, task_hub: str) -> None:
+    async def _open(self, port: int, task_hub: str, options: GrpcWorkerResiliencyOptions) -> None:
         def consume(link: Any, take: Any) -> Any:
-            return StreamConsumer(link, Session(QUICK), take, CLOCK, self.listener)
+            return StreamConsumer(link, Session(options), take, CLOCK, self.listener)
 
         access = access_to(port, WORKER_ROLE, task_hub)
         self.work = RemoteWork.open(access, CLOCK, consume, self.fatal.append)

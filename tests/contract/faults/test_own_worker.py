@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import threading
+from dataclasses import replace
 
 import grpc
 import pytest
@@ -29,7 +30,19 @@ def worker(rack):
     worker.close()
 
 
+@pytest.fixture
+def hasty(rack):
+    """A worker that hardly waits before it connects anew."""
+    options = replace(
+        QUICK, reconnect_backoff_base_seconds=0.01, reconnect_backoff_cap_seconds=0.02
+    )
+    worker = OwnWorker(rack.proxy.port, "tortured", options)
+    yield worker
+    worker.close()
+
+
 @pytest.mark.chaos
+@pytest.mark.timeout(600)
 def test_two_hundred_orchestrations_survive_a_bad_connection(rack, worker, chaos_scale):
     for seed in range(chaos_scale):
         ids = rack.start_all(f"round{seed}")
@@ -63,6 +76,16 @@ def test_a_silent_black_hole_is_noticed_by_both_sides(rack, worker):
     assert noticed_after(lambda: hub.statistics.workers == 1) < 3
     rack.desk.start("one", "steps")
     rack.finish_all(["one"])
+
+
+def test_a_hub_that_is_far_away_is_reached_at_the_first_attempt(rack):
+    rack.proxy.delay(0.1)
+    worker = OwnWorker(rack.proxy.port, "tortured")
+    hub = rack.served.hub("tortured")
+    noticed_after(lambda: hub.statistics.workers == 1)
+    assert (rack.proxy.accepted, worker.listener.reasons) == (1, [])
+    rack.proxy.heal()
+    worker.close()
 
 
 @pytest.mark.parametrize("loses_up", [True, False])
@@ -106,19 +129,19 @@ def reconnect(rack, worker, rounds):
 
 @pytest.mark.chaos
 @pytest.mark.timeout(600)
-def test_reconnects_leave_nothing_behind(rack, worker, chaos_scale):
-    reconnect(rack, worker, 10)
-    before = resources(rack, worker)
-    reconnect(rack, worker, 100 * chaos_scale // 2)
+def test_reconnects_leave_nothing_behind(rack, hasty, chaos_scale):
+    reconnect(rack, hasty, 10)
+    before = resources(rack, hasty)
+    reconnect(rack, hasty, 100 * chaos_scale // 2)
     bytes_amid = resident_bytes() if os.path.exists("/proc/self/statm") else 0
-    reconnect(rack, worker, 100 * chaos_scale // 2)
+    reconnect(rack, hasty, 100 * chaos_scale // 2)
     bytes_after = resident_bytes() if os.path.exists("/proc/self/statm") else 0
     assert bytes_after - bytes_amid < 10_000_000
     # Calls that are about to end take their moment.
     slack = {"tasks": 3, "threads": 2, "channels": 1, "files": 6}
 
     def has_leaked():
-        now = resources(rack, worker)
+        now = resources(rack, hasty)
         return {name: now[name] for name in now if now[name] > before[name] + slack[name]}
 
     noticed_after(lambda: not has_leaked(), 10)

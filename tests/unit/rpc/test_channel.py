@@ -69,6 +69,8 @@ def test_arguments_of_channels() -> None:
     plain = dict(channel_arguments(None))
     assert plain["grpc.max_receive_message_length"] == 64 * 1024 * 1024
     assert plain["grpc.keepalive_time_ms"] == 120_000
+    assert plain["grpc.http2.ping_timeout_ms"] == plain["grpc.keepalive_timeout_ms"] == 20_000
+    assert plain["grpc.min_reconnect_backoff_ms"] == 5_000
     assert plain["grpc.keepalive_permit_without_calls"] == 0
     assert plain["grpc.enable_retries"] == 0
     chosen = dict(
@@ -82,7 +84,7 @@ def test_arguments_of_channels() -> None:
         )
     )
     assert chosen["grpc.max_send_message_length"] == -1
-    assert chosen["grpc.keepalive_timeout_ms"] == 5
+    assert chosen["grpc.http2.ping_timeout_ms"] == chosen["grpc.keepalive_timeout_ms"] == 5
     assert chosen["grpc.keepalive_permit_without_calls"] == 1
     assert (chosen["grpc.enable_retries"], chosen["x"]) == (1, "y")
 
