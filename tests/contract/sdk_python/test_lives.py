@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import durabletask.internal.orchestrator_service_pb2 as pb
@@ -314,6 +315,15 @@ def test_waiting_for_an_instance_that_comes_later(hub):
     hub.client.raise_orchestration_event("later", "go", data=1)
 
     assert waiting.result(20).get_output() == 1
+
+
+def test_any_number_of_calls_wait_on_one_connection(hub):
+    hub.work(gate)
+    with ThreadPoolExecutor(150) as threads:
+        waiting = [threads.submit(hub.finished, "one") for _ in range(150)]
+        hub.client.raise_orchestration_event(running(hub), "go", data=1)
+
+        assert {each.result(20).get_output() for each in waiting} == {1}
 
 
 def test_waiting_in_vain_ends_with_the_callers_deadline(hub):
