@@ -90,7 +90,7 @@ class OrchestrationContext(Calling, FanningOut, Gathering, Addressing, HttpCalli
         self._default_version = env.default_version
         self._input_type = input_type
         self._chronicle = chronicle
-        self._patches = Patches(chronicle)
+        self._patches = Patches(chronicle, env.patches)
         self._started = ExecutionStarted()
         self._names = 0
         self._custom_status: Any = None

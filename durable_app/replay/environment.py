@@ -72,6 +72,8 @@ class ReplayEnv(msgspec.Struct, frozen=True, kw_only=True):
         max_actions: most actions that one turn may ask for.
         name_children: give sub-orchestrations a default instance id; False leaves it to the host.
         default_version: of a sub-orchestration that is called without one.
+        patches: ids of the patches that the execution has, where all of its history is known: to
+            others the answer is no. None to learn the answers from the history that is replayed.
     """
 
     schedule_at: ScheduleAt = ScheduleAt.CALL
@@ -85,6 +87,7 @@ class ReplayEnv(msgspec.Struct, frozen=True, kw_only=True):
     max_actions: int = 100_000
     name_children: bool = True
     default_version: str | None = None
+    patches: frozenset[str] | None = None
 
 
 class YieldTrace:

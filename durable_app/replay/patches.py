@@ -24,12 +24,13 @@ if TYPE_CHECKING:
 
 
 class Patches:
-    """The answers that one execution has got."""
+    """The answers that one execution has got; see ``ReplayEnv.patches`` for those it has before."""
 
-    __slots__ = ("_answers", "_chronicle")
+    __slots__ = ("_answers", "_chronicle", "_known")
 
-    def __init__(self, chronicle: Chronicle) -> None:
+    def __init__(self, chronicle: Chronicle, known: frozenset[str] | None) -> None:
         self._chronicle = chronicle
+        self._known = known
         self._answers: dict[str, bool] = {}
 
     def ask(self, patch_id: str, context: OrchestrationContext) -> bool:
@@ -37,7 +38,10 @@ class Patches:
         answer = self._answers.get(patch_id)
         if answer is None:
             name = PATCH_MARKER + patch_id
-            answer = self._is_marked(name) or not self._chronicle.is_old
+            if self._known is None:
+                answer = self._is_marked(name) or not self._chronicle.is_old
+            else:
+                answer = patch_id in self._known
             self._answers[patch_id] = answer
             if answer:
                 _mark(name, context)

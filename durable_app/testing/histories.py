@@ -21,6 +21,7 @@ import msgspec
 from durable_app.errors import DefinitionError, NonDeterminismError
 from durable_app.protocol import (
     EPOCH,
+    PATCH_MARKER,
     CompleteOrchestration,
     CreateSubOrchestration,
     CreateTimer,
@@ -53,6 +54,8 @@ if TYPE_CHECKING:
 #: Classes of events by their names.
 KINDS: Final[dict[str, type[Event]]] = {kind.__name__: kind for kind in get_args(HistoryEvent)}
 
+_KINDS: Final = frozenset(KINDS.values())
+
 Readable = dict[str, Any]
 
 
@@ -65,7 +68,11 @@ def to_readable(event: Event) -> Readable:
 
 
 def from_readable(readable: Readable) -> Any:
-    """Inverse of :func:`to_readable`; msgspec.ValidationError or KeyError where it is none."""
+    """Inverse of :func:`to_readable`.
+
+    Raises:
+        KeyError: it is no event, like TypeError, ValueError and msgspec.ValidationError.
+    """
     fields = dict(readable)
     return _struct(KINDS[fields.pop("type")], fields)
 
@@ -111,13 +118,34 @@ def save_history(path: str | PathLike[str], events: Iterable[HistoryEvent]) -> N
 
     Args:
         events: as ``await client.get_orchestration_history(instance_id)`` gives them.
+
+    Raises:
+        TypeError: these are others, such as those of a status, which are made for people.
     """
-    write_json(Path(path), [to_readable(event) for event in events])
+    kept = list(events)
+    for event in kept:
+        if type(event) not in _KINDS:
+            raise TypeError(
+                "save_history takes the events of client.get_orchestration_history(instance_id),"
+                f" not {type(event).__name__}."
+            )
+    write_json(Path(path), [to_readable(event) for event in kept])
 
 
 def load_history(path: str | PathLike[str]) -> list[Any]:
-    """The events that :func:`save_history` has written."""
-    return [from_readable(each) for each in json.loads(Path(path).read_text(encoding="utf-8"))]
+    """The events that :func:`save_history` has written.
+
+    Raises:
+        ValueError: the file holds something else.
+    """
+    return _read(json.loads(Path(path).read_text(encoding="utf-8")))
+
+
+def _read(readable: Iterable[Any]) -> list[Any]:
+    try:
+        return [each if type(each) in _KINDS else from_readable(each) for each in readable]
+    except (KeyError, TypeError, ValueError, msgspec.ValidationError) as error:
+        raise ValueError(f"This is no history that save_history has written: {error!r}.") from error
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -164,18 +192,46 @@ def _action(event: Any) -> OrchestratorAction | None:
             | EntityLockRequested(id_)
             | EntityUnlockSent(id_)
         ):
-            return _untimed(SendEntityMessage(id_, event))
+            return SendEntityMessage(id_, event)
         case ExecutionCompleted(id_, _, status, result, failure):
             return CompleteOrchestration(id_, status, result, failure)
         case _:
             return None
 
 
-def _untimed(action: OrchestratorAction) -> OrchestratorAction:
-    """The action without the moment at which the hub recorded a message to an entity."""
-    if not isinstance(action, SendEntityMessage):
-        return action
-    return SendEntityMessage(action.id, msgspec.structs.replace(action.message, timestamp=EPOCH))
+def _bare(action: OrchestratorAction | None) -> OrchestratorAction | None:
+    """The action without what the code has no say in: its trace, and when a message was sent."""
+    match action:
+        case ScheduleTask() | CreateSubOrchestration():
+            return msgspec.structs.replace(action, parent_trace_context=None)
+        case SendEntityMessage():
+            bare: dict[str, Any] = {"timestamp": EPOCH}
+            if hasattr(action.message, "parent_trace_context"):
+                bare["parent_trace_context"] = None
+            return SendEntityMessage(action.id, msgspec.structs.replace(action.message, **bare))
+        case _:
+            return action
+
+
+def _is_same(now: OrchestratorAction, recorded: OrchestratorAction | None) -> bool:
+    now_bare, recorded_bare = _bare(now), _bare(recorded)
+    if (
+        isinstance(now_bare, CreateSubOrchestration)
+        and isinstance(recorded_bare, CreateSubOrchestration)
+        and now_bare.version is None
+    ):
+        # The code names no version, so the child had the default one of the host of that time.
+        recorded_bare = msgspec.structs.replace(recorded_bare, version=None)
+    return now_bare == recorded_bare
+
+
+def _patches_in(history: Sequence[Any]) -> frozenset[str]:
+    """Patches that the instance had; the others it would not get, as it came by before them."""
+    return frozenset(
+        event.name.removeprefix(PATCH_MARKER)
+        for event in history
+        if isinstance(event, TaskScheduled) and event.name.startswith(PATCH_MARKER)
+    )
 
 
 # -- the check -----------------------------------------------------------------------------------
@@ -208,10 +264,11 @@ class Departure(NamedTuple):
 
 def departure(history: Sequence[Any], fn: Any, input_type: Any) -> Departure | None:
     """Replay every turn of a history; None where the code asks for what was recorded."""
+    env = ReplayEnv(patches=_patches_in(history))
     for number, turn in enumerate(turns_of(history), 1):
-        result = replay(fn, turn.past, turn.new, ReplayEnv(), input_type)
-        if [_untimed(action) for action in result.actions] != list(turn.asked):
-            return Departure(number, turn, result.actions)
+        asked = replay(fn, turn.past, turn.new, env, input_type).actions
+        if len(asked) != len(turn.asked) or not all(map(_is_same, asked, turn.asked)):
+            return Departure(number, turn, asked)
     return None
 
 
@@ -223,7 +280,9 @@ def replay_history(
 ) -> None:
     """Replay a history against the code of today.
 
-    Inputs and times count too: an instance that would go on with others has two minds.
+    Inputs and times count too: an instance that would go on with others has two minds. What the
+    code does under ``context.is_patched`` counts if the history has the patch: the instance came by
+    before it else. Traces and default versions are the host's and do not count.
 
     Args:
         app: a ``DFApp``, or a ``Blueprint`` alone.
@@ -235,10 +294,7 @@ def replay_history(
         DefinitionError: the app has no such orchestrator.
         ValueError: it is no history of an orchestration.
     """
-    if isinstance(history, str | PathLike):
-        events = load_history(history)
-    else:
-        events = [from_readable(each) if isinstance(each, dict) else each for each in history]
+    events = load_history(history) if isinstance(history, str | PathLike) else _read(history)
     started = start_of(events)
     name = started.name
     if orchestrator is not None:

@@ -55,6 +55,16 @@ def test_a_new_execution_runs_the_new_code_and_history_tells() -> None:
     assert names(world.actions) == ["ask again"]
 
 
+def test_answers_that_are_known_before_are_given_from_the_first_turn_on() -> None:
+    new = World(patched).history
+    for known, asked in (
+        (frozenset[str](), ["ask"]),
+        (frozenset(["ask twice"]), [ASKED_TWICE, "ask"]),
+    ):
+        env = ReplayEnv(patches=known)
+        assert names(replay(patched, [], new[:2], env).actions) == asked
+
+
 def test_an_execution_of_before_goes_on_with_the_old_code() -> None:
     world = World(before)
     result = replay(patched, world.history, [at(1), done(1)], world.env)
