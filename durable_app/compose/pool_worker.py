@@ -14,7 +14,7 @@ import os
 import sys
 import threading
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Final, TextIO, cast
+from typing import IO, TYPE_CHECKING, Final, NoReturn, TextIO, cast
 
 from durable_app.clock import SystemClock
 from durable_app.compose.console import open_console
@@ -87,23 +87,18 @@ class Commands:
         grace_s: for what runs then.
     """
 
-    def __init__(self, pipe: IO[bytes], target: str) -> None:
-        """For the running event loop.
-
-        Args:
-            target: address of the hub, to be tidied away after the host.
-        """
+    def __init__(self, pipe: IO[bytes]) -> None:
+        """For the running event loop."""
         self.go = asyncio.Event()
         self.stop = Stop()
         self.grace_s = _OWN_GRACE_S
         self._pipe = pipe
-        self._target = target
         self._loop = asyncio.get_running_loop()
 
     def listen(self) -> None:
         """Follow them from now on."""
         threading.Thread(target=self._listen, name="host-commands", daemon=True).start()
-        if hasattr(os, "getppid") and os.name == "posix":
+        if os.name == "posix":
             parent = os.getppid()
             threading.Thread(
                 target=self._look_after, args=(parent,), name="host-watch", daemon=True
@@ -115,7 +110,7 @@ class Commands:
             # The loop is closed where the process is about to end by itself.
             with contextlib.suppress(RuntimeError):
                 self._loop.call_soon_threadsafe(self._obey, grace_s)
-        self._orphaned()
+        _orphaned()
 
     def _obey(self, grace_s: float | None) -> None:
         if grace_s is not None:
@@ -126,17 +121,12 @@ class Commands:
     def _look_after(self, parent: int) -> None:
         while os.getppid() == parent:
             threading.Event().wait(_LOOK_S)
-        self._orphaned()
+        _orphaned()
 
-    def _orphaned(self) -> None:
-        """The host is gone: end at once, for its successor gives the same work to others."""
-        if self._target.startswith("unix:"):
-            socket = Path(self._target.removeprefix("unix:"))
-            with contextlib.suppress(OSError):
-                socket.unlink(missing_ok=True)
-            with contextlib.suppress(OSError):
-                socket.parent.rmdir()  # the last one succeeds
-        os._exit(1)
+
+def _orphaned() -> NoReturn:
+    """The host is gone: end at once, for its successor gives the same work to others."""
+    os._exit(1)
 
 
 class _Link:
@@ -194,7 +184,7 @@ def _take_over() -> tuple[IO[bytes], Report]:
 
 
 async def _serve(order: WorkerOrder, pipe: IO[bytes], report: Report, deadline: Deadline) -> None:
-    commands = Commands(pipe, order.target)
+    commands = Commands(pipe)
     commands.listen()
     on_signals(commands.stop.request, deadline)
     environ, clock, folder = environment(), SystemClock(), Path(order.folder)

@@ -19,9 +19,6 @@ import asyncio
 import contextlib
 import secrets
 import shutil
-import socket
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from durable_app.compose.pool_gate import Gate
@@ -30,11 +27,13 @@ from durable_app.host.console.console import Level
 from durable_app.host.processes.child import Ended, WorkerProcess
 from durable_app.host.processes.messages import Word
 from durable_app.host.processes.restarts import Restarts
+from durable_app.host.processes.socket_folder import make_socket_folder
 from durable_app.ports import Capacity
 from durable_app.rpc.server.server import HubServer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from durable_app.host.config.options import DurableTaskOptions
     from durable_app.host.console.console import Console
@@ -43,8 +42,6 @@ if TYPE_CHECKING:
     from durable_app.scheduler.service import TaskHub
 
 _MODULE: Final = "durable_app.compose.pool_worker"
-#: Bytes of the longest path of a socket that every system takes.
-_LONGEST_PATH: Final = 100
 #: Of the time to stop: what is left then is for processes that do not end by themselves.
 _DRAIN_SHARE: Final = 0.9
 #: A process that was killed is gone by then.
@@ -110,7 +107,7 @@ class WorkerPool:
         if self._is_begun:
             return
         self._is_begun = True
-        self._folder = _socket_folder()
+        self._folder = await asyncio.to_thread(make_socket_folder)
         for number in range(1, self._site.processes + 1):
             keeper = _Keeper(number, self._site)
             await keeper.open(self._folder)
@@ -248,17 +245,6 @@ def share_of(options: DurableTaskOptions, count: int, number: int) -> Capacity:
         share(options.max_concurrent_activity_functions),
         share(options.max_concurrent_entity_functions),
     )
-
-
-def _socket_folder() -> Path | None:
-    """A new folder that nobody else may enter; None where sockets cannot be in one."""
-    if not hasattr(socket, "AF_UNIX"):
-        return None
-    folder = Path(tempfile.mkdtemp(prefix="durable-app-"))
-    if len(bytes(folder / "999.sock")) <= _LONGEST_PATH:
-        return folder
-    folder.rmdir()
-    return None
 
 
 def _broken(number: int, ended: Ended) -> DefinitionError:
