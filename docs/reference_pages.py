@@ -89,6 +89,31 @@ PAGES: Final = (
         ),
     ),
     Page(
+        "scheduler.md",
+        "Clients and workers of a scheduler",
+        "For programs that are no Functions app: the task hub is Azure's Durable Task Scheduler, or"
+        " one of `func hub start`. Both clients also have every method of the clients on"
+        " [another page](client.md).",
+        (
+            "DurableTaskSchedulerClient",
+            "AsyncDurableTaskSchedulerClient",
+            "DurableTaskSchedulerWorker",
+            "ConcurrencyOptions",
+            "VersioningOptions",
+            "VersionMatchStrategy",
+            "VersionFailureStrategy",
+            "WorkItemFilters",
+            "OrchestrationWorkItemFilter",
+            "ActivityWorkItemFilter",
+            "EntityWorkItemFilter",
+            "GrpcChannelOptions",
+            "GrpcRetryPolicyOptions",
+            "GrpcClientResiliencyOptions",
+            "GrpcWorkerResiliencyOptions",
+        ),
+        (("durable_app.compose.scheduler_target", "ChannelKeywords"),),
+    ),
+    Page(
         "types.md",
         "Types",
         "What the methods of a client take and return.",

@@ -40,6 +40,19 @@ if TYPE_CHECKING:
         SyncDurableFunctionsClient,
         SyncDurableOrchestrationClient,
     )
+    from durable_app.compose.scheduler_client import (
+        AsyncDurableTaskSchedulerClient,
+        DurableTaskSchedulerClient,
+    )
+    from durable_app.compose.scheduler_worker import (
+        DurableTaskSchedulerWorker,
+    )
+    from durable_app.connection.options import (
+        GrpcChannelOptions,
+        GrpcClientResiliencyOptions,
+        GrpcRetryPolicyOptions,
+        GrpcWorkerResiliencyOptions,
+    )
     from durable_app.entity_id import EntityId
     from durable_app.entity_id import EntityId as EntityInstanceId
     from durable_app.errors import (
@@ -93,15 +106,28 @@ if TYPE_CHECKING:
         ScheduleStatus,
         ScheduleUpdateOptions,
     )
+    from durable_app.worker.options import (
+        ActivityWorkItemFilter,
+        ConcurrencyOptions,
+        EntityWorkItemFilter,
+        OrchestrationWorkItemFilter,
+        VersionFailureStrategy,
+        VersioningOptions,
+        VersionMatchStrategy,
+        WorkItemFilters,
+    )
 
 __version__ = "0.1.0"
 
 __all__ = [
     "ActivityContext",
+    "ActivityWorkItemFilter",
+    "AsyncDurableTaskSchedulerClient",
     "AsyncScheduleClient",
     "AsyncScheduledTaskClient",
     "Blueprint",
     "CleanEntityStorageResult",
+    "ConcurrencyOptions",
     "ConfigError",
     "DFApp",
     "DefinitionError",
@@ -114,13 +140,20 @@ __all__ = [
     "DurableOrchestrationClient",
     "DurableOrchestrationContext",
     "DurableOrchestrationStatus",
+    "DurableTaskSchedulerClient",
+    "DurableTaskSchedulerWorker",
     "EntityContext",
     "EntityId",
     "EntityInstanceId",
     "EntityMetadata",
     "EntityQuery",
     "EntityStateResponse",
+    "EntityWorkItemFilter",
     "FailureDetails",
+    "GrpcChannelOptions",
+    "GrpcClientResiliencyOptions",
+    "GrpcRetryPolicyOptions",
+    "GrpcWorkerResiliencyOptions",
     "HttpManagementPayload",
     "InstanceExistsError",
     "InstanceNotFoundError",
@@ -133,6 +166,7 @@ __all__ = [
     "OrchestrationRuntimeStatus",
     "OrchestrationState",
     "OrchestrationStatus",
+    "OrchestrationWorkItemFilter",
     "OrchestratorError",
     "OverlapPolicy",
     "Page",
@@ -163,6 +197,10 @@ __all__ = [
     "TaskTimeoutError",
     "TokenSource",
     "UnsupportedOnHostError",
+    "VersionFailureStrategy",
+    "VersionMatchStrategy",
+    "VersioningOptions",
+    "WorkItemFilters",
     "WrongStatusError",
     "register_exception",
     "when_all",
@@ -180,6 +218,21 @@ _HOME = {
     "ScheduleQuery": "schedules.options",
     "ScheduleStatus": "schedules.options",
     "ScheduleUpdateOptions": "schedules.options",
+    "AsyncDurableTaskSchedulerClient": "compose.scheduler_client",
+    "DurableTaskSchedulerClient": "compose.scheduler_client",
+    "DurableTaskSchedulerWorker": "compose.scheduler_worker",
+    "GrpcChannelOptions": "connection.options",
+    "GrpcClientResiliencyOptions": "connection.options",
+    "GrpcRetryPolicyOptions": "connection.options",
+    "GrpcWorkerResiliencyOptions": "connection.options",
+    "ActivityWorkItemFilter": "worker.options",
+    "ConcurrencyOptions": "worker.options",
+    "EntityWorkItemFilter": "worker.options",
+    "OrchestrationWorkItemFilter": "worker.options",
+    "VersionFailureStrategy": "worker.options",
+    "VersionMatchStrategy": "worker.options",
+    "VersioningOptions": "worker.options",
+    "WorkItemFilters": "worker.options",
     "ActivityContext": "functions.activity_context",
     "Blueprint": "functions.blueprint",
     "CleanEntityStorageResult": "client.entities",

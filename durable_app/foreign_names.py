@@ -63,25 +63,20 @@ _BY_ADVICE: Final = {
         *("BlobPayloadStoreOptions", "configure_large_payloads"),
     ),
     # Programs around an app
-    "write a function_app.py with a DFApp; `func start` runs it": (
-        *("TaskHubGrpcWorker", "DurableTaskSchedulerWorker", "WorkItemFilters"),
-        *("ActivityWorkItemFilter", "EntityWorkItemFilter", "OrchestrationWorkItemFilter"),
-        "use_work_item_filters",
+    "use DurableTaskSchedulerWorker(host_address=..., secure_channel=False), which has the same"
+    " methods; or write a function_app.py with a DFApp, which `func worker` runs": (
+        "TaskHubGrpcWorker",
     ),
-    "@app.durable_client_input gives a function a client with the same methods; other programs use"
-    " the HTTP API": (
-        *("TaskHubGrpcClient", "AsyncTaskHubGrpcClient", "DurableTaskSchedulerClient"),
-        "AsyncDurableTaskSchedulerClient",
+    "use DurableTaskSchedulerClient or AsyncDurableTaskSchedulerClient, which have the same methods;"
+    " @app.durable_client_input gives one to a function": (
+        *("TaskHubGrpcClient", "AsyncTaskHubGrpcClient"),
     ),
-    "there is no channel to tune: app and task hub are one process": (
-        *("GrpcChannelOptions", "GrpcRetryPolicyOptions", "GrpcWorkerResiliencyOptions"),
-        *("GrpcClientResiliencyOptions", "DefaultClientInterceptorImpl"),
-        "DefaultAsyncClientInterceptorImpl",
+    "pass interceptors of gRPC's own classes, or token_credential": (
+        *("DefaultClientInterceptorImpl", "DefaultAsyncClientInterceptorImpl"),
     ),
-    "set maxConcurrentActivityFunctions, maxConcurrentOrchestratorFunctions and"
-    " maxConcurrentEntityFunctions in host.json": ("ConcurrencyOptions",),
-    "set defaultVersion, versionMatchStrategy and versionFailureStrategy in host.json": (
-        *("VersioningOptions", "VersionMatchStrategy", "VersionFailureStrategy"),
+    "an app takes the work of the functions that it has: workItemFilters belong to a"
+    " DurableTaskSchedulerWorker": ("use_work_item_filters",),
+    "an app sets defaultVersion, versionMatchStrategy and versionFailureStrategy in host.json": (
         "use_versioning",
     ),
     "decorate the function: @app.activity_trigger(input_name=...)": ("add_activity",),

@@ -14,6 +14,8 @@ from durable_app.connection.options import (
     GrpcClientResiliencyOptions,
     GrpcWorkerResiliencyOptions,
 )
+from durable_app.errors import ConfigError
+from durable_app.rpc.bridge import is_of_event_loop, open_channel
 from durable_app.rpc.call_headers import (
     CLIENT_ROLE,
     WORKER_ROLE,
@@ -24,6 +26,7 @@ from durable_app.rpc.call_headers import (
 from durable_app.rpc.connect import HubAccess
 from durable_app.rpc.credentials import token_scope
 from durable_app.rpc.greeting import is_task_hub
+from durable_app.rpc.stub.calls import HubCalls
 from durable_app.rpc.stub.hub import RemoteHub
 from durable_app.rpc.stub.work import RemoteWork
 from durable_app.worker.session import Session
@@ -52,8 +55,8 @@ class Tuning(NamedTuple):
     Attributes:
         credential: of the program; wins over the connection string's Authentication.
         resource_id: audience of tokens; None for what the connection string says.
-        channel: of the program, for an event loop; never replaced or closed.
-        interceptors: of the program, for channels of event loops.
+        channel: of the program, of either kind of gRPC; never replaced or closed.
+        interceptors: of the program, all of one kind.
         root_certificates: PEM; None for those that gRPC knows.
         local_token: bearer token of a hub on this machine, sent in the clear.
     """
@@ -134,6 +137,20 @@ class Remote(NamedTuple):
     work: RemoteWork
 
 
+def check_channel(tuning: Tuning, *, has_loop: bool) -> None:
+    """Refuse a channel of an event loop where there is none.
+
+    Raises:
+        ConfigError: this one belongs to another loop than its user.
+    """
+    if is_of_event_loop(tuning.channel) and not has_loop:
+        raise ConfigError(
+            "channel: this one is of grpc.aio and belongs to an event loop. Pass one of"
+            " grpc.insecure_channel or grpc.secure_channel, or make an asynchronous client within"
+            " a coroutine."
+        )
+
+
 def open_client(
     target: HubTarget, clock: Clock, environ: Mapping[str, str], tuning: Tuning = _AS_EVER
 ) -> RemoteHub:
@@ -142,7 +159,8 @@ def open_client(
     Raises:
         ConfigError: a credential that does not fit, or a token that would travel in the clear.
     """
-    return RemoteHub.open(access_to(target, CLIENT_ROLE, clock, environ, tuning), clock)
+    access = access_to(target, CLIENT_ROLE, clock, environ, tuning)
+    return RemoteHub(HubCalls(open_channel(access, clock), target.endpoint.authority), clock)
 
 
 def open_work(
@@ -165,7 +183,8 @@ def open_work(
         return StreamConsumer(link, session, take, clock, listener)
 
     access = access_to(target, WORKER_ROLE, clock, environ, tuning)
-    return RemoteWork.open(access, clock, consume, on_fatal)
+    calls = HubCalls(open_channel(access, clock), target.endpoint.authority)
+    return RemoteWork(calls, clock, consume, on_fatal)
 
 
 @contextlib.asynccontextmanager

@@ -91,10 +91,24 @@ class SyncConnection:
         channel: as gRPC's stubs want it.
     """
 
-    def __init__(self, replaceable: ReplaceableChannel, interceptor: CallInterceptor) -> None:
-        self.channel = grpc.intercept_channel(replaceable, interceptor)
+    def __init__(self, replaceable: ReplaceableChannel, rules: CallRules[TokenCache]) -> None:
+        self._rules = rules
+        self._interceptor = CallInterceptor(rules)
+        self.channel = grpc.intercept_channel(replaceable, self._interceptor)
         self._replaceable = replaceable
-        self._interceptor = interceptor
+
+    def replace(self) -> bool:
+        """Use another channel from now on; False for a borrowed one."""
+        return self._replaceable.replace()
+
+    def renew_token(self) -> None:
+        """Fetch another token than the one that was used last.
+
+        Raises:
+            TokenUnavailableError: none could be fetched.
+        """
+        if self._rules.tokens is not None:
+            self._rules.tokens.token(self._rules.last_token)
 
     def close(self) -> None:
         """End calls that are going on, and close the channel if it is owned. Idempotent."""
@@ -124,7 +138,7 @@ def connect(access: HubAccess, clock: Clock) -> SyncConnection:
         tracker=access.tracker(clock, replaceable.replace),
         ownership=access.ownership,
     )
-    return SyncConnection(replaceable, CallInterceptor(rules))
+    return SyncConnection(replaceable, rules)
 
 
 def _make_sync(access: HubAccess) -> Any:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
 
     from durable_app.rpc.async_channel import AsyncReplaceableChannel
+    from durable_app.rpc.bridge import BridgedChannel
 
 Item = TypeVar("Item")
 
@@ -30,7 +31,7 @@ class GrpcWorkLink(Generic[Item]):
 
     def __init__(
         self,
-        channel: AsyncReplaceableChannel,
+        channel: AsyncReplaceableChannel | BridgedChannel,
         request: bytes,
         parse: Callable[[bytes], Item | None],
         hint: str = "",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, assert_never
 import msgspec
 
 from durable_app.functions.version_match import VersionMatch
-from durable_app.ports import Capacity, WorkSource, WorkStream
+from durable_app.ports import Capacity, WorkFilter, WorkSource, WorkStream
 from durable_app.protocol import (
     ActivityRequest,
     EntityBatchRequest,
@@ -54,6 +54,7 @@ class WorkerOptions(msgspec.Struct, frozen=True):
             before it failed.
         http_poll_s: between two polls of an HTTP call, where the server names no time; > 0.
         versions: which instances it runs.
+        only: what it takes; None for everything.
     """
 
     orchestrations: int = 100
@@ -67,6 +68,7 @@ class WorkerOptions(msgspec.Struct, frozen=True):
     entity_rollback: bool = True
     http_poll_s: float = 30.0
     versions: VersionMatch = VersionMatch()
+    only: WorkFilter | None = None
 
 
 class Worker:
@@ -123,7 +125,7 @@ class Worker:
         loop = asyncio.get_running_loop()
         options = self._options
         capacity = Capacity(options.orchestrations, options.activities, options.entities)
-        stream = self._source.connect(self, capacity)
+        stream = self._source.connect(self, capacity, options.only)
         self._orchestrators.start(stream)
         self._activities.start(stream, loop)
         self._entities.start(stream, loop)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
 
     from durable_app.rpc.async_channel import AsyncReplaceableChannel
+    from durable_app.rpc.bridge import BridgedChannel
 
 #: Of calls that answer at once; nobody waits for a lost answer for ever.
 CALL_TIMEOUT_S: Final = 30.0
@@ -37,7 +38,7 @@ class HubCalls:
         whom: address of the hub, for messages.
     """
 
-    def __init__(self, channel: AsyncReplaceableChannel, whom: str) -> None:
+    def __init__(self, channel: AsyncReplaceableChannel | BridgedChannel, whom: str) -> None:
         """Nothing is sent yet."""
         self.channel = channel
         self.whom = whom
