@@ -17,10 +17,11 @@ from typing import Any
 
 from benchmarks.load.http_overhead import http_overhead
 from benchmarks.load.processes import end_on_sigterm, python, scratch_folder
+from benchmarks.load.remote import remote
 from benchmarks.load.start_up import figures_of, measured, start_up
 from benchmarks.micro.bench_commit import append_and_flush
 
-ALL = ("W1", "W2", "W3", "W4", "W5", "W7", "WE", "WB", "WH")
+ALL = ("W1", "W2", "W3", "W4", "W5", "W7", "WE", "WB", "WH", "WR")
 _INTERRUPTED = 130
 
 
@@ -46,6 +47,8 @@ def run(workload: str) -> dict[str, Any]:
             result = start_up(folder)
         elif workload == "WH":
             result = http_overhead(folder)
+        elif workload == "WR":
+            result = remote(folder)
         elif workload == "W7":
             result = recovery(folder)
         else:
@@ -84,7 +87,7 @@ def _arguments() -> argparse.Namespace:
         nargs="*",
         metavar="W",
         type=str.upper,
-        help=f"{', '.join(ALL)}; W6, memory, is part of W3; WE is entities, WH HTTP",
+        help=f"{', '.join(ALL)}; W6, memory, is part of W3; WE is entities, WH HTTP, WR gRPC",
     )
     parser.add_argument("--runs", type=int, default=3, help="of each workload, at least 1; 3")
     parser.add_argument("--out", type=Path, metavar="FILE", help="all figures as JSON")
