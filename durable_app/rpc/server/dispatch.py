@@ -56,6 +56,11 @@ class Caller(NamedTuple):
     context: Context
     user_agent: str
 
+    @property
+    def key(self) -> str:
+        """The name in the one form that it has for all who spell it."""
+        return self.name.casefold()
+
     async def hub(self) -> ServedHub:
         """The task hub that is meant. Raises as ``TaskHubs.find``."""
         return await self.hubs.find(self.name)

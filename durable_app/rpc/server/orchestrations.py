@@ -212,6 +212,10 @@ CALLS: Final[dict[str, Unary]] = {
     "RestartInstance": _restart,
     "PurgeInstances": _purge,
     "SkipGracefulOrchestrationTerminations": _skip_graceful_terminations,
+}
+
+#: After these the hub that streams belong to may be another one.
+REMOVALS: Final[dict[str, Unary]] = {
     "CreateTaskHub": _create_hub,
     "DeleteTaskHub": _delete_hub,
 }

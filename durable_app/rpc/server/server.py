@@ -61,7 +61,15 @@ class HubServer:
         self._server = grpc.aio.server(options=(*_OPTIONS, *_keepalive(limits)))
         self._service = Service(
             hubs,
-            {**orchestrations.CALLS, **entities.CALLS, **self._work.calls},
+            {
+                **orchestrations.CALLS,
+                **{
+                    name: self._work.ends_streams(handle)
+                    for name, handle in orchestrations.REMOVALS.items()
+                },
+                **entities.CALLS,
+                **self._work.calls,
+            },
             {**orchestrations.STREAMS, **self._work.streams},
             clock,
             token,

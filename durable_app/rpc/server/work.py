@@ -45,6 +45,8 @@ from durable_app.rpc.server.refusals import RefusedError
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from google.protobuf.message import Message
+
     from durable_app.ports import Clock, ServedHub, WorkResult
     from durable_app.protocol import WorkItem
     from durable_app.rpc.server.dispatch import Caller, Stream, Unary
@@ -88,7 +90,8 @@ class WorkCalls:
         self._clock = clock
         self._limits = limits
         self._tokens: dict[str, HubTokens] = {}
-        self._outlets: set[Outlet] = set()
+        # With the key of the hub that each belongs to.
+        self._outlets: dict[Outlet, str] = {}
         self._parts = Parts()
         self._is_closing = False
 
@@ -120,8 +123,19 @@ class WorkCalls:
         for outlet in self._outlets:
             outlet.close()
 
-    def _tokens_of(self, name: str) -> HubTokens:
-        key = name.casefold()
+    def ends_streams(self, handle: Unary) -> Unary:
+        """A handler that removes a task hub, and lets its workers look for another one."""
+
+        async def call(caller: Caller, message: Message) -> Message:
+            answer = await handle(caller, message)
+            for outlet, key in self._outlets.items():
+                if key == caller.key:
+                    outlet.close()
+            return answer
+
+        return call
+
+    def _tokens_of(self, key: str) -> HubTokens:
         tokens = self._tokens.get(key)
         if tokens is None:
             tokens = self._tokens[key] = HubTokens(self._clock.new_id()[:12])
@@ -141,7 +155,7 @@ class WorkCalls:
             activity_versions=subscription.activity_versions,
         )
         outlet = Outlet()
-        self._outlets.add(outlet)
+        self._outlets[outlet] = caller.key
         # The worker's code may be old: what it needs of a turn's past is sent along.
         whole_history = HISTORY_STREAMING not in subscription.capabilities
         capacity = _bounded(subscription.capacity)
@@ -152,11 +166,11 @@ class WorkCalls:
             await self._send_all(caller, hub, outlet)
         finally:
             stream.close()
-            self._outlets.discard(outlet)
-        raise SchedulerUnavailableError("The task hub is about to stop.")
+            del self._outlets[outlet]
+        raise SchedulerUnavailableError("The task hub is about to stop, or was removed.")
 
     async def _send_all(self, caller: Caller, hub: ServedHub, outlet: Outlet) -> None:
-        tokens = self._tokens_of(caller.name)
+        tokens = self._tokens_of(caller.key)
         limit = None if caller.user_agent.startswith(_UNLIMITED_AGENTS) else _RECEIVE_LIMIT
         ping = health_ping().SerializeToString()
         while not outlet.is_closing:
@@ -164,9 +178,11 @@ class WorkCalls:
             if not items and not outlet.is_closing:
                 await self._write(caller, ping)
             for item in items:
-                data = encode_work_item(item, tokens).SerializeToString()
-                if limit is not None and len(data) > limit:
-                    hub.complete((_too_large(item, len(data), self._clock.now()),))
+                data = _encoded(item, tokens, limit)
+                if isinstance(data, FailureDetails):
+                    # Sent all the same it would end the stream, come again with the next one, and
+                    # end that, too.
+                    hub.complete((_failed(item, data, self._clock.now()),))
                 else:
                     await self._write(caller, data)
 
@@ -185,16 +201,16 @@ class WorkCalls:
     async def _complete_activity(
         self, caller: Caller, message: pb.ActivityResponse
     ) -> pb.CompleteTaskResponse:
-        result = decode_activity_response(message, self._tokens_of(caller.name))
+        result = decode_activity_response(message, self._tokens_of(caller.key))
         return await _completed(caller, result)
 
     async def _complete_turn(
         self, caller: Caller, message: pb.OrchestratorResponse
     ) -> pb.CompleteTaskResponse:
-        tokens = self._tokens_of(caller.name)
+        tokens = self._tokens_of(caller.key)
         token = tokens.token(message.completionToken)
         try:
-            whole = self._parts.join((caller.name.casefold(), token), message)
+            whole = self._parts.join((caller.key, token), message)
         except RefusedError:
             (await caller.hub()).put_back(token)
             raise
@@ -211,7 +227,7 @@ class WorkCalls:
     async def _complete_batch(
         self, caller: Caller, message: pb.EntityBatchResult
     ) -> pb.CompleteTaskResponse:
-        tokens = self._tokens_of(caller.name)
+        tokens = self._tokens_of(caller.key)
         try:
             result = decode_entity_result(message, tokens)
         except WireFormatError as error:
@@ -240,7 +256,7 @@ class WorkCalls:
 
     async def _abandon(self, caller: Caller, token: str) -> None:
         hub = await caller.hub()
-        hub.put_back(self._tokens_of(caller.name).token(token))
+        hub.put_back(self._tokens_of(caller.key).token(token))
 
 
 async def _completed(caller: Caller, result: WorkResult) -> pb.CompleteTaskResponse:
@@ -257,18 +273,27 @@ def _bounded(asked: Capacity) -> Capacity:
     )
 
 
-def _too_large(item: WorkItem, size: int, now: datetime) -> WorkResult:
-    """The outcome of an item that its worker could not receive.
-
-    Sent all the same it would end the stream, come again with the next one, and end that, too.
-    """
-    failure = FailureDetails(
+def _encoded(item: WorkItem, tokens: HubTokens, limit: int | None) -> bytes | FailureDetails:
+    """The message of an item, or why its worker cannot have it."""
+    try:
+        data: bytes = encode_work_item(item, tokens).SerializeToString()
+    except Exception as error:  # noqa: BLE001  it is the item's, and not the stream's
+        _log.exception("A work item cannot be sent: %s", type(error).__name__)
+        text = f"The work item cannot be sent: {error}"
+        return FailureDetails("MessageNotSentError", text, is_non_retriable=True)
+    if limit is None or len(data) <= limit:
+        return data
+    return FailureDetails(
         "MessageTooLargeError",
-        f"The work item has {size:,} bytes; this worker receives {_RECEIVE_LIMIT:,} at most. Keep"
+        f"The work item has {len(data):,} bytes; this worker receives {limit:,} at most. Keep"
         " large values elsewhere and pass references, or split the work by sub-orchestrations or"
         " continue-as-new.",
         is_non_retriable=True,
     )
+
+
+def _failed(item: WorkItem, failure: FailureDetails, now: datetime) -> WorkResult:
+    """The outcome of an item that its worker cannot have."""
     if isinstance(item, ActivityRequest):
         return ActivityResponse(
             item.instance.instance_id, item.task_id, item.token, failure=failure

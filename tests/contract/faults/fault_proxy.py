@@ -76,15 +76,15 @@ class FaultProxy:
         A connection of which something was swallowed cannot be of use any more: it ends.
         """
         self._set(Weather())
-        self._do(lambda: [c.end(abruptly=True) for c in tuple(self._connections) if c.has_lost])
+        self._end(abruptly=True, all_of_them=False)
 
     def cut(self) -> None:
         """End all connections in an orderly way (FIN)."""
-        self._do(lambda: [c.end(abruptly=False) for c in tuple(self._connections)])
+        self._end(abruptly=False)
 
     def reset(self) -> None:
         """End all connections abruptly (RST)."""
-        self._do(lambda: [c.end(abruptly=True) for c in tuple(self._connections)])
+        self._end(abruptly=True)
 
     def black_hole(self) -> None:
         """Accept everything, and pass nothing on: neither bytes nor ends of connections."""
@@ -145,6 +145,14 @@ class FaultProxy:
             await connection.run()
         finally:
             self._connections.discard(connection)
+
+    def _end(self, *, abruptly: bool, all_of_them: bool = True) -> None:
+        def end() -> None:
+            for connection in tuple(self._connections):
+                if all_of_them or connection.has_lost:
+                    connection.end(abruptly=abruptly)
+
+        self._do(end)
 
     def _set(self, weather: Weather) -> None:
         def change() -> None:

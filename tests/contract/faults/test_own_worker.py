@@ -6,12 +6,17 @@ import gc
 import os
 import threading
 from dataclasses import replace
+from functools import partial
 
 import grpc
 import pytest
 
 from tests.contract.faults.own_worker import QUICK, SILENT_S, OwnWorker
 from tests.contract.faults.torture import Rack, noticed_after
+
+
+def is_longer(found, count):
+    return len(found) > count
 
 
 @pytest.fixture
@@ -59,7 +64,7 @@ def test_it_is_back_within_its_bounds(rack, worker):
         count = len(worker.listener.began)
         rack.proxy.reset()
         bound_s = QUICK.reconnect_backoff_cap_seconds + QUICK.hello_timeout_seconds
-        assert noticed_after(lambda n=count: len(worker.listener.began) > n) < bound_s
+        assert noticed_after(partial(is_longer, worker.listener.began, count)) < bound_s
         assert noticed_after(lambda: hub.statistics.workers == 1) < 1
 
 
@@ -123,7 +128,7 @@ def reconnect(rack, worker, rounds):
             rack.proxy.cut()
         else:
             rack.proxy.reset()
-        noticed_after(lambda n=count: len(worker.listener.began) > n)
+        noticed_after(partial(is_longer, worker.listener.began, count))
         noticed_after(lambda: hub.statistics.workers == 1)
 
 

@@ -120,7 +120,7 @@ class Desk:
         self.name = hub or f"hub{next(_numbers)}"
         self.address = address
         self.channel = grpc.insecure_channel(address, _UNLIMITED)
-        self.metadata: list[tuple[str, str]] = [("taskhub", self.name)]
+        self.metadata: list[tuple[str, str | bytes]] = [("taskhub", self.name)]
         if agent:
             self.metadata.append(("x-user-agent", agent))
         self._streams: list[Any] = []

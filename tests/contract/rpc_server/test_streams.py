@@ -9,8 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import grpc
 import pytest
+from google.protobuf.empty_pb2 import Empty
 
 from durable_app.clock import SystemClock
+from durable_app.ports import StartRequest
 from durable_app.rpc.generated import taskhub_pb2 as pb
 from durable_app.rpc.methods import METHODS
 from durable_app.rpc.server.work import WorkLimits
@@ -122,6 +124,34 @@ def test_answers_are_welcome_after_their_stream_has_ended(desk, served):
     assert desk.finished("fan").orchestrationStatus == COMPLETED
 
 
+def test_an_item_that_cannot_be_sent_fails_and_the_stream_goes_on(desk, served, caplog):
+    # No client of this wire can do so; one that shares a process with the hub can.
+    bad = StartRequest("flow", "bad", input="half of a pair: \ud800")
+    served.call(served.hub(desk.name).start(bad))
+    worker = desk.work()
+    desk.start("good")
+    item = worker.turn()
+    assert item.orchestratorRequest.instanceId == "good"
+    worker.finish(item)
+    state = served.call(served.hub(desk.name).wait_for_completion("bad", timeout_s=5))
+    assert state.failure.error_type == "MessageNotSentError"
+    assert "half of a pair" not in caplog.text
+
+
+def test_a_hub_that_is_removed_sends_its_workers_away(desk, served):
+    workers = [desk.work(), desk.work()]
+    other = Desk(served.address)
+    bystander = other.work()
+    desk.ask("CreateTaskHub", pb.CreateTaskHubRequest(recreateIfExists=True))
+    assert [worker.ended().code for worker in workers] == [UNAVAILABLE] * 2
+    worker = desk.work()
+    desk.ask("DeleteTaskHub")
+    assert worker.ended().code is UNAVAILABLE
+    other.start()
+    bystander.finish(bystander.turn())
+    other.close()
+
+
 # -- fairness -------------------------------------------------------------------------------------
 
 
@@ -161,7 +191,7 @@ def test_turns_are_spread_over_the_streams_by_their_slots(desk):
     workers = [desk.work(maxConcurrentOrchestrationWorkItems=5) for _ in range(4)]
     for _ in range(20):
         desk.start()
-    seen = collections.Counter()
+    seen: collections.Counter[str] = collections.Counter()
     for worker in workers:
         for _ in range(5):
             seen[worker.turn().orchestratorRequest.instanceId] += 1
@@ -269,7 +299,21 @@ def test_the_end_tells_everybody_in_time():
     assert CLOCK.monotonic() - began < 2, "it has waited for its grace"
     assert {end.code for end in ends} == {UNAVAILABLE}
     assert {wait.code() for wait in waiting} == {UNAVAILABLE}
-    assert desk.send("Hello", b"").code is UNAVAILABLE
+    assert desk.refused("Hello", Empty()).code is UNAVAILABLE
+    desk.close()
+    served.close()
+
+
+def test_while_it_ends_nobody_gets_a_stream():
+    served = Served()
+    desk = Desk(served.address)
+    worker = desk.work()
+    assert served.server.workers == 1
+    served.do(served.server._work.close)
+    assert worker.ended().code is UNAVAILABLE
+    assert desk.refused("GetWorkItems", pb.GetWorkItemsRequest()).code is UNAVAILABLE
+    desk.ask("Hello")
+    assert served.server.workers == 0
     desk.close()
     served.close()
 

@@ -14,7 +14,9 @@ KEY = ("hub", CompletionToken("o", 1))
 
 
 def part(number, *, last=False, index=True):
-    message = pb.OrchestratorResponse(isPartial=not last, actions=[pb.OrchestratorAction(id=number)])
+    message = pb.OrchestratorResponse(
+        isPartial=not last, actions=[pb.OrchestratorAction(id=number)]
+    )
     if index:
         message.chunkIndex.value = number
     return message
