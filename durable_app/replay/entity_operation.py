@@ -168,15 +168,19 @@ class Operation:
             PayloadError: the input cannot be sent.
         """
         self._must_run()
+        receiver, moment = str(_entity_id(target)), _moment(at, self.began_at)
+        # A signal to itself for later is a clock that may tick for ever. Below the span of the last
+        # tick there would be a trace without end, so that each tick begins one of its own.
+        is_tick = moment is not None and receiver == str(self.entity_id)
         self.sent.append(
             SendSignal(
                 self._next_id,
-                str(_entity_id(target)),
+                receiver,
                 exact_text(operation, "signal_entity: the name of an operation"),
                 self._encoded(value, f"input of the signal '{operation}'"),
-                _moment(at, self.began_at),
+                moment,
                 self.began_at,
-                self.trace_context,
+                None if is_tick else self.trace_context,
             )
         )
 

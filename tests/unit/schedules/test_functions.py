@@ -9,6 +9,9 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 import durable_app as df
 from durable_app.testing import AppRunner
@@ -67,6 +70,26 @@ def test_every_minute_until_it_is_deleted() -> None:
         return list(await stage.runs())
 
     assert play(scene) == [f"2026-01-01T00:0{minute}:00+00:00" for minute in (1, 2, 3)]
+
+
+def test_each_run_has_a_trace_of_its_own() -> None:
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+
+    async def main() -> None:
+        async with AppRunner(bp, start_at=START, tracer_provider=provider) as run:
+            await Stage(run).schedule(interval=MINUTE)
+            await run.advance(3.5 * MINUTE)
+
+    asyncio.run(main())
+
+    traces = [
+        span.context.trace_id
+        for span in exporter.get_finished_spans()
+        if span.context is not None and span.name == "orchestration:job"
+    ]
+    assert len(traces) == len(set(traces)) == 3
 
 
 def test_every_day_of_a_year_has_its_run_across_both_steps_of_the_clock() -> None:
