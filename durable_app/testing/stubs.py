@@ -30,6 +30,7 @@ def index_with(app: DecoratorApi, stubs: Stubs | None) -> AppIndex:
 
     Raises:
         DefinitionError: the app is wrong, or it has no such activity.
+        TypeError: a stub is no function.
     """
     index = with_built_in(index_app(_registered(app)), HttpCaller(SystemClock()))
     by_function: dict[str, Callable[[Any], Any]] = {}
@@ -38,6 +39,8 @@ def index_with(app: DecoratorApi, stubs: Stubs | None) -> AppIndex:
         found = index.find("activity", name)
         if found is None:
             raise DefinitionError(index.unknown("activity", name))
+        if not callable(stub):
+            raise TypeError(f"stubs: of activity '{found.name}' is a function of its input.")
         by_function[found.name] = stub
     stubbed = index_of(
         _stubbed(facts, by_function[facts.name]) if facts.name in by_function else facts

@@ -245,6 +245,11 @@ def test_a_stub_is_for_an_activity_that_there_is() -> None:
         run_orchestration(bp, ship, [], stubs={"prize": str})
 
 
+def test_a_stub_is_a_function() -> None:
+    with pytest.raises(TypeError, match="activity 'price' is a function of its input"):
+        run_orchestration(bp, ship, [], stubs={price: 7})  # type: ignore[dict-item]  # refused
+
+
 def test_an_app_is_left_as_it_is() -> None:
     app = df.DFApp()
     other = df.Blueprint()
