@@ -18,7 +18,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, Self, TypeVar
 
 ROOT = Path(__file__).resolve().parents[2]
 APP_FILES = ("function_app.py", "host.json", "local.settings.json", "triggers")
@@ -99,6 +99,9 @@ def eventually(look: Callable[[], T | None], what: str, timeout_s: float = FINIS
 class Host:
     """One `func start` of the app in ``folder``; can be started again after its end."""
 
+    #: Text of the console that tells that it serves.
+    ready = READY
+
     def __init__(
         self,
         folder: Path,
@@ -118,7 +121,7 @@ class Host:
     def launch(self) -> None:
         """Start the process and return at once."""
         self._log_start = self.log.stat().st_size if self.log.exists() else 0
-        command = [sys.executable, "-m", "durable_app", "start", "--port", str(self.port)]
+        command = [sys.executable, "-m", "durable_app", *self.command()]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [*command, *self._arguments],
@@ -130,11 +133,15 @@ class Host:
                 start_new_session=True,
             )
 
-    def start(self) -> Host:
+    def command(self) -> list[str]:
+        """What is run, without the arguments of this one."""
+        return ["start", "--port", str(self.port)]
+
+    def start(self) -> Self:
         """Start the process and wait until it serves."""
         self.launch()
         try:
-            self.wait_for_output(READY, START_S)
+            self.wait_for_output(self.ready, START_S)
         except AssertionError:
             self.kill()
             raise
