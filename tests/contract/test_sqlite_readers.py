@@ -25,7 +25,7 @@ def test_a_long_query_holds_up_nobody_who_reads_a_history(tmp_path, monkeypatch)
         done.set()
         return page
 
-    monkeypatch.setattr(sqlite, "query_page", long_query)
+    monkeypatch.setattr(sqlite_readers, "query_page", long_query)
     store = SqliteStore(tmp_path / "hub.db", "default")
     store.open()
     row = a_pending_row()
