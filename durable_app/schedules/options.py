@@ -162,7 +162,8 @@ class ScheduleDescription:
     Attributes:
         interval: None where it has a cron expression.
         execution_token: of the signal that is under way to it.
-        last_run_at: the occurrence of the last run that was started; None before the first one.
+        last_run_at: the occurrence of the last run that was started; of one that had waited or was
+            triggered, the moment at which it was. None before the first one.
         next_run_at: the next occurrence; None while it is paused, and after the last one.
         running_instance_id: the run in progress; None where there is none, and with
             OverlapPolicy.ALLOW, which does not watch its runs.
