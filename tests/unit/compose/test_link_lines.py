@@ -1,0 +1,51 @@
+"""What the console tells about a connection."""
+
+from __future__ import annotations
+
+from durable_app.compose.link_lines import LinkLines
+from durable_app.connection.endpoint import parse_endpoint
+from durable_app.connection.failures import LinkFailure
+from durable_app.connection.target import HubTarget
+
+TARGET = HubTarget(parse_endpoint("http://localhost:9", "test", encrypted=False), "orders")
+REFUSED = "LinkError: Hello: UNAVAILABLE: Connection refused."
+
+
+class Lines:
+    """The part of a console that is used."""
+
+    def __init__(self):
+        self.lines = []
+
+    def always(self, text, level=None):
+        self.lines.append(text)
+
+
+def test_connections_are_told_and_counted():
+    console = Lines()
+    link = LinkLines(console, TARGET)
+    assert link.problem is not None
+    link.disconnected(LinkFailure.TRANSPORT, REFUSED, 0.5)
+    link.connected(2)
+    assert (link.problem, link.connections) == (None, 1)
+    link.disconnected(None, "The hub ended the stream.", 0.1)
+    link.connected(3)
+    assert console.lines == [
+        "No connection to task hub 'orders' at http://localhost:9 (Authentication=None):"
+        f" {REFUSED} Nothing listens on localhost:9. Start a hub with `func hub start`."
+        " Next attempt in 0.5 s.",
+        "Connected to task hub 'orders' at http://localhost:9 (attempt 2).",
+        "Connection lost to task hub 'orders' at http://localhost:9 (Authentication=None):"
+        " The hub ended the stream. Next attempt in 0.1 s.",
+        "Connected again to task hub 'orders' at http://localhost:9.",
+    ]
+
+
+def test_the_same_reason_is_told_now_and_then():
+    console = Lines()
+    link = LinkLines(console, TARGET)
+    for _ in range(21):
+        link.disconnected(LinkFailure.TRANSPORT, REFUSED, 1)
+    assert len(console.lines) == 3
+    link.disconnected(LinkFailure.UNAUTHENTICATED, "no", 1)
+    assert "(401)" in console.lines[-1]

@@ -1,0 +1,87 @@
+"""Where a remote hub is, and what to do when it cannot be reached."""
+
+from __future__ import annotations
+
+import pytest
+
+from durable_app.connection.authentication import Authentication, AuthenticationKind
+from durable_app.connection.endpoint import parse_endpoint
+from durable_app.connection.failures import LinkFailure
+from durable_app.connection.target import HubTarget, advice, find_connection_text
+from durable_app.errors import ConfigError
+
+AZURE = "https://x.westus2.durabletask.io"
+
+
+def target(address: str) -> HubTarget:
+    return HubTarget(parse_endpoint(address, "test", encrypted=True), "orders")
+
+
+def test_it_shows_hub_endpoint_and_kind_but_no_client_id():
+    authentication = Authentication(AuthenticationKind.MANAGED_IDENTITY, client_id="me")
+    endpoint = parse_endpoint(AZURE, "test", encrypted=True)
+    assert str(HubTarget(endpoint, "orders", authentication)) == (
+        f"'orders' at {AZURE}:443 (Authentication=ManagedIdentity)"
+    )
+
+
+TEXT = "Endpoint=http://localhost:8080;Authentication=None"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "environ", "expected"),
+    [
+        (TEXT, {}, (TEXT, "connection string")),
+        ("MINE", {"MINE": TEXT}, (TEXT, "MINE")),
+        (
+            None,
+            {"DTS_CONNECTION_STRING": TEXT},
+            (TEXT, "DTS_CONNECTION_STRING"),
+        ),
+        (
+            "",
+            {"DURABLE_TASK_SCHEDULER_CONNECTION_STRING": TEXT, "DTS_CONNECTION_STRING": "old"},
+            (TEXT, "DURABLE_TASK_SCHEDULER_CONNECTION_STRING"),
+        ),
+    ],
+)
+def test_a_connection_string_is_given_or_found(wanted, environ, expected):
+    assert find_connection_text(wanted, environ) == expected
+
+
+@pytest.mark.parametrize(
+    ("wanted", "message"),
+    [
+        ("MINE", "MINE is not set"),
+        (None, "STRING and DTS_CONNECTION_STRING are not set"),
+        ("Endpont=http://localhost:8080", "unsupported connection string key 'Endpont'"),
+    ],
+)
+def test_none_is_an_error(wanted, message):
+    with pytest.raises(ConfigError, match=message):
+        find_connection_text(wanted, {"MINE": " "})
+
+
+@pytest.mark.parametrize(
+    ("address", "failure", "text", "expected"),
+    [
+        (AZURE, LinkFailure.NOT_A_HUB, "UNIMPLEMENTED", "is no task hub."),
+        ("http://localhost:8082", LinkFailure.NOT_A_HUB, "", "8082 is the port of the dashboard"),
+        (AZURE, LinkFailure.UNAUTHENTICATED, "", "(401)"),
+        (AZURE, LinkFailure.REFUSED, "Hello: NOT_FOUND: no", "no task hub 'orders'"),
+        (AZURE, LinkFailure.REFUSED, "PERMISSION_DENIED: no", "Data Contributor"),
+        (AZURE, LinkFailure.REFUSED, "INTERNAL: no", "refuses for now"),
+        (AZURE, LinkFailure.TRANSPORT, "DNS resolution failed", "private endpoint"),
+        ("http://localhost:9", LinkFailure.TRANSPORT, "Connection refused", "func hub start"),
+        ("http://far:9", LinkFailure.TRANSPORT, "Connection refused", "listens on far:9."),
+        ("http://localhost:8082", LinkFailure.TRANSPORT, "Connection refused", "task hubs listen"),
+        ("https://far", LinkFailure.TRANSPORT, "CERTIFICATE_VERIFY_FAILED", "ROOTS_FILE_PATH"),
+        ("https://far", LinkFailure.TRANSPORT, "WRONG_VERSION_NUMBER", "use http://far:443"),
+        ("https://localhost:8080", LinkFailure.TRANSPORT, "handshake", "http://localhost:8080"),
+        ("http://far", LinkFailure.TRANSPORT, "Socket closed", "use https://far:80"),
+        ("https://far", LinkFailure.TRANSPORT, "network is unreachable", "firewalls"),
+        ("https://far", LinkFailure.TRANSPORT, "odd", ""),
+    ],
+)
+def test_each_layer_that_fails_has_its_advice(address, failure, text, expected):
+    assert expected in advice(target(address), failure, text)
