@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 
 from durable_app.ports import InstanceQuery
-from durable_app.storage import sqlite, sqlite_query
+from durable_app.storage import sqlite_query, sqlite_readers
 from durable_app.storage.sqlite import SqliteStore
 from durable_app.taskhub.instance import Decision, RowChange
 from tests.unit.taskhub.builders import a_pending_row

@@ -87,7 +87,7 @@ def _a_whole_batch_is_consumed_for_part_of_its_results(patch: Patch) -> None:
         decision = true_complete(instance, batch, *more)
         return msgspec.structs.replace(decision, consumed=batch.messages)
 
-    patch.setattr("durable_app.scheduler.hub.complete_batch", complete_batch)
+    patch.setattr("durable_app.scheduler.workers_side.complete_batch", complete_batch)
 
 
 def _state_of_a_failed_commit_is_used(patch: Patch) -> None:
