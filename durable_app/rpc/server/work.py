@@ -128,6 +128,8 @@ class WorkCalls:
 
         async def call(caller: Caller, message: Message) -> Message:
             answer = await handle(caller, message)
+            # A hub of the same name counts its items from 1 again.
+            self._tokens.pop(caller.key, None)
             for outlet, key in self._outlets.items():
                 if key == caller.key:
                     outlet.close()
@@ -136,6 +138,7 @@ class WorkCalls:
         return call
 
     def _tokens_of(self, key: str) -> HubTokens:
+        """Tokens of a hub that is served: nothing is kept of names that are none."""
         tokens = self._tokens.get(key)
         if tokens is None:
             tokens = self._tokens[key] = HubTokens(self._clock.new_id()[:12])
@@ -201,40 +204,42 @@ class WorkCalls:
     async def _complete_activity(
         self, caller: Caller, message: pb.ActivityResponse
     ) -> pb.CompleteTaskResponse:
-        result = decode_activity_response(message, self._tokens_of(caller.key))
-        return await _completed(caller, result)
+        hub = await caller.hub()
+        hub.complete((decode_activity_response(message, self._tokens_of(caller.key)),))
+        return pb.CompleteTaskResponse()
 
     async def _complete_turn(
         self, caller: Caller, message: pb.OrchestratorResponse
     ) -> pb.CompleteTaskResponse:
+        hub = await caller.hub()
         tokens = self._tokens_of(caller.key)
         token = tokens.token(message.completionToken)
         try:
             whole = self._parts.join((caller.key, token), message)
         except RefusedError:
-            (await caller.hub()).put_back(token)
+            hub.put_back(token)
             raise
         if whole is None:
             return pb.CompleteTaskResponse()
         try:
-            result = decode_orchestrator_response(whole, tokens)
+            hub.complete((decode_orchestrator_response(whole, tokens),))
         except WireFormatError as error:
             _log.warning("A turn of instance %a cannot be read: %s", whole.instanceId, error)
-            await _completed(caller, failed_turn(whole, error, tokens))
+            hub.complete((failed_turn(whole, error, tokens),))
             raise
-        return await _completed(caller, result)
+        return pb.CompleteTaskResponse()
 
     async def _complete_batch(
         self, caller: Caller, message: pb.EntityBatchResult
     ) -> pb.CompleteTaskResponse:
+        hub = await caller.hub()
         tokens = self._tokens_of(caller.key)
         try:
-            result = decode_entity_result(message, tokens)
+            hub.complete((decode_entity_result(message, tokens),))
         except WireFormatError as error:
-            hub = await caller.hub()
             hub.abandon(tokens.token(message.completionToken), str(error))
             raise
-        return await _completed(caller, result)
+        return pb.CompleteTaskResponse()
 
     async def _abandon_activity(
         self, caller: Caller, message: pb.AbandonActivityTaskRequest
@@ -257,12 +262,6 @@ class WorkCalls:
     async def _abandon(self, caller: Caller, token: str) -> None:
         hub = await caller.hub()
         hub.put_back(self._tokens_of(caller.key).token(token))
-
-
-async def _completed(caller: Caller, result: WorkResult) -> pb.CompleteTaskResponse:
-    hub = await caller.hub()
-    hub.complete((result,))
-    return pb.CompleteTaskResponse()
 
 
 def _bounded(asked: Capacity) -> Capacity:

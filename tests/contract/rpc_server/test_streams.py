@@ -152,6 +152,32 @@ def test_a_hub_that_is_removed_sends_its_workers_away(desk, served):
     other.close()
 
 
+def test_a_hub_that_is_made_anew_knows_no_token_of_the_one_before(desk):
+    worker = desk.work()
+    desk.start("old")
+    item = worker.turn()
+    desk.ask("CreateTaskHub", pb.CreateTaskHubRequest(recreateIfExists=True))
+    worker = desk.work()
+    desk.start("new")
+    again = worker.turn()
+    worker.finish(item, "wrong")
+    worker.finish(again, "right")
+    assert desk.finished("new").output.value == '"right"'
+
+
+def test_nothing_is_kept_of_hubs_that_are_not_served():
+    served = Served(names=("alpha",), is_dynamic=False)
+    for number in range(20):
+        desk = Desk(served.address, f"beta{number}")
+        for name in METHODS:
+            if name.startswith(("Complete", "Abandon")):
+                refused = desk.refused(name, METHODS[name].request())
+                assert refused.code is grpc.StatusCode.NOT_FOUND
+        desk.close()
+    assert served.server._work._tokens == {}
+    served.close()
+
+
 # -- fairness -------------------------------------------------------------------------------------
 
 
