@@ -11,6 +11,7 @@ from durable_app.clock import SystemClock
 from durable_app.connection.options import GrpcWorkerResiliencyOptions
 from durable_app.functions.index import index_app
 from durable_app.rpc.call_headers import WORKER_ROLE
+from durable_app.rpc.stub.hub import RemoteHub
 from durable_app.rpc.stub.work import RemoteWork
 from durable_app.worker.service import Worker, WorkerOptions
 from durable_app.worker.session import Session
@@ -19,6 +20,7 @@ from tests.contract.wire import access_to
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
+    from concurrent.futures import Future
 
 CLOCK = SystemClock()
 SILENT_S = 1.0
@@ -81,6 +83,7 @@ class OwnWorker:
     ) -> None:
         self.listener = Listener()
         self.fatal: list[BaseException] = []
+        self._access = access_to(port, task_hub=task_hub)
         self.loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self.loop.run_forever, name="own-worker")
         self._thread.start()
@@ -94,6 +97,18 @@ class OwnWorker:
         self.work = RemoteWork.open(access, CLOCK, consume, self.fatal.append)
         self._worker = Worker(self.work, index_app(app), WorkerOptions(), CLOCK)
         self._worker.start()
+
+    def wait_for(self, ids: list[str]) -> Future[list[Any]]:
+        """The states of instances when they have ended, asked for over the same bad connection."""
+
+        async def wait() -> list[Any]:
+            hub = RemoteHub.open(self._access, CLOCK)
+            try:
+                return await asyncio.gather(*(hub.wait_for_completion(one) for one in ids))
+            finally:
+                await hub.close()
+
+        return asyncio.run_coroutine_threadsafe(wait(), self.loop)
 
     def call(self, work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(work, self.loop).result(30)

@@ -11,6 +11,7 @@ from functools import partial
 import grpc
 import pytest
 
+from durable_app.protocol import OrchestrationStatus
 from tests.contract.faults.own_worker import QUICK, SILENT_S, OwnWorker
 from tests.contract.faults.torture import Rack, noticed_after
 
@@ -51,8 +52,12 @@ def hasty(rack):
 def test_two_hundred_orchestrations_survive_a_bad_connection(rack, worker, chaos_scale):
     for seed in range(chaos_scale):
         ids = rack.start_all(f"round{seed}")
+        waiting = worker.wait_for(ids)
         rack.torture(seed)
         rack.finish_all(ids)
+        states = waiting.result(20)
+        assert [state.instance_id for state in states] == ids
+        assert {state.status for state in states} == {OrchestrationStatus.COMPLETED}
     assert len(rack.faults) == 10
     cap_s = QUICK.reconnect_backoff_cap_seconds
     assert max(worker.listener.waits) <= cap_s
