@@ -140,5 +140,6 @@ class RemoteSide:
 
     async def stop(self, grace_s: float) -> None:  # noqa: ARG002  both ends have bounds of their own
         """See ``HubSide``."""
+        self._hub.end_waits()
         await self._work.close()
         await self._hub.close()

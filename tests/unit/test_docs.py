@@ -13,7 +13,7 @@ import pytest
 
 import durable_app.testing
 from docs import build_reference, reference_pages, settings_reference
-from durable_app.cli import init, keys, main, new, pack, settings, start
+from durable_app.cli import hub, init, keys, main, new, pack, settings, start, worker
 from durable_app.cli.catalog import CATALOG
 from durable_app.cli.durable.parsing import durable_parser
 from durable_app.cli.options import split_globals
@@ -32,6 +32,8 @@ PARSERS = {
     "pack": pack._parser,
     "settings": settings._parser,
     "durable": durable_parser,
+    "hub": hub._parser,
+    "worker": worker._parser,
 }
 
 
