@@ -17,6 +17,7 @@ import pytest
 
 import durable_app as df
 from durable_app.compose.hub_service import HubServiceOptions, run_hub_service
+from durable_app.compose.management import locate_hub, open_management
 from durable_app.compose.remote import is_hub, open_client
 from durable_app.compose.scheduler_target import target_of_address
 from durable_app.compose.worker_plan import WorkerOptions
@@ -51,7 +52,8 @@ def count_twice(ctx: df.OrchestrationContext, key: str) -> Any:
 @pytest.fixture(scope="module")
 def endpoint() -> Iterator[str]:
     """Of hubs that are served on a thread, until the tests are over."""
-    ready, found = threading.Event(), {}
+    ready = threading.Event()
+    found: dict[str, Any] = {}
 
     async def serve() -> None:
         options = HubServiceOptions(None, port=0, health_port=0, is_dynamic=True)
@@ -103,7 +105,8 @@ def test_a_program_runs_orchestrations_and_entities(endpoint):
         assert entity.get_state(int) == 3
         with pytest.raises(UnsupportedOnHostError, match="which HTTP host"):
             client.create_http_management_payload(instance_id="x")
-        payload = client._links(Request(), "x", failure_is_500=False)
+        request: Any = Request()
+        payload = client.create_http_management_payload(request, "x")
         assert payload["statusQueryGetUri"].startswith("https://shop.example/runtime/webhooks/")
     client.close()
 
@@ -122,7 +125,8 @@ def test_from_an_event_loop_or_from_any(endpoint):
         async with client:
             instance_id = await client.schedule_new_orchestration(chain, input=1)
             state = await client.wait_for_orchestration_completion(instance_id, timeout=20)
-            return None if state is None else state.get_output()
+            assert state is not None
+            return state.get_output()
 
     async def inside() -> Any:
         return await run(df.AsyncDurableTaskSchedulerClient.from_connection_string(text))
@@ -132,7 +136,7 @@ def test_from_an_event_loop_or_from_any(endpoint):
         assert asyncio.run(run(outside)) == 4
 
 
-class Watching(grpc.UnaryUnaryClientInterceptor):
+class Watching(grpc.UnaryUnaryClientInterceptor):  # type: ignore[misc]  # grpc has no types
     def __init__(self) -> None:
         self.methods: list[str] = []
 
@@ -163,7 +167,7 @@ def test_channels_and_interceptors_of_the_program(endpoint):
 
 
 def test_interceptors_are_of_one_kind(endpoint):
-    class Other(grpc.aio.UnaryUnaryClientInterceptor):
+    class Other(grpc.aio.UnaryUnaryClientInterceptor):  # type: ignore[misc]  # grpc has no types
         async def intercept_unary_unary(self, continuation: Any, *given: Any) -> Any:
             return await continuation(*given)
 
@@ -281,3 +285,39 @@ def test_a_hub_is_told_from_what_is_none(endpoint):
             await hub.close()
 
     assert asyncio.run(ended()) is None
+
+
+def test_func_durable_asks_the_hub_itself(endpoint, tmp_path):
+    app = write_app(tmp_path)
+    environ = {
+        "DURABLE_APP_HUB": "remote",
+        "DURABLE_TASK_SCHEDULER_CONNECTION_STRING": text_of(endpoint, "eight"),
+    }
+
+    async def run() -> Any:
+        async with open_management(locate_hub(app, environ)) as call:
+            begun = await call("POST", ("orchestrators", "greet", "one"), body=b'"x"')
+            status = await call("GET", ("instances", "one"))
+            return call.host, begun.status, json.loads(status.body or "")["runtimeStatus"]
+
+    assert asyncio.run(run()) == (endpoint, 202, "Pending")
+
+
+def test_what_answers_is_no_hub_and_ends_the_worker(tmp_path):
+    async def run() -> Any:
+        server = grpc.aio.server()
+        port = server.add_insecure_port("127.0.0.1:0")
+        await server.start()
+        text = text_of(f"http://127.0.0.1:{port}", "x")
+        options = WorkerOptions(write_app(tmp_path), connection=text, health_port=0)
+        async with run_worker_process(options, environ={}, stream=io.StringIO()) as running:
+            await asyncio.wait_for(running.stop.wait(), 10)
+            url = f"http://127.0.0.1:{running.health_port}/healthz"
+            async with aiohttp.ClientSession() as session, session.get(url) as answer:
+                status = answer.status
+        await server.stop(None)
+        return running.stop.error, status
+
+    error, status = asyncio.run(run())
+    assert "no task hub" in str(error)
+    assert status == 503

@@ -80,9 +80,7 @@ class Waits:
         try:
             async with mine[1]:
                 return await self._poll(method, instance_id, timeout_s, is_done)
-        except TimeoutError:
-            if not mine[1].expired():
-                raise
+        except TimeoutError:  # the waits have ended
             return None
         finally:
             self._limits.discard(mine)

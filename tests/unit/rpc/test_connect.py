@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from types import SimpleNamespace
 
 import grpc
 import grpc.aio
@@ -375,3 +376,24 @@ def test_names_of_workers() -> None:
         "taskhub": "h",
         "x-user-agent": "agent",
     }
+
+
+def test_a_connection_for_threads_is_replaced_and_its_token_renewed():
+    tokens = []
+
+    class Credential:
+        def get_token(self, *_scopes, **_options):
+            tokens.append(f"token {len(tokens)}")
+            expires_on = CLOCK.now().timestamp() + 3600
+            return SimpleNamespace(token=tokens[-1], expires_on=expires_on)
+
+    endpoint = parse_endpoint("https://localhost:1", "test", encrypted=True)
+    headers = CallHeaders("orders", "test")
+    connection = connect(HubAccess(endpoint, headers, "scope", credential=Credential()), CLOCK)
+    connection.renew_token()
+    assert tokens == ["token 0"]
+    assert connection.replace()
+    connection.close()
+    anonymous = connect(HubAccess(endpoint, headers, "scope"), CLOCK)
+    anonymous.renew_token()
+    anonymous.close()
