@@ -336,7 +336,8 @@ def test_no_reply_is_paid_twice_when_the_host_is_killed(app_host: Host) -> None:
     assert app_host.post(f"/api/articles/{article['id']}/approve").status == 202
     output = app_host.finished(article["id"])["output"]
     assert (output["outcome"], output["tokens"]) == ("Published", article["tokens"])
-    since_then = re.findall(r"Executing 'Functions\.(\w+)'", app_host.output())
+    console = app_host.wait_for_output("Executed 'Functions.publish_article'")
+    since_then = re.findall(r"Executing 'Functions\.(\w+)'", console)
     assert set(since_then) == {"approve_article", "write_article", "publish_article"}
 
 
