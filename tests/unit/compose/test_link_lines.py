@@ -6,18 +6,19 @@ from durable_app.compose.link_lines import LinkLines
 from durable_app.connection.endpoint import parse_endpoint
 from durable_app.connection.failures import LinkFailure
 from durable_app.connection.target import HubTarget
+from durable_app.host.console.console import Console, Level
 
 TARGET = HubTarget(parse_endpoint("http://localhost:9", "test", encrypted=False), "orders")
 REFUSED = "LinkError: Hello: UNAVAILABLE: Connection refused."
 
 
-class Lines:
-    """The part of a console that is used."""
+class Lines(Console):
+    """Keeps what it is told."""
 
     def __init__(self):
-        self.lines = []
+        self.lines: list[str] = []
 
-    def always(self, text, level=None):
+    def always(self, text, level=Level.INFORMATION):
         self.lines.append(text)
 
 
@@ -27,7 +28,7 @@ def test_connections_are_told_and_counted():
     assert link.problem is not None
     link.disconnected(LinkFailure.TRANSPORT, REFUSED, 0.5)
     link.connected(2)
-    assert (link.problem, link.connections) == (None, 1)
+    assert [link.problem, link.connections] == [None, 1]
     link.disconnected(None, "The hub ended the stream.", 0.1)
     link.connected(3)
     assert console.lines == [

@@ -12,6 +12,7 @@ import pytest
 
 from durable_app.compose import management
 from durable_app.compose.management import (
+    HubPlace,
     RemotePlace,
     delete_task_hub,
     locate_hub,
@@ -231,13 +232,20 @@ def test_a_hub_in_use_is_not_deleted(place, server):
     assert place.database.exists()
 
 
+def located(folder, environ):
+    """The database of an embedded hub."""
+    place = locate_hub(folder, environ)
+    assert isinstance(place, HubPlace)
+    return place.database
+
+
 def test_settings_of_the_app_count_and_the_environment_stays_as_it_is(tmp_path):
     folder = write_app(tmp_path)
     (folder / "local.settings.json").write_text(
         '{"Values": {"DURABLE_APP_STORE": "sqlite:/x/y.db"}}'
     )
     environ: dict[str, str] = {}
-    assert locate_hub(folder, environ).database == Path("/x/y.db")
+    assert located(folder, environ) == Path("/x/y.db")
     assert environ == {}
 
 
@@ -260,7 +268,7 @@ def test_a_host_that_runs_has_decided(tmp_path):
     database = folder / ".durable" / "orders.db"
     with contextlib.closing(SqliteStore(database, "orders")) as store:
         store.open()
-        assert locate_hub(folder, environ).database == database
+        assert located(folder, environ) == database
     assert isinstance(locate_hub(folder, environ), RemotePlace)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import types
+from typing import Any, cast
 
 import grpc
 import grpc.aio
@@ -90,9 +91,9 @@ def test_a_token_never_travels_in_the_clear():
 
 def test_an_unknown_keyword_is_refused():
     with pytest.raises(TypeError, match="unexpected keyword argument 'chanel'"):
-        tuning_of({"chanel": None}, None)
+        tuning_of(cast("Any", {"chanel": None}), None)
     with pytest.raises(TypeError, match="'data_converter'"):
-        df.DurableTaskSchedulerWorker(taskhub="x", data_converter=None)
+        df.DurableTaskSchedulerWorker(**cast("Any", {"taskhub": "x", "data_converter": None}))
 
 
 async def _channel():

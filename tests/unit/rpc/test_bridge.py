@@ -10,9 +10,10 @@ import grpc.aio
 import pytest
 
 from durable_app.rpc.bridge import BridgedChannel
+from durable_app.rpc.connect import SyncConnection
 
 
-class Refused(grpc.RpcError):
+class Refused(grpc.RpcError):  # type: ignore[misc]  # grpc has no types
     def code(self):
         return grpc.StatusCode.NOT_FOUND
 
@@ -39,8 +40,8 @@ class Stream:
         self.is_cancelled = True
 
 
-class Connection:
-    """What is done to a connection of threads."""
+class Connection(SyncConnection):
+    """Tells what is done to it."""
 
     def __init__(self, call=None):
         self.channel = self

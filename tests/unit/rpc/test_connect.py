@@ -379,7 +379,7 @@ def test_names_of_workers() -> None:
 
 
 def test_a_connection_for_threads_is_replaced_and_its_token_renewed():
-    tokens = []
+    tokens: list[str] = []
 
     class Credential:
         def get_token(self, *_scopes, **_options):
