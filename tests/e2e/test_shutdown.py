@@ -56,6 +56,7 @@ class Caller(threading.Thread):
         super().__init__(name=name, daemon=True)
         self._port = port
         self.accepted: list[str] = []
+        self.unread: list[str] = []
         self.lost: list[str] = []
 
     def run(self) -> None:
@@ -73,6 +74,9 @@ class Caller(threading.Thread):
                 body = answer.read()
             except http.client.RemoteDisconnected:
                 return  # an idle connection that was closed at the same moment
+            except ConnectionResetError:
+                self.unread.append(order)  # likewise, with the request in the socket's buffer
+                return
             except (OSError, http.client.HTTPException) as error:
                 self.lost.append(f"{order}: {error!r}")
                 return
@@ -112,5 +116,9 @@ def test_sigterm_under_load_loses_nothing(tmp_path: Path, new_host: Callable[...
     host.start()
     for order in accepted:
         assert host.finished(order)["output"] == [2, 4, 6]
+    # Nobody had read them: a caller that sends one again makes nothing twice.
+    for caller in callers:
+        for order in caller.unread:
+            assert host.get(f"{WEBHOOK}/instances/{order}").status == 404
     unfinished = host.get(f"{WEBHOOK}/instances/?runtimeStatus=Running,Pending").json
     assert [row["instanceId"] for row in unfinished] == ["w1"]
