@@ -22,7 +22,11 @@ from durable_app.connection.connection_string import (
     split_pairs,
 )
 from durable_app.connection.endpoint import connection_hint, is_loopback, parse_endpoint
-from durable_app.connection.target import CONNECTION_SETTING, HubTarget
+from durable_app.connection.target import (
+    CONNECTION_SETTING,
+    OLDER_CONNECTION_SETTING,
+    HubTarget,
+)
 from durable_app.errors import ConfigError
 from durable_app.functions.names import did_you_mean
 from durable_app.host.config.settings import DurableTaskOptions, expand_setting
@@ -160,9 +164,15 @@ def _setting(options: DurableTaskOptions, environ: Mapping[str, str], mode: str)
     name = provider.connection_string_name or provider.connection_name
     if mode == "remote" and not is_scheduler:
         # Where nobody has asked for a scheduler yet, its usual setting is the one that counts.
-        name, is_scheduler = CONNECTION_SETTING, True
-    name = name or (CONNECTION_SETTING if is_scheduler else "Storage")
+        name, is_scheduler = None, True
+    name = name or (_usual_setting(environ) if is_scheduler else "Storage")
     return _Setting(name, environ.get(name, "") if is_scheduler else "", is_scheduler)
+
+
+def _usual_setting(environ: Mapping[str, str]) -> str:
+    """The newer of both names, unless the older one alone is set."""
+    is_older = not environ.get(CONNECTION_SETTING) and environ.get(OLDER_CONNECTION_SETTING)
+    return OLDER_CONNECTION_SETTING if is_older else CONNECTION_SETTING
 
 
 def _about_names(named: str | None, in_string: str | None, setting: str) -> list[str]:

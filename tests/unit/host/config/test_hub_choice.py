@@ -93,6 +93,22 @@ def test_remote_needs_no_storage_provider(tmp_path):
     assert choose_hub(chosen, environ, tmp_path, mode="remote").target.task_hub == "orders"
 
 
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        (["DTS_CONNECTION_STRING"], "DTS_CONNECTION_STRING"),
+        (
+            ["DTS_CONNECTION_STRING", "DURABLE_TASK_SCHEDULER_CONNECTION_STRING"],
+            "DURABLE_TASK_SCHEDULER_CONNECTION_STRING",
+        ),
+    ],
+)
+def test_the_older_name_of_the_setting_counts_where_it_is_alone(tmp_path, settings, expected):
+    chosen = options(provider=StorageProvider(type="azureManaged"))
+    choice = choose_hub(chosen, dict.fromkeys(settings, f"{AZURE};TaskHub=orders"), tmp_path)
+    assert choice.connection == expected
+
+
 def test_a_socket_is_a_hub_of_another_process(tmp_path):
     environ = {"DTS": "Endpoint=unix:/run/hub.sock;Authentication=None"}
     choice = choose_hub(options(), environ, tmp_path)
