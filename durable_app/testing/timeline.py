@@ -24,7 +24,7 @@ from durable_app.storage.memory import MemoryStore
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from durable_app.ports import Capacity, WorkFilter, WorkSink, WorkStream
+    from durable_app.ports import Capacity, ServedStream, WorkFilter, WorkSink
     from durable_app.protocol import WorkItem
     from durable_app.scheduler.hub import Hub
     from durable_app.scheduler.inputs import Input, WaitFor
@@ -206,7 +206,7 @@ class VirtualHub(TaskHub):
         only: WorkFilter | None = None,
         *,
         whole_history: bool = False,
-    ) -> WorkStream:
+    ) -> ServedStream:
         """See ``WorkSource.connect``."""
         witness = _Witness(sink, self.activities, replays=self._replays)
         return super().connect(witness, capacity, only, whole_history=whole_history)

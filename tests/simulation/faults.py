@@ -198,6 +198,14 @@ class FaultyStore:
     def query_entities(self, query: EntityQuery) -> EntityPage:
         return self.inner.query_entities(query)
 
+    def list_ids(self, query: Any) -> Any:
+        self._read()
+        return self.inner.list_ids(query)
+
+    def drop(self) -> None:
+        self._write()
+        self.inner.drop()
+
     def select_purgeable(self, which: Any, limit: int) -> list[str]:
         self._read()
         return self.inner.select_purgeable(which, limit)
