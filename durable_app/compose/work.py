@@ -12,6 +12,7 @@ from durable_app.compose.runtime import ActivityArguments, HostRuntime
 from durable_app.functions.version_match import VersionMatch
 from durable_app.host.calls.invoke import Invoker
 from durable_app.host.triggers.queue_output import QUEUE_OUTPUT, QueueSink
+from durable_app.worker.options import filters_of
 from durable_app.worker.service import Worker, WorkerOptions
 
 if TYPE_CHECKING:
@@ -136,15 +137,16 @@ def make_worker(source: WorkSource, index: AppIndex, bench: Bench) -> Worker:
     site = bench.site
     contexts = bench.around.invoker.contexts
     arguments = ActivityArguments(index, bench.runtime, contexts, site.clock)
-    options = worker_options(site.settings)
+    options = worker_options(site.settings, index)
     return Worker(source, index, options, site.clock, site.console, arguments, site.tracing)
 
 
-def worker_options(settings: HostSettings) -> WorkerOptions:
-    """What host.json says about the worker."""
+def worker_options(settings: HostSettings, index: AppIndex) -> WorkerOptions:
+    """What host.json says about the worker of these functions."""
     durable = settings.extensions.durable_task
     timeout = settings.function_timeout
     per_machine = 10 * (os.cpu_count() or 1)
+    is_picky = durable.storage_provider.work_item_filtering_enabled
     return WorkerOptions(
         orchestrations=durable.max_concurrent_orchestrator_functions
         or max(_MIN_TURNS, per_machine),
@@ -156,6 +158,7 @@ def worker_options(settings: HostSettings) -> WorkerOptions:
         entity_rollback=durable.rollback_entity_operations_on_exceptions,
         http_poll_s=durable.http_settings.default_async_request_sleep_time_milliseconds / 1000,
         versions=_versions(durable),
+        only=filters_of(index).work_filter() if is_picky else None,
     )
 
 

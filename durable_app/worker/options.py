@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from durable_app.errors import ConfigError
 from durable_app.functions.version_match import VersionMatch
 from durable_app.ports import WorkFilter
+from durable_app.replay.http import HTTP_ACTIVITY, HTTP_POLLER
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -130,10 +131,10 @@ class WorkItemFilters:
 
 
 def filters_of(index: AppIndex) -> WorkItemFilters:
-    """What a worker with these functions can run."""
+    """What a worker with these functions can run, what ``call_http`` is made of included."""
     return WorkItemFilters(
-        [OrchestrationWorkItemFilter(name) for name in index.orchestrations],
-        [ActivityWorkItemFilter(name) for name in index.activities],
+        [OrchestrationWorkItemFilter(name) for name in (*index.orchestrations, HTTP_POLLER)],
+        [ActivityWorkItemFilter(name) for name in (*index.activities, HTTP_ACTIVITY)],
         [EntityWorkItemFilter(name) for name in index.entities],
     )
 

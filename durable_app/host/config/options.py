@@ -36,8 +36,8 @@ _HEADER_VALUE: Final = re.compile(r"[\t\x20-\x7e\xa0-\U0010ffff]*")
 class StorageProvider(Options):
     """``extensions.durableTask.storageProvider``: where Azure keeps the hub.
 
-    Here ``type`` and the name of the setting with the connection string count; the others are
-    checked and have no effect on the embedded hub.
+    Here ``type``, the name of the setting with the connection string, and whether the app takes
+    only work for functions that it has, count; the others are checked and have no effect.
     """
 
     _SILENT = frozenset(
@@ -54,7 +54,6 @@ class StorageProvider(Options):
             "maxQueuePollingInterval",
             "queueClientMessageEncoding",
             "taskHubName",
-            "workItemFilteringEnabled",
             "payloadStorageEnabled",
             "payloadStorageConnectionName",
             "payloadStorageContainerName",
@@ -70,6 +69,7 @@ class StorageProvider(Options):
     partition_count: UpTo16 = 4
     control_queue_batch_size: UpTo32 = 32
     control_queue_buffer_threshold: Slots = 256
+    work_item_filtering_enabled: bool = False
 
 
 class Tracing(Options):

@@ -6,15 +6,24 @@ from typing import Any
 
 import pytest
 
+import durable_app as df
 from durable_app.compose import work
+from durable_app.functions.index import index_app
 from durable_app.functions.version_match import VersionMatch
 from durable_app.host.config.options import HostSettings
+from durable_app.replay.http import HTTP_ACTIVITY
 
 
 def options(monkeypatch: pytest.MonkeyPatch, cores: int, **durable: Any) -> Any:
     monkeypatch.setattr("os.cpu_count", lambda: cores)
     settings = HostSettings.model_validate({"extensions": {"durableTask": durable}})
-    return work.worker_options(settings)
+    app = df.DFApp()
+    app.activity_trigger(input_name="number")(double)
+    return work.worker_options(settings, index_app(app))
+
+
+def double(number: int) -> int:
+    return number * 2
 
 
 @pytest.mark.parametrize(("cores", "expected"), [(1, 20), (8, 80)])
@@ -56,3 +65,12 @@ def test_http_calls_are_polled_as_often_as_the_settings_say(monkeypatch):
 )
 def test_the_settings_of_versions_reach_the_worker(monkeypatch, durable, expected):
     assert options(monkeypatch, 1, **durable).versions == expected
+
+
+def test_an_app_takes_everything_unless_it_is_told_to_filter(monkeypatch):
+    assert options(monkeypatch, 1).only is None
+    only = options(monkeypatch, 1, storageProvider={"workItemFilteringEnabled": True}).only
+    assert only.takes_activity("double", None)
+    assert only.takes_activity(HTTP_ACTIVITY, None)
+    assert not only.takes_activity("other", None)
+    assert not only.takes_orchestration("other", None)
