@@ -173,12 +173,6 @@ def check_endpoint(endpoint: Endpoint, kind: AuthenticationKind, source: str) ->
             f"{source}: Endpoint={endpoint.authority}: {DASHBOARD_PORT} is the port of the"
             f" dashboard. Task hubs listen on {GRPC_PORT}: http://{endpoint.host}:{GRPC_PORT}."
         )
-    if endpoint.is_local and endpoint.is_encrypted and kind is AuthenticationKind.NONE:
-        raise ConfigError(
-            f"{source}: Endpoint={endpoint.authority}: the emulator and a local task hub speak no"
-            f" TLS. Write http://{endpoint.target}. (For a hub of your own with TLS pass"
-            " host_address and secure_channel=True instead of a connection string.)"
-        )
     if kind is not AuthenticationKind.NONE:
         require_encryption(endpoint, source)
 
