@@ -67,8 +67,8 @@ _BY_ADVICE: Final = {
     " methods; or write a function_app.py with a DFApp, which `func worker` runs": (
         "TaskHubGrpcWorker",
     ),
-    "use DurableTaskSchedulerClient or AsyncDurableTaskSchedulerClient, which have the same methods;"
-    " @app.durable_client_input gives one to a function": (
+    "use DurableTaskSchedulerClient or AsyncDurableTaskSchedulerClient, which have the same"
+    " methods; @app.durable_client_input gives one to a function": (
         *("TaskHubGrpcClient", "AsyncTaskHubGrpcClient"),
     ),
     "pass interceptors of gRPC's own classes, or token_credential": (

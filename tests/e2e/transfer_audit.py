@@ -239,4 +239,5 @@ def reference_of(event: HistoryEvent) -> tuple[tuple[str, object] | None, bool]:
             return ("lock", event.critical_section_id), True
         case EntityLockGranted():
             return ("lock", event.critical_section_id), False
-    return None, False
+        case _:
+            return None, False
