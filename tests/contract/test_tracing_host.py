@@ -109,12 +109,12 @@ def test_a_request_and_what_it_starts_are_one_trace_through_a_restart(
     stream = io.StringIO()
 
     async def begin() -> None:
-        async with serving(tmp_path, stream, store="sqlite:hub.db") as (_, call):
+        async with serving(tmp_path, stream, store=f"sqlite:{tmp_path}/hub.db") as (_, call):
             await call("GET", "/api/start/wait", headers=PARENT)
             await until(lambda: len(spans.named("activity:hello")) == 2)
 
     async def end() -> Any:
-        async with serving(tmp_path, store="sqlite:hub.db") as (_, call):
+        async with serving(tmp_path, store=f"sqlite:{tmp_path}/hub.db") as (_, call):
             await call("GET", "/api/go")
             return await status_of(call)
 
