@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ssl
 from collections.abc import Callable
 from operator import attrgetter
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -76,6 +77,10 @@ class HubServiceOptions(NamedTuple):
     key: Path | None = None
     is_open: bool = False
 
+    def __repr__(self) -> str:
+        """Without the token."""
+        return f"HubServiceOptions({self.address}:{self.port}, {self.store})"
+
 
 class RunningHubs(NamedTuple):
     """Hubs that are served.
@@ -141,6 +146,10 @@ def _check_exposure(options: HubServiceOptions) -> None:
             f"The token has {len(options.token)} characters; {_SHORTEST_TOKEN} random ones are the"
             " least that nobody guesses."
         )
+    if options.token is not None and not (options.token.isascii() and options.token.isprintable()):
+        raise ConfigError(
+            "The token holds line breaks or characters beyond ASCII: no client could present it."
+        )
     if options.token is None and not is_loopback(options.address) and not options.is_open:
         raise ConfigError(
             f"Whoever reaches {options.address} could read and change everything in the task hub."
@@ -155,9 +164,22 @@ def _read_tls(options: HubServiceOptions) -> TlsFiles | None:
     if options.certificate is None or options.key is None:
         return None
     try:
-        return TlsFiles(options.certificate.read_bytes(), options.key.read_bytes())
+        files = TlsFiles(options.certificate.read_bytes(), options.key.read_bytes())
     except OSError as error:
         raise ConfigError(f"'{error.filename}' cannot be read: {error.strerror}.") from error
+    try:
+        # gRPC would say of files that do not fit that the port cannot be opened. Without a password
+        # OpenSSL would ask for one on the terminal.
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(
+            options.certificate, options.key, password=""
+        )
+    except (OSError, ValueError) as error:  # SSLError is an OSError
+        raise ConfigError(
+            f"'{options.certificate}' and '{options.key}' are no certificate chain with its private"
+            f" key ({getattr(error, 'reason', None) or 'not PEM'}). Both are PEM files, the key"
+            " without a password."
+        ) from error
+    return files
 
 
 def _lines(

@@ -24,6 +24,7 @@ from durable_app.compose.tracing import open_tracing
 from durable_app.compose.work import Site
 from durable_app.compose.worker_process import HubSides, run_worker
 from durable_app.connection.endpoint import parse_endpoint
+from durable_app.connection.options import GrpcChannelOptions
 from durable_app.connection.target import HubTarget
 from durable_app.errors import DurableError
 from durable_app.host.app.loader import load_app
@@ -44,6 +45,8 @@ _SWITCH_INTERVAL_S: Final = 0.0005
 #: A host that has gone is noticed by the end of standard input, or by this if something that the
 #: app has forked in the host still holds the other end.
 _LOOK_S: Final = 1.0
+#: Host and process are one machine: what fits into the one fits into the other.
+_UNLIMITED: Final = GrpcChannelOptions(max_receive_message_length=-1, max_send_message_length=-1)
 
 
 class Report(io.TextIOBase):
@@ -206,7 +209,7 @@ async def _serve(order: WorkerOrder, pipe: IO[bytes], report: Report, deadline: 
             open_tracing(settings, folder.name, environ, clock, console)
         )
         link = _Link(report, console, commands.stop)
-        tuning = Tuning(local_token=order.token)
+        tuning = Tuning(local_token=order.token, channel_options=_UNLIMITED)
         remote = await stack.enter_async_context(
             open_remote(target, clock, environ, commands.stop.fail, link, tuning)
         )

@@ -71,6 +71,10 @@ class Tuning(NamedTuple):
     root_certificates: bytes | None = None
     local_token: str | None = None
 
+    def __repr__(self) -> str:
+        """Tells nothing: a credential and a token are secrets."""
+        return "Tuning(...)"
+
 
 _AS_EVER: Final = Tuning()
 
@@ -84,10 +88,16 @@ class HubToken(NamedTuple):
         """The token, in the shape that azure-identity gives it."""
         return _Token(self.text, _NEVER)
 
+    def __repr__(self) -> str:
+        return "HubToken(...)"
+
 
 class _Token(NamedTuple):
     token: str
     expires_on: float
+
+    def __repr__(self) -> str:
+        return "_Token(...)"
 
 
 def access_to(

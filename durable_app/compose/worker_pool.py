@@ -30,6 +30,7 @@ from durable_app.host.processes.restarts import Restarts
 from durable_app.host.processes.socket_folder import make_socket_folder
 from durable_app.ports import Capacity
 from durable_app.rpc.server.server import HubServer
+from durable_app.rpc.server.work import WorkLimits
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -122,7 +123,9 @@ class _Keeper:
         self._site = site
         self._token = secrets.token_hex(16)
         self._gate = Gate(site.hub, share_of(site.options, site.processes, number))
-        self._server = HubServer(self._gate, site.clock, token=self._token)
+        self._server = HubServer(
+            self._gate, site.clock, token=self._token, limits=WorkLimits(own_bytes=None)
+        )
         self._order = site.order
         self._process: WorkerProcess | None = None
         self._stopping = asyncio.Event()

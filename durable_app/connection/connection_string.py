@@ -42,6 +42,7 @@ _STORAGE_KEYS: Final = frozenset(
     {"defaultendpointsprotocol", "accountname", "accountkey", "usedevelopmentstorage"}
 )
 _QUOTES: Final = "'\""
+_LONGEST_KEY: Final = 40
 
 
 class Pairs(NamedTuple):
@@ -194,7 +195,9 @@ def _check_keys(pairs: Pairs, source: str) -> None:
             f" looks like {_EXAMPLE}."
         )
     hint = did_you_mean(unknown[0], _KEYS.values()) or f" Known are {', '.join(_KEYS.values())}."
-    raise ConfigError(f"{source}: unsupported connection string key '{unknown[0]}'.{hint}")
+    # What is too long for a key may be a key of another kind, and secret.
+    shown = f" '{unknown[0]}'" if len(unknown[0]) <= _LONGEST_KEY else ""
+    raise ConfigError(f"{source}: unsupported connection string key{shown}.{hint}")
 
 
 def _required(pairs: Pairs, key: str, source: str, example: str) -> str:

@@ -98,8 +98,12 @@ def parse_endpoint(text: str, source: str, *, encrypted: bool) -> Endpoint:
     try:
         url = urlsplit(f"//{text}")
         host, port = url.hostname, url.port
-    except ValueError as error:
-        raise ConfigError(f"{source}: Invalid endpoint URL: {error}.") from error
+    except ValueError:
+        # What urllib says of a port repeats it, and it may be the half of a password.
+        raise ConfigError(
+            f"{source}: Invalid endpoint URL: brackets belong around IPv6 addresses only, and a"
+            " port is a number between 1 and 65535."
+        ) from None
     _check_parts(url, source)
     if not host:
         raise ConfigError(

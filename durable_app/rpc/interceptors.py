@@ -42,6 +42,10 @@ class CallDetails(NamedTuple):
     wait_for_ready: bool | None
     compression: Any = None
 
+    def __repr__(self) -> str:
+        """Without the metadata: an access token may be among it."""
+        return f"CallDetails({self.method!r})"
+
 
 class CallRules(Generic[Tokens]):
     """What is the same for all calls over a channel.

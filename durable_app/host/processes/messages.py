@@ -50,6 +50,12 @@ class WorkerOrder(msgspec.Struct, frozen=True):
     target: str = ""
     token: str = ""
 
+    def __repr__(self) -> str:
+        """Without token and key."""
+        return f"WorkerOrder({self.folder!r}, {self.task_hub!r})"
+
+    __str__ = __repr__
+
     def at(self, target: str, token: str) -> WorkerOrder:
         """The same for the hub at that address."""
         return msgspec.structs.replace(self, target=target, token=token)

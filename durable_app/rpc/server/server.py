@@ -36,6 +36,10 @@ class TlsFiles(NamedTuple):
     certificate_chain: bytes
     private_key: bytes
 
+    def __repr__(self) -> str:
+        """Without the key."""
+        return "TlsFiles(...)"
+
 
 class HubServer:
     """Serves task hubs over gRPC.

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import grpc
 import msgspec
 
+from durable_app.connection.options import MAX_RECEIVE_BYTES
 from durable_app.errors import SchedulerUnavailableError, WireFormatError
 from durable_app.ports import Capacity, WorkFilter
 from durable_app.protocol import (
@@ -57,7 +58,8 @@ _log = logging.getLogger(__name__)
 MOST_ITEMS: Final = 1_000
 #: What gRPC receives where nobody has set a limit. SDKs which lift it say who they are.
 _RECEIVE_LIMIT: Final = 4 * 2**20
-_UNLIMITED_AGENTS: Final = ("durabletask-js/", "durabletask-dotnet/", "durable-app/")
+_UNLIMITED_AGENTS: Final = ("durabletask-js/", "durabletask-dotnet/")
+_OWN_AGENT: Final = "durable-app/"
 
 
 class WorkLimits(NamedTuple):
@@ -71,12 +73,20 @@ class WorkLimits(NamedTuple):
         keepalive_s: a connection on which nothing comes for so long is probed.
         keepalive_timeout_s: a probe that is not answered for so long ends the connection: a peer
             that vanished without a word is noticed after the two together.
+        own_bytes: what a worker of this package receives in one message; None for no limit.
     """
 
     ping_s: float = 30.0
     send_timeout_s: float = 30.0
     keepalive_s: float = 20.0
     keepalive_timeout_s: float = 10.0
+    own_bytes: int | None = MAX_RECEIVE_BYTES
+
+    def bytes_for(self, agent: str) -> int | None:
+        """The largest message for a worker that calls itself so; None for no limit."""
+        if agent.startswith(_OWN_AGENT):
+            return self.own_bytes
+        return None if agent.startswith(_UNLIMITED_AGENTS) else _RECEIVE_LIMIT
 
 
 USUAL_LIMITS: Final = WorkLimits()
@@ -174,7 +184,7 @@ class WorkCalls:
 
     async def _send_all(self, caller: Caller, hub: ServedHub, outlet: Outlet) -> None:
         tokens = self._tokens_of(caller.key)
-        limit = None if caller.user_agent.startswith(_UNLIMITED_AGENTS) else _RECEIVE_LIMIT
+        limit = self._limits.bytes_for(caller.user_agent)
         ping = health_ping().SerializeToString()
         while not outlet.is_closing:
             items = await outlet.take(self._limits.ping_s)

@@ -9,7 +9,8 @@ import pytest
 
 from durable_app.rpc.generated import taskhub_pb2 as pb
 from durable_app.rpc.methods import METHODS
-from tests.contract.rpc_server.bench import Desk, Records, ending, scheduling, turn_of
+from durable_app.rpc.server.work import WorkLimits
+from tests.contract.rpc_server.bench import Desk, Records, Served, ending, scheduling, turn_of
 
 INVALID = grpc.StatusCode.INVALID_ARGUMENT
 COMPLETED = pb.ORCHESTRATION_STATUS_COMPLETED
@@ -381,6 +382,23 @@ def test_workers_without_a_limit_get_everything(desk, agent):
     worker.finish(item)
     assert desk.finished("one").orchestrationStatus == COMPLETED
     unlimited.close()
+
+
+@pytest.mark.parametrize(("own_bytes", "fits"), [(10_000, False), (None, True)])
+def test_a_worker_of_this_package_gets_what_it_receives(own_bytes, fits):
+    served = Served(limits=WorkLimits(own_bytes=own_bytes))
+    desk = Desk(served.address, agent="durable-app/1")
+    worker = desk.work()
+    desk.start("one", value="x" * 10_000)
+    if fits:
+        worker.finish(worker.turn())
+    assert desk.finished("one").orchestrationStatus == (COMPLETED if fits else FAILED)
+    # The others get their turns in either case.
+    desk.start("two", value="x")
+    worker.finish(worker.turn())
+    assert desk.finished("two").orchestrationStatus == COMPLETED
+    desk.close()
+    served.close()
 
 
 def test_nothing_of_a_request_is_logged(desk, caplog):

@@ -16,6 +16,7 @@ from durable_app.compose.hub_service import (
     run_hub_service,
 )
 from durable_app.errors import ConfigError
+from durable_app.rpc.server.server import TlsFiles
 
 _HELLO = "/TaskHubSidecarService/Hello"
 _TOKEN = "correct horse battery"
@@ -164,3 +165,23 @@ def test_names_of_hubs_come_from_the_environment(value, names):
 def test_the_environment_may_ask_for_dynamic_hubs(value, said):
     assert has_dynamic_hubs({"DTS_USE_DYNAMIC_TASK_HUBS": value}) is said
     assert not has_dynamic_hubs({})
+
+
+def test_certificate_and_key_that_do_not_fit_are_named(tmp_path):
+    certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    certificate.write_text("no certificate")
+    key.write_text("no key")
+    text = refused(service(certificate=certificate, key=key))
+    assert f"'{certificate}' and '{key}' are no certificate chain" in text
+
+
+@pytest.mark.parametrize("token", [_TOKEN + "\n", _TOKEN + "é"])
+def test_a_token_that_no_header_can_carry_is_refused(token):
+    text = refused(service(token=token))
+    assert "no client could present it" in text
+    assert _TOKEN not in text
+
+
+def test_options_and_certificates_show_no_secret():
+    assert _TOKEN not in repr(service(token=_TOKEN))
+    assert "secret" not in repr(TlsFiles(b"chain", b"secret"))

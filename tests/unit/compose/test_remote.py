@@ -89,3 +89,10 @@ def test_an_async_client_ends_once():
         await client.close()
 
     asyncio.run(twice())
+
+
+def test_no_secret_is_shown():
+    token = HubToken("a secret of ours")
+    for holder in (token, token.get_token("any"), Tuning(token, local_token=token.text)):
+        assert token.text not in repr(holder)
+        assert token.text not in str(holder)

@@ -149,6 +149,8 @@ def test_faults_say_what_to_write_instead(text: str, message: str) -> None:
         LOCAL + ";Password=c2VjcmV0",
         LOCAL.replace("=None", "=Bearer c2VjcmV0"),
         LOCAL.replace("localhost", "me:c2VjcmV0@localhost"),
+        LOCAL.replace("localhost", "me:c2VjcmV0/x@localhost"),
+        "c2VjcmV0" * 6 + "==",
         "c2VjcmV0",
     ],
 )

@@ -397,3 +397,8 @@ def test_a_connection_for_threads_is_replaced_and_its_token_renewed():
     anonymous = connect(HubAccess(endpoint, headers, "scope"), CLOCK)
     anonymous.renew_token()
     anonymous.close()
+
+
+def test_details_of_a_call_show_no_token() -> None:
+    details = CallDetails("/a", None, [("authorization", "Bearer secret")], None, None)
+    assert "secret" not in repr(details)
