@@ -109,6 +109,22 @@ def anchors(page: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", text.lower()).replace(" ", "-") for text in headings}
 
 
+def test_the_index_of_decisions_has_each_of_them_by_its_title() -> None:
+    folder = ROOT / "docs" / "adr"
+    titles = {
+        path.name: path.read_text("utf-8").partition("\n")[0].removeprefix("# ")
+        for path in folder.glob("0*.md")
+    }
+    listed = re.findall(r"^- \[(.*)\]\((.*)\)$", (folder / "README.md").read_text("utf-8"), re.M)
+    assert listed == [(title, name) for name, title in sorted(titles.items())]
+    assert all(title.startswith(name[:5].replace("-", " ")) for name, title in titles.items())
+
+
+def test_every_guide_is_in_the_index() -> None:
+    text = (ROOT / "docs" / "README.md").read_text("utf-8")
+    assert {page.name for page in GUIDE.glob("*.md") if f"(guide/{page.name})" not in text} == set()
+
+
 # -- Completeness ---------------------------------------------------------------------------------
 
 
