@@ -10,7 +10,10 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from tests.e2e.harness import ROOT, Host, eventually
+from tests.e2e.test_scheduler import Hub
 
 GUIDE = ROOT / "docs" / "guide"
 EXAMPLE = re.compile(r"^(curl .*\S)\s+# (\d{3})$", re.M)
@@ -117,6 +120,36 @@ def test_the_tour_through_the_commands_works(tmp_path: Path, new_host: Callable[
     assert len(commands) == 4
     assert '"output": "approved"' in told
     host.kill()
+
+
+@pytest.mark.parametrize(
+    ("page", "ending", "output"),
+    [
+        ("hub.md", "", '["Hello Ada!", "Hello Grace!"]'),
+        ("scheduler.md", "\n\nmain()\n", "16"),
+    ],
+)
+def test_programs_beside_a_hub_print_what_they_should(
+    tmp_path: Path, page: str, ending: str, output: str
+) -> None:
+    (code,) = re.findall(r"^```python\n(.*?)^```", (GUIDE / page).read_text("utf-8"), re.M | re.S)
+    hub = Hub(tmp_path)
+    hub.start()
+    try:
+        program = code.replace("localhost:8080", f"localhost:{hub.port}") + ending
+        assert program != code + ending
+        done = subprocess.run(
+            [sys.executable, "-c", program],
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            check=False,
+            text=True,
+            timeout=50,
+        )
+    finally:
+        hub.kill()
+
+    assert done.stdout.strip() == output, done.stderr
 
 
 def completed(text: str) -> str | None:
