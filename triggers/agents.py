@@ -1,7 +1,7 @@
 """Agents: a planner, specialists in parallel, a writer with a reviewer, and a human who publishes.
 
     curl -i -X POST localhost:7071/api/articles -d '{"text": "Is Rust fast, safe and popular?"}'
-    curl <statusQueryGetUri>                          the custom status tells how far it is
+    curl <statusQueryGetUri>                        # the custom status tells how far it is
     curl -X POST localhost:7071/api/articles/<id from the answer>/approve -d '{"by": "Grace"}'
     curl -X POST localhost:7071/api/articles/<id from the answer>/reject
 

@@ -1,8 +1,8 @@
 """Entity: a small state with a name, changed by one operation at a time.
 
-    curl -X POST localhost:7071/api/counters/visits -d '5'        add (1 without a body)
-    curl localhost:7071/api/counters/visits                       read
-    curl -X DELETE localhost:7071/api/counters/visits             reset
+    curl -X POST localhost:7071/api/counters/visits -d '5'      # add (1 without a body)
+    curl localhost:7071/api/counters/visits                     # read
+    curl -X DELETE localhost:7071/api/counters/visits           # reset
 
 A signal is sent and forgotten: `202` says that it is stored, and that it will be applied once. Any
 number of callers may signal the same counter; none of their signals is lost or applied twice.

@@ -1,6 +1,6 @@
 """Asynchronous HTTP API: answer at once, let the caller ask how it goes.
 
-    curl -i -X POST localhost:7071/api/orchestrators/hello_cities      any orchestrator by its name
+    curl -i -X POST localhost:7071/api/orchestrators/hello_cities    # any orchestrator by its name
     curl -i -X POST localhost:7071/api/reports -d '{"title": "Sales", "pages": 3}'
     curl -i localhost:7071/api/reports/<id from the answer>
 

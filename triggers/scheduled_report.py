@@ -1,10 +1,10 @@
 """Scheduled task: a report at certain times of the week, in the time zone of those who read it.
 
     curl -X POST localhost:7071/api/report-schedules/sales \
-         -d '{"cron": "0 7 * * MON-FRI", "time_zone": "Europe/Berlin"}'       create or change
-    curl localhost:7071/api/report-schedules/sales                            read
-    curl -X POST localhost:7071/api/report-schedules/sales/pause              pause, resume, trigger
-    curl -X DELETE localhost:7071/api/report-schedules/sales                  delete
+         -d '{"cron": "0 7 * * MON-FRI", "time_zone": "Europe/Berlin"}'     # create or change
+    curl localhost:7071/api/report-schedules/sales                          # read
+    curl -X POST localhost:7071/api/report-schedules/sales/pause            # pause, resume, trigger
+    curl -X DELETE localhost:7071/api/report-schedules/sales                # delete
 
 Unlike a timer trigger, which is part of the code, schedules are made, changed and removed while the
 app runs, any number of them. They are stored with the orchestrations and outlive a restart.
