@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, TypeVar
 
 import grpc
@@ -16,12 +17,13 @@ import grpc.aio
 
 from durable_app.connection.backoff import draw_of
 from durable_app.connection.options import GrpcRetryPolicyOptions
+from durable_app.rpc.call_kinds import CallKind, kind_of
 from durable_app.rpc.channel import ChannelOwnership
 from durable_app.rpc.resilience import CallAttempts, FailureTracker
 from durable_app.rpc.token_cache import AsyncTokenCache, TokenCache
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator, Awaitable, Callable
 
     from durable_app.ports import Clock
     from durable_app.rpc.call_headers import CallHeaders
@@ -92,6 +94,10 @@ class CallRules(Generic[Tokens]):
         """Whether another attempt can begin after that pause."""
         return deadline is None or self._clock.monotonic() + delay_s < deadline
 
+    def time_left(self, deadline: float | None) -> float | None:
+        """Seconds until then, at least 0; None without a deadline."""
+        return None if deadline is None else max(0.0, deadline - self._clock.monotonic())
+
     def draw(self) -> float:
         """A random number, 0 <= n < 1."""
         return draw_of(self._clock.new_id())
@@ -106,10 +112,9 @@ class CallRules(Generic[Tokens]):
                 own if credentials is None else grpc.composite_call_credentials(credentials, own)
             )
             token = None
-        timeout = None if deadline is None else max(0.0, deadline - self._clock.monotonic())
         return CallDetails(
             details.method,
-            timeout,
+            self.time_left(deadline),
             self._headers.merged(details.metadata, token),
             credentials,
             details.wait_for_ready,
@@ -201,7 +206,7 @@ class AsyncUnaryInterceptor(grpc.aio.UnaryUnaryClientInterceptor):  # type: igno
         attempts, deadline = rules.attempts(path), rules.deadline(client_call_details)
         rejected = None
         while True:
-            token = None if rules.tokens is None else await rules.tokens.token(rejected)
+            token = await _token(rules, rejected, deadline)
             generation = rules.begin()
             call = await continuation(rules.details(client_call_details, token, deadline), request)
             code = await _outcome(call)
@@ -228,13 +233,25 @@ class AsyncStreamInterceptor(grpc.aio.UnaryStreamClientInterceptor):  # type: ig
     ) -> Any:
         """Gives an asynchronous iterator; ending it early cancels the call."""
         rules, path = self._rules, _text(client_call_details.method)
-        token = None if rules.tokens is None else await rules.tokens.token(None)
-        generation = rules.begin()
         deadline = rules.deadline(client_call_details)
-        call = await continuation(rules.details(client_call_details, token, deadline), request)
-        return self._read(call, path, generation)
 
-    async def _read(self, call: Any, path: str, generation: int) -> AsyncIterator[Any]:
+        async def begin(token: str | None) -> AsyncGenerator[Any, None]:
+            generation = rules.begin()
+            call = await continuation(rules.details(client_call_details, token, deadline), request)
+            return self._read(call, path, generation)
+
+        token = await _token(rules, None, deadline)
+        answers = await begin(token)
+        # The session of a worker renews the token itself, with its next greeting.
+        if token is None or kind_of(path) is not CallKind.READ:
+            return answers
+
+        async def begin_anew() -> AsyncGenerator[Any, None]:
+            return await begin(await _token(rules, token, deadline))
+
+        return _read_on(answers, begin_anew)
+
+    async def _read(self, call: Any, path: str, generation: int) -> AsyncGenerator[Any, None]:
         code = _LEFT
         try:
             async for message in call:
@@ -249,6 +266,45 @@ class AsyncStreamInterceptor(grpc.aio.UnaryStreamClientInterceptor):  # type: ig
         finally:
             call.cancel()
             self._rules.ended(path, code, generation)
+
+
+async def _read_on(
+    answers: AsyncGenerator[Any, None],
+    begin_anew: Callable[[], Awaitable[AsyncGenerator[Any, None]]],
+) -> AsyncGenerator[Any, None]:
+    """The answers; from the beginning, once, where the access token is refused."""
+    has_begun = False
+    try:
+        async with aclosing(answers):
+            async for answer in answers:
+                has_begun = True
+                yield answer
+    except grpc.aio.AioRpcError as error:
+        if has_begun or error.code() is not grpc.StatusCode.UNAUTHENTICATED:
+            raise
+    else:
+        return
+    async with aclosing(await begin_anew()) as others:
+        async for answer in others:
+            yield answer
+
+
+async def _token(
+    rules: CallRules[AsyncTokenCache], rejected: str | None, deadline: float | None
+) -> str | None:
+    """The access token of an attempt; a caller waits no longer for it than for the answer."""
+    if rules.tokens is None:
+        return None
+    try:
+        async with asyncio.timeout(rules.time_left(deadline)):
+            return await rules.tokens.token(rejected)
+    except TimeoutError as error:
+        raise grpc.aio.AioRpcError(
+            grpc.StatusCode.DEADLINE_EXCEEDED,
+            grpc.aio.Metadata(),
+            grpc.aio.Metadata(),
+            "There was no access token in time.",
+        ) from error
 
 
 async def _outcome(call: Any) -> str:

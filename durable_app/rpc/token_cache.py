@@ -5,7 +5,8 @@ threads and for an event loop, fetch and guard. A token is renewed from ten minu
 expires, or from the moment that its issuer names. As long as it is still valid, only one caller
 waits for the new one, the others go on with the old one; and if renewing fails, all go on with it,
 and it is tried again half a minute later. Where there is no valid token all callers wait for one
-fetch, and all get its error.
+fetch, and all get its error. A token that the hub refuses is renewed at once; if the next one is
+refused, too, it is not the token's fault, and half a minute passes before another is fetched.
 
 What must never happen: two fetches at the same time; a caller that is cancelled and takes away the
 token others wait for; a token in a message or in the text of an object.
@@ -62,28 +63,31 @@ class TokenState:
         now: gives the seconds of the Unix epoch.
     """
 
-    __slots__ = ("_now", "_refresh_on", "token")
+    __slots__ = ("_insists_until", "_now", "_refresh_on", "token")
 
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
         self._refresh_on = 0.0
+        self._insists_until = 0.0
         self.token: AccessToken | None = None
 
     def usable(self, rejected: str | None) -> AccessToken | None:
-        """The token, if it is valid and not the one that was rejected."""
-        token = self.token
-        if token is None or token.text == rejected:
+        """The token, if it is valid and not to be replaced because it was rejected."""
+        token, now = self.token, self._now()
+        if token is None or (token.text == rejected and now >= self._insists_until):
             return None
-        return token if self._now() < token.expires_on - EXPIRY_MARGIN_S else None
+        return token if now < token.expires_on - EXPIRY_MARGIN_S else None
 
     def fresh(self, rejected: str | None) -> AccessToken | None:
         """The token, if it is usable and need not be renewed yet."""
         token = self.usable(rejected)
         return token if token is not None and self._now() < self._refresh_on else None
 
-    def fetched(self, token: AccessToken) -> None:
-        """A new token has arrived."""
+    def fetched(self, token: AccessToken, rejected: str | None) -> None:
+        """A new token has arrived, in place of one that was rejected perhaps."""
         now = self._now()
+        if rejected is not None:
+            self._insists_until = now + REFRESH_RETRY_S
         early = min(EARLY_REFRESH_S, (token.expires_on - now) * EARLY_REFRESH_PART)
         self._refresh_on = token.expires_on - early
         if token.refresh_on is not None:
@@ -124,7 +128,7 @@ class TokenCache:
 
         Args:
             rejected: text of a token that the hub has just refused: it is not given again, unless
-                the credential insists on it.
+                the credential insists on it, or it has just replaced one that was refused, too.
 
         Raises:
             TokenUnavailableError: there is none, and none could be fetched.
@@ -158,7 +162,7 @@ class TokenCache:
             if fallback is None:
                 raise unavailable(error) from error
             return fallback
-        self._state.fetched(token)
+        self._state.fetched(token, rejected)
         return token
 
 
@@ -184,7 +188,7 @@ class AsyncTokenCache:
         if self._fetching is not None and fallback is not None:
             return fallback.text
         if self._fetching is None:
-            self._fetching = asyncio.create_task(self._renew(), name="access-token")
+            self._fetching = asyncio.create_task(self._renew(rejected), name="access-token")
         fetching = self._fetching
         try:
             # A caller that is cancelled leaves the fetch to the others.
@@ -196,7 +200,7 @@ class AsyncTokenCache:
             return fallback.text
         return token.text
 
-    async def _renew(self) -> AccessToken:
+    async def _renew(self, rejected: str | None) -> AccessToken:
         try:
             token = await self._fetch()
         except BaseException:
@@ -204,7 +208,7 @@ class AsyncTokenCache:
             raise
         finally:
             self._fetching = None
-        self._state.fetched(token)
+        self._state.fetched(token, rejected)
         return token
 
     async def close(self) -> None:

@@ -140,6 +140,41 @@ def test_a_token_goes_along_over_tls_and_is_renewed_once(caller, tls) -> None:
         assert hub.calls("StartInstance") == 4
 
 
+def test_a_stream_of_answers_begins_anew_with_another_token(tls) -> None:
+    server, access = tls
+    refused = [CODE.UNAUTHENTICATED]
+    with hub_server(server, StreamInstanceHistory=refused * 1) as hub:
+        endpoint = parse_endpoint(f"https://localhost:{hub.port}", "test", encrypted=True)
+        made = AsyncCaller(HubAccess(endpoint, HEADERS, "s", credential=Credential(), **access))
+        assert made.stream("StreamInstanceHistory") == [b"x"]
+        hub.script["StreamInstanceHistory"] = refused * 2
+        with pytest.raises(grpc.RpcError, match="UNAUTHENTICATED"):
+            made.stream("StreamInstanceHistory")
+        # Once only, and that of a worker is renewed by its session.
+        assert hub.calls("StreamInstanceHistory") == 4
+        hub.script["GetWorkItems"] = refused * 1
+        with pytest.raises(grpc.RpcError, match="UNAUTHENTICATED"):
+            made.stream("GetWorkItems")
+        hub.script["StreamInstanceHistory"] = [CODE.INTERNAL]
+        with pytest.raises(grpc.RpcError, match="INTERNAL"):
+            made.stream("StreamInstanceHistory")
+        made.close()
+
+
+def test_a_deadline_counts_for_the_token_too(tls) -> None:
+    class Stuck:
+        async def get_token(self, *_: str) -> None:
+            await asyncio.Event().wait()
+
+    server, access = tls
+    with hub_server(server) as hub:
+        endpoint = parse_endpoint(f"https://localhost:{hub.port}", "test", encrypted=True)
+        made = AsyncCaller(HubAccess(endpoint, HEADERS, "s", credential=Stuck(), **access))
+        with pytest.raises(grpc.RpcError, match="no access token in time"):
+            made.call("GetInstance", timeout=0.05)
+        made.close()
+
+
 def test_an_asynchronous_credential(tls) -> None:
     server, access = tls
     with hub_server(server) as hub:

@@ -128,8 +128,19 @@ def test_a_refused_token_is_not_given_again(made) -> None:
     # Somebody else has renewed it already.
     assert cache.token(first) == "2"
     issuer.error = OSError("no network")
+    issuer.clock.seconds = 31
     with pytest.raises(TokenUnavailableError):
         cache.token("2")
+
+
+def test_a_hub_that_refuses_all_tokens_has_none_fetched_for_each_call(made) -> None:
+    issuer, cache = made()
+    first = cache.token()
+    assert [cache.token(first) for _ in range(3)] == ["2", "2", "2"]
+    assert [cache.token("2") for _ in range(3)] == ["2", "2", "2"]
+    issuer.clock.seconds = 31
+    assert [cache.token("2") for _ in range(3)] == ["3", "3", "3"]
+    assert cache.token("3") == "3"
 
 
 def test_a_credential_may_insist(made) -> None:
