@@ -89,6 +89,11 @@ def advice(target: HubTarget, failure: LinkFailure, text: str) -> str:
     match failure:
         case LinkFailure.NOT_A_HUB:
             return f"What answers at {target.endpoint.authority} is no task hub.{_port(target)}"
+        case LinkFailure.UNAUTHENTICATED if target.authentication.kind is AuthenticationKind.NONE:
+            return (
+                "It does not accept who calls (401): set DURABLE_APP_HUB_TOKEN to the token of the"
+                " hub; it is sent over https:// only."
+            )
         case LinkFailure.UNAUTHENTICATED:
             return (
                 "It does not accept who calls (401): check Authentication in the connection string,"

@@ -88,4 +88,4 @@ def _link_error(error: Any, what: str, hint: str = "") -> LinkError:
         hint = " What answers is no task hub."
     elif failure is not LinkFailure.TRANSPORT:
         hint = ""
-    return LinkError(failure, f"{what}: {code}: {error.details()}.{hint}")
+    return LinkError(failure, f"{what}: {code}: {(error.details() or '').rstrip('.')}.{hint}")

@@ -85,3 +85,10 @@ def test_none_is_an_error(wanted, message):
 )
 def test_each_layer_that_fails_has_its_advice(address, failure, text, expected):
     assert expected in advice(target(address), failure, text)
+
+
+def test_a_hub_of_ones_own_that_demands_a_token_is_no_matter_of_tenants():
+    own = HubTarget(parse_endpoint("https://far", "test", encrypted=True), "orders")
+    assert "DURABLE_APP_HUB_TOKEN" in advice(own, LinkFailure.UNAUTHENTICATED, "")
+    signed_in = own._replace(authentication=Authentication(AuthenticationKind.AZURE_CLI))
+    assert "tenant" in advice(signed_in, LinkFailure.UNAUTHENTICATED, "")
