@@ -23,6 +23,7 @@ from durable_app.compose.scheduler_target import (
     target_of_address,
     tuning_of,
 )
+from durable_app.compose.tracing import tracing_of_program
 from durable_app.errors import UnsupportedOnHostError
 
 if TYPE_CHECKING:
@@ -56,7 +57,14 @@ class _Opened(NamedTuple):
     background: BackgroundLoop | None
 
 
-def _open(target: HubTarget, tuning: Tuning, default_version: str | None, *, sync: bool) -> _Opened:
+def _open(
+    target: HubTarget,
+    tuning: Tuning,
+    default_version: str | None,
+    *,
+    sync: bool,
+    emits: bool = True,
+) -> _Opened:
     """Connect on the running event loop; for sync clients, and without one, on another thread."""
     with needs_grpc():
         from durable_app.compose.remote import check_channel, open_client
@@ -81,6 +89,7 @@ def _open(target: HubTarget, tuning: Tuning, default_version: str | None, *, syn
         target.task_hub,
         loop,
         default_version=default_version,
+        tracing=tracing_of_program(clock, emits=emits),
     )
     return _Opened(hub, connection, background)
 
@@ -128,7 +137,13 @@ class AsyncDurableTaskSchedulerClient(DurableFunctionsClient):
     ) -> None:
         target = target_of_address(host_address, taskhub, options, token_credential, os.environ)
         tuning = tuning_of(options, token_credential, client=resiliency_options)
-        self._opened = _open(target, tuning, default_version, sync=False)
+        self._opened = _open(
+            target,
+            tuning,
+            default_version,
+            sync=False,
+            emits=options.get("emit_trace_spans", True),
+        )
         super().__init__(self._opened.connection)
 
     @classmethod
@@ -181,7 +196,13 @@ class DurableTaskSchedulerClient(SyncDurableFunctionsClient):
     ) -> None:
         target = target_of_address(host_address, taskhub, options, token_credential, os.environ)
         tuning = tuning_of(options, token_credential, client=resiliency_options)
-        self._opened = _open(target, tuning, default_version, sync=True)
+        self._opened = _open(
+            target,
+            tuning,
+            default_version,
+            sync=True,
+            emits=options.get("emit_trace_spans", True),
+        )
         super().__init__(self._opened.connection)
 
     @classmethod

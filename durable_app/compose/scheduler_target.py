@@ -29,6 +29,7 @@ class ChannelKeywords(TypedDict, total=False):
         channel: of the caller, from ``grpc`` or ``grpc.aio``; never replaced or closed.
         channel_options: of a channel that is made here.
         interceptors: of ``grpc`` or of ``grpc.aio``, for a channel that is made here.
+        emit_trace_spans: tell the program's TracerProvider of OpenTelemetry, if it has one; True.
     """
 
     secure_channel: bool
@@ -36,6 +37,7 @@ class ChannelKeywords(TypedDict, total=False):
     channel: Any
     channel_options: GrpcChannelOptions | None
     interceptors: Sequence[Any] | None
+    emit_trace_spans: bool
 
 
 def target_of_address(

@@ -15,6 +15,7 @@ from durable_app.compose.scheduler_target import (
     target_of_address,
     tuning_of,
 )
+from durable_app.compose.tracing import tracing_of_program
 from durable_app.functions.registry import Registry
 from durable_app.worker.options import ConcurrencyOptions, VersioningOptions, filters_of
 from durable_app.worker.service import Worker, WorkerOptions
@@ -73,6 +74,7 @@ class DurableTaskSchedulerWorker:
         with needs_grpc():
             from durable_app.compose.remote import check_channel
         check_channel(self._tuning, has_loop=False)
+        self._emits = options.get("emit_trace_spans", True)
         self._concurrency = concurrency_options or ConcurrencyOptions()
         self._versioning = VersioningOptions()
         self._filters: WorkItemFilters | _FromRegistry | None = None
@@ -196,7 +198,8 @@ class DurableTaskSchedulerWorker:
 
         clock = SystemClock()
         work = open_work(self._target, clock, os.environ, _report, tuning=self._tuning)
-        worker = Worker(work, self._registry.index(), self._options(), clock)
+        tracing = tracing_of_program(clock, emits=self._emits)
+        worker = Worker(work, self._registry.index(), self._options(), clock, tracing=tracing)
         worker.start()
         return work, worker
 

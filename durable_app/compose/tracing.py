@@ -19,6 +19,21 @@ if TYPE_CHECKING:
     from durable_app.telemetry import Tracing
 
 
+def tracing_of_program(clock: Clock, *, emits: bool = True) -> Tracing | None:
+    """What takes the spans of a program that sets up OpenTelemetry itself, or does not.
+
+    Args:
+        emits: False for no spans.
+    """
+    if not emits:
+        return None
+    try:
+        from durable_app.tracing.adapter import OpenTelemetryTracing
+    except ImportError:
+        return None
+    return OpenTelemetryTracing(clock)
+
+
 @contextlib.asynccontextmanager
 async def open_tracing(
     settings: HostSettings,

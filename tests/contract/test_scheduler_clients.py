@@ -14,6 +14,9 @@ import aiohttp
 import grpc
 import grpc.aio
 import pytest
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 import durable_app as df
 from durable_app.compose.hub_service import HubServiceOptions, run_hub_service
@@ -321,3 +324,24 @@ def test_what_answers_is_no_hub_and_ends_the_worker(tmp_path):
     error, status = asyncio.run(run())
     assert "no task hub" in str(error)
     assert status == 503
+
+
+@pytest.mark.parametrize("emits", [True, False])
+def test_a_program_that_traces_gets_one_trace_per_instance(endpoint, monkeypatch, emits):
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    monkeypatch.setattr("opentelemetry.trace.get_tracer_provider", lambda: provider)
+
+    with working(endpoint, "traced", emit_trace_spans=emits):
+        client = df.DurableTaskSchedulerClient(
+            host_address=endpoint, taskhub="traced", emit_trace_spans=emits
+        )
+        with client:
+            assert result(client, chain, 3) == 12
+
+    spans = exporter.get_finished_spans()
+    names = {span.name for span in spans}
+    wanted = {"create_orchestration:chain", "orchestration:chain", "activity:double"}
+    assert names == (wanted if emits else set())
+    assert len({span.context.trace_id for span in spans}) == emits
