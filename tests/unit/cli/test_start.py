@@ -27,7 +27,7 @@ def test_every_option_reaches_the_host():
         *("--cors-credentials", "--enableAuth", "--functions", "f", "g", "--watch"),
         *("--user-log-level", "warning", "--enable-json-output", "--json-output-file", "o"),
         *("--useHttps", "--cert", "c.pfx", "--password", "p", "--verbose", "--hub", "embedded"),
-        *("--store", "memory", "--script-root", "app"),
+        *("--store", "memory", "--script-root", "app", "--workers", "2"),
     )
     assert found._asdict() == {
         "script_root": Path("app"),
@@ -36,6 +36,7 @@ def test_every_option_reaches_the_host():
         "verbose": True,
         "hub": "embedded",
         "store": "memory",
+        "workers": 2,
         "cors": ("http://a", "http://b"),
         "cors_credentials": True,
         "enable_auth": True,
