@@ -116,9 +116,15 @@ class Commands:
         _orphaned()
 
     def _obey(self, grace_s: float | None) -> None:
-        if grace_s is not None:
+        if grace_s is None:
+            self.go.set()
+        else:
             self.grace_s = grace_s
-            self.stop.request()
+            self.end()
+
+    def end(self) -> None:
+        """The end is wanted, by the host or by a signal; it may come before "go"."""
+        self.stop.request()
         self.go.set()
 
     def _look_after(self, parent: int) -> None:
@@ -155,7 +161,11 @@ class _Link:
 def main() -> int:
     """Work until the host says that it is enough; return the exit code."""
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
-    commands, report = _take_over()
+    return work(*_take_over())
+
+
+def work(commands: IO[bytes], report: Report) -> int:
+    """The same, with these pipes."""
     line = commands.readline()
     if not line:
         return 1  # the host has gone before it said anything
@@ -189,7 +199,7 @@ def _take_over() -> tuple[IO[bytes], Report]:
 async def _serve(order: WorkerOrder, pipe: IO[bytes], report: Report, deadline: Deadline) -> None:
     commands = Commands(pipe)
     commands.listen()
-    on_signals(commands.stop.request, deadline)
+    on_signals(commands.end, deadline)
     environ, clock, folder = environment(), SystemClock(), Path(order.folder)
     settings = read_host_settings(folder, environ)
     options = HostOptions(
@@ -233,3 +243,5 @@ async def _serve(order: WorkerOrder, pipe: IO[bytes], report: Report, deadline: 
         )
         await commands.stop.wait()
         report.say(Word.LEAVING)
+        if commands.stop.error is not None:
+            raise commands.stop.error

@@ -33,6 +33,9 @@ _PROGRAM: Final = (
     "import sys; sys.path.append({root!r}); from {module} import main; sys.exit(main())"
 )
 
+# gRPC would write a line for each process that an activity forks. It has nothing to do there.
+_QUIET: Final = {"GRPC_ENABLE_FORK_SUPPORT": "0"}
+
 
 class Ended(NamedTuple):
     """How a process ended.
@@ -103,7 +106,7 @@ class WorkerProcess:
         program = _PROGRAM.format(root=root, module=self._module)
         self._popen = popen = subprocess.Popen(  # noqa: S603  our own program
             [sys.executable, "-P", "-c", program],
-            env=dict(environ),
+            env={**_QUIET, **environ},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             # Ctrl+C reaches every process of a terminal's group: these have to outlive the

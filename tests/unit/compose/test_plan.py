@@ -39,3 +39,16 @@ def test_functions_may_be_chosen_in_host_json_too(tmp_path):
     (tmp_path / "host.json").write_text(json.dumps({"version": "2.0", "functions": ["a"]}))
     assert plan(tmp_path).functions == ("a",)
     assert plan(tmp_path, functions=("b",)).functions == ("b",)
+
+
+def test_worker_processes_are_named_by_an_option_or_a_setting(tmp_path):
+    environ = {"FUNCTIONS_WORKER_PROCESS_COUNT": "3"}
+    assert plan(tmp_path).workers == 1
+    assert plan(tmp_path, dict(environ)).workers == 3
+    assert plan(tmp_path, dict(environ), workers=2).workers == 2
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "65", "two", "1.5"])
+def test_what_is_no_number_of_processes_is_refused(tmp_path, text):
+    with pytest.raises(ConfigError, match="a number of processes from 1 to 64"):
+        plan(tmp_path, {"FUNCTIONS_WORKER_PROCESS_COUNT": text})

@@ -1,14 +1,17 @@
-"""How the end of a process is told."""
+"""A process as its host holds it: a real one, whose program is written by the test."""
 
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
+from pathlib import Path
 
 import pytest
 
 from durable_app.clock import SystemClock
 from durable_app.host.processes.child import Ended, WorkerProcess
+from durable_app.host.processes.messages import Word, WorkerOrder
 from tests.unit.host.console_rig import Written, make_console
 
 
@@ -34,3 +37,59 @@ def test_a_process_that_was_never_started_can_be_told_anything():
         assert process.pid == 0
 
     asyncio.run(play())
+
+
+TALKS = """
+import sys
+
+def main():
+    order, then = sys.stdin.readline(), sys.stdin.readline()
+    print('{"said": "loaded"}')
+    print('{"level": "Error", "category": "Function.a.User", "message": "mind this"}')
+    print('half of a li')
+    print('{"said": "goodbye"}' if "secret" in order and then == BYE else "")
+    return 4
+"""
+
+
+def play(folder: Path, code: str, kill: bool = False) -> tuple[Ended, list[Word], str]:
+    """How a process with this code ended, what it said, and what the console shows."""
+    (folder / "talker.py").write_text(code)
+    shown = Written()
+    words: list[Word] = []
+
+    async def run() -> Ended:
+        console = make_console(shown)
+        process = WorkerProcess(3, "talker", console, SystemClock(), words.append)
+        order = WorkerOrder("/app", "hub", "http://localhost:1", "Storage", "secret")
+        process.start(order, {**os.environ, "PYTHONPATH": str(folder)})
+        assert process.pid > 0
+        if kill:
+            process.kill()
+        process.go()
+        ended = await process.ended
+        process.go()  # nobody hears it any more
+        console.close()
+        return ended
+
+    return asyncio.run(run()), words, shown.getvalue()
+
+
+def test_a_process_gets_its_order_and_is_listened_to(tmp_path):
+    ended, words, shown = play(tmp_path, "BYE = '\"go\"\\n'\n" + TALKS)
+
+    assert (ended.exit_code, ended.said_goodbye, ended.lived_s > 0) == (4, True, True)
+    assert words == [Word.LOADED, Word.GOODBYE]
+    assert shown.endswith("[worker 3] mind this\n")
+
+
+def test_a_process_that_says_no_goodbye_has_died_whatever_its_exit_code(tmp_path):
+    ended, words, _ = play(tmp_path, "def main():\n    return 0\n")
+
+    assert (ended.exit_code, ended.said_goodbye, words) == (0, False, [])
+
+
+def test_a_process_can_be_killed(tmp_path):
+    ended, _, _ = play(tmp_path, "import time\ndef main():\n    time.sleep(60)\n", kill=True)
+
+    assert ended.exit_code == -signal.SIGKILL
