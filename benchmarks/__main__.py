@@ -21,7 +21,7 @@ from benchmarks.load.remote import remote
 from benchmarks.load.start_up import figures_of, measured, start_up
 from benchmarks.micro.bench_commit import append_and_flush
 
-ALL = ("W1", "W2", "W3", "W4", "W5", "W7", "WE", "WB", "WH", "WR")
+ALL = ("W1", "W2", "W3", "W4", "W5", "W7", "WE", "WB", "WH", "WR", "WP")
 _INTERRUPTED = 130
 
 
@@ -39,6 +39,17 @@ def recovery(folder: Path) -> dict[str, Any]:
     }
 
 
+def two_processes(folder: Path) -> dict[str, Any]:
+    """The same work in the host's process, and in two of their own."""
+    one, two = (measured("WP", folder / str(count), count) for count in (1, 2))
+    return {
+        "per_s_1": one["per_s"],
+        "per_s_2": two["per_s"],
+        "least_share": two["least_share"],
+        "times": two["per_s"] / one["per_s"],
+    }
+
+
 def run(workload: str) -> dict[str, Any]:
     # Beside each measurement, what the disk is worth at that moment: it varies more than we do.
     (flush_s,) = append_and_flush().values()
@@ -49,6 +60,8 @@ def run(workload: str) -> dict[str, Any]:
             result = http_overhead(folder)
         elif workload == "WR":
             result = remote(folder)
+        elif workload == "WP":
+            result = two_processes(folder)
         elif workload == "W7":
             result = recovery(folder)
         else:
@@ -87,7 +100,8 @@ def _arguments() -> argparse.Namespace:
         nargs="*",
         metavar="W",
         type=str.upper,
-        help=f"{', '.join(ALL)}; W6, memory, is part of W3; WE is entities, WH HTTP, WR gRPC",
+        help=f"{', '.join(ALL)}; W6, memory, is part of W3; WE is entities, WH HTTP, WR gRPC,"
+        " WP worker processes",
     )
     parser.add_argument("--runs", type=int, default=3, help="of each workload, at least 1; 3")
     parser.add_argument("--out", type=Path, metavar="FILE", help="all figures as JSON")

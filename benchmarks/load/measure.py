@@ -16,7 +16,7 @@ async def measure(name: str, workdir: Path) -> None:
     from benchmarks.load.system import System
     from benchmarks.load.workloads import WORKLOADS
 
-    system = System(workdir)
+    system = System(workdir, workers=int(os.environ.get("BENCH_WORKERS") or 1))
     await system.open()
     opened = time.monotonic() - BEGAN
     result = await WORKLOADS[name](system)

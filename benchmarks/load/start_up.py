@@ -56,11 +56,11 @@ def start_up(folder: Path) -> dict[str, Any]:
     return result
 
 
-def measured(workload: str, folder: Path) -> dict[str, Any]:
-    """The figures of one workload in a fresh process."""
+def measured(workload: str, folder: Path, workers: int = 1) -> dict[str, Any]:
+    """The figures of one workload in a fresh process, with so many worker processes."""
     began = repr(time.monotonic())
     arguments = ("-m", "benchmarks.load.measure", workload, str(folder))
-    with python(*arguments, BENCH_BEGAN=began) as process:
+    with python(*arguments, BENCH_BEGAN=began, BENCH_WORKERS=str(workers)) as process:
         found = figures_of(process)
         process.wait()
     return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -21,10 +22,11 @@ APP = Path(__file__).resolve().parent / "app"
 class System:
     """What `func start` runs, without the HTTP round trips of a client."""
 
-    def __init__(self, workdir: Path, port: int = 0) -> None:
-        """The database will be below ``workdir``."""
+    def __init__(self, workdir: Path, port: int = 0, workers: int = 1) -> None:
+        """The database will be below ``workdir``; ``workers`` processes run the functions."""
         self._folder = workdir / "app"
         self._port = port
+        self.workers = workers
         self._stack = contextlib.AsyncExitStack()
         self._host: RunningHost
 
@@ -32,8 +34,9 @@ class System:
         """Start the host."""
         if not self._folder.exists():
             shutil.copytree(APP, self._folder)
-        options = HostOptions(self._folder, port=self._port, hub="embedded")
-        host = run_host(options, environ={}, stream=io.StringIO())
+        options = HostOptions(self._folder, port=self._port, hub="embedded", workers=self.workers)
+        environ = {} if self.workers == 1 else dict(os.environ)
+        host = run_host(options, environ=environ, stream=io.StringIO())
         stdout = sys.stdout
         self._host = await self._stack.enter_async_context(host)
         sys.stdout = stdout  # the host shows what an app prints; figures go where they went before

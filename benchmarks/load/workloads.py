@@ -8,6 +8,7 @@ W5 start-up      see ``start_up``: process start to the first result
 W7 recovery      200 parked orchestrations, kill -9, restart, signals: seconds until all are done
 WE entities      50 of them: signals, calls and locks of two per second, and one of each alone in ms
 WB burning       W1 while one sync activity computes all the time
+WP computing     200 activities that compute for 20 ms each, with one process and with two
 """
 
 from __future__ import annotations
@@ -90,6 +91,16 @@ async def burning(system: System) -> dict[str, Any]:
     return {"ms_per_step_alone": alone, "ms_per_step_beside": beside}
 
 
+async def computing(system: System, n: int = 200) -> dict[str, Any]:
+    pids: set[int] = set()
+    while len(pids) < system.workers:  # processes come one after the other
+        pids |= set(await system.wait(await system.start("crunching", 8 * system.workers)))
+    began = time.perf_counter()
+    ran = await system.wait(await system.start("crunching", n))
+    shares = [ran.count(pid) for pid in set(ran)]
+    return {"per_s": n / (time.perf_counter() - began), "least_share": min(shares) / n}
+
+
 async def entities(system: System, senders: int = 100, each: int = 100) -> dict[str, Any]:
     await _timed(system, "calling", 3)
     result: dict[str, Any] = {}
@@ -159,6 +170,7 @@ WORKLOADS = {
     "W4": latency,
     "WE": entities,
     "WB": burning,
+    "WP": computing,
     "first": first,
     "park": park,
     "recover": recover,

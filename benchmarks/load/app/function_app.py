@@ -34,6 +34,24 @@ def burn(seconds: float) -> int:
     return rounds
 
 
+@app.activity_trigger(input_name="seconds")
+def crunch(seconds: float) -> int:
+    """Computes for so much time of a core, however many others want it; the process."""
+    import os
+    import time
+
+    until = time.thread_time() + seconds
+    while time.thread_time() < until:
+        sum(i * i for i in range(1_000))
+    return os.getpid()
+
+
+@app.orchestration_trigger(context_name="context")
+def crunching(context: df.DurableOrchestrationContext):
+    n = context.get_input()
+    return (yield context.task_all([context.call_activity("crunch", 0.02) for _ in range(n)]))
+
+
 @app.orchestration_trigger(context_name="context")
 def chain(context: df.DurableOrchestrationContext):
     n = context.get_input()
