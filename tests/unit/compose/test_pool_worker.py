@@ -14,6 +14,7 @@ import threading
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any
+from unittest import mock
 
 import pytest
 
@@ -74,6 +75,10 @@ def ends(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
     before = {n: signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)}
     monkeypatch.setattr(os, "_exit", codes.append)
     yield codes
+    # Before they find the real one again.
+    for thread in threading.enumerate():
+        if thread.name == "host-commands":
+            thread.join(PATIENCE_S)
     for number, handler in before.items():
         signal.signal(number, handler)
 
@@ -116,7 +121,9 @@ def play(folder: Path, scenario: Callable[[Host], Awaitable[None]], code: str = 
                 await hub.stop()
         return reports
 
-    return asyncio.run(run())
+    # It would go on to watch over the parent of this process.
+    with mock.patch.object(module.Commands, "_look_after", lambda *_: None):
+        return asyncio.run(run())
 
 
 def words(reports: list[dict[str, Any]]) -> list[str]:
