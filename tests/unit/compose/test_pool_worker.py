@@ -75,12 +75,16 @@ def ends(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
     before = {n: signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)}
     monkeypatch.setattr(os, "_exit", codes.append)
     yield codes
-    # Before they find the real one again.
+    _end_threads()  # before they find the real one again
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def _end_threads() -> None:
+    """Wait for those that listen to a host that is gone."""
     for thread in threading.enumerate():
         if thread.name == "host-commands":
             thread.join(PATIENCE_S)
-    for number, handler in before.items():
-        signal.signal(number, handler)
 
 
 def _read(lines: Iterable[str], reports: list[dict[str, Any]]) -> None:
@@ -108,13 +112,15 @@ def play(folder: Path, scenario: Callable[[Host], Awaitable[None]], code: str = 
             reader = threading.Thread(target=_read, args=(lines, reports))
             reader.start()
             report = Report(report_write)
+            pipe = os.fdopen(orders_read, "rb")
             try:
                 with os.fdopen(orders_write, "wb") as orders:
                     host = Host(hub, orders, reports)
-                    pipe = os.fdopen(orders_read, "rb")
                     serve = module._serve(order, pipe, report, Deadline())
                     await asyncio.gather(serve, scenario(host))
             finally:
+                _end_threads()
+                pipe.close()
                 report.close()
                 reader.join()
                 await server.stop(0.1)
@@ -122,7 +128,7 @@ def play(folder: Path, scenario: Callable[[Host], Awaitable[None]], code: str = 
         return reports
 
     # It would go on to watch over the parent of this process.
-    with mock.patch.object(module.Commands, "_look_after", lambda *_: None):
+    with mock.patch.object(module.Commands, "_look_after"):
         return asyncio.run(run())
 
 
