@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from durable_app.cli.options import CommandParser, command_parser, fail, port_number
+from durable_app.cli.options import CommandParser, command_parser, port_number
+from durable_app.cli.serving import run_until_done
 
 if TYPE_CHECKING:
     import argparse
@@ -22,23 +23,7 @@ _DEFAULT_STORE: Final = Path(".durable") / "hub.db"
 def hub(argv: Sequence[str]) -> int:
     """Run ``func hub start`` until SIGINT or SIGTERM; return the exit code."""
     args = _parser().parse_args(argv)
-    try:
-        return _run(args)
-    except KeyboardInterrupt:
-        return 0  # Ctrl+C before the hubs were up
-
-
-def _run(args: argparse.Namespace) -> int:
-    import asyncio
-
-    from durable_app.errors import DurableError
-
-    try:
-        return asyncio.run(_serve(_options(args)))
-    except DurableError as error:
-        if args.debug:
-            raise
-        return fail(error)
+    return run_until_done(lambda: _serve(_options(args)), debug=args.debug)
 
 
 async def _serve(options: HubServiceOptions) -> int:

@@ -14,10 +14,10 @@ from durable_app.cli.options import (
     LOG_LEVELS,
     CommandParser,
     command_parser,
-    fail,
     log_level,
     port_number,
 )
+from durable_app.cli.serving import run_until_done
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,23 +48,7 @@ def start(argv: Sequence[str]) -> int:
     for option, reason in _IDLE_OPTIONS.items():
         if getattr(args, option):
             print(f"--{option.replace('_', '-')} has no effect: {reason}", file=sys.stderr)
-    try:
-        return _run(args)
-    except KeyboardInterrupt:
-        return 0  # Ctrl+C before the host was up: most of that time goes into imports
-
-
-def _run(args: argparse.Namespace) -> int:
-    import asyncio
-
-    from durable_app.errors import DurableError
-
-    try:
-        return asyncio.run(_serve(_options(args)))
-    except DurableError as error:
-        if args.debug:
-            raise
-        return fail(error)
+    return run_until_done(lambda: _serve(_options(args)), debug=args.debug)
 
 
 def _attach_debugger(argv: Sequence[str], language_worker: str | None) -> None:

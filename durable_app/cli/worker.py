@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from durable_app.cli.options import CommandParser, command_parser, fail, log_level, port_number
+from durable_app.cli.options import CommandParser, command_parser, log_level, port_number
+from durable_app.cli.serving import run_until_done
 
 if TYPE_CHECKING:
     import argparse
@@ -19,23 +20,7 @@ if TYPE_CHECKING:
 def worker(argv: Sequence[str]) -> int:
     """Run until SIGINT or SIGTERM; return the exit code."""
     args = _parser().parse_args(argv)
-    try:
-        return _run(args)
-    except KeyboardInterrupt:
-        return 0  # Ctrl+C before the worker was up: most of that time goes into imports
-
-
-def _run(args: argparse.Namespace) -> int:
-    import asyncio
-
-    from durable_app.errors import DurableError
-
-    try:
-        return asyncio.run(_serve(_options(args)))
-    except DurableError as error:
-        if args.debug:
-            raise
-        return fail(error)
+    return run_until_done(lambda: _serve(_options(args)), debug=args.debug)
 
 
 def _options(args: argparse.Namespace) -> WorkerOptions:

@@ -39,7 +39,9 @@ def query_page(
     Raises:
         ValueError: the token is none of ours.
     """
-    conditions, values = _conditions(query.created_from, query.created_to, query.statuses)
+    conditions, values = _conditions(
+        "created_at", query.created_from, query.created_to, query.statuses
+    )
     if query.instance_id_prefix:
         # substr, not LIKE: the prefix may hold wildcards.
         conditions.append("substr(instance_id, 1, ?) = ?")
@@ -71,26 +73,20 @@ def id_page(reader: sqlite3.Connection, hub: int, query: IdQuery) -> IdPage:
     Raises:
         ValueError: the token is none of ours.
     """
-    conditions = ["hub = ?", "entity IS NULL", "completed_at IS NOT NULL"]
-    values: list[Any] = [hub]
-    for moment, operator in ((query.completed_from, ">="), (query.completed_to, "<")):
-        if moment is not None:
-            conditions.append(f"completed_at {operator} ?")
-            values.append(records.micros(moment))
-    if query.statuses is not None:
-        if not query.statuses:
-            return IdPage(())  # sqlite has no plan for an index and an empty list
-        conditions.append(f"status IN ({', '.join('?' * len(query.statuses))})")
-        values += sorted(int(s) for s in query.statuses)
+    if query.statuses is not None and not query.statuses:
+        return IdPage(())  # sqlite has no plan for an index and an empty list
+    conditions, values = _conditions(
+        "completed_at", query.completed_from, query.completed_to, query.statuses
+    )
     if query.continuation_token:
         conditions.append("(completed_at, instance_id) > (?, ?)")
         values += parse_token(query.continuation_token)
+    where = " AND ".join(["hub = ?", "entity IS NULL", "completed_at IS NOT NULL", *conditions])
     statement = (
         "SELECT completed_at, instance_id FROM instances INDEXED BY instances_by_end"
-        f" WHERE {' AND '.join(conditions)}"
-        " ORDER BY completed_at, instance_id LIMIT ?"
+        f" WHERE {where} ORDER BY completed_at, instance_id LIMIT ?"
     )
-    rows = reader.execute(statement, (*values, query.page_size + 1)).fetchall()
+    rows = reader.execute(statement, (hub, *values, query.page_size + 1)).fetchall()
     shown = rows[: query.page_size]
     token = "{}:{}".format(*shown[-1]) if len(rows) > len(shown) else None
     return IdPage(tuple(row[1] for row in shown), token)
@@ -105,12 +101,9 @@ def entity_page(reader: sqlite3.Connection, hub: int, query: EntityQuery) -> Ent
     if prefix:
         conditions += ["instance_id >= ?", "substr(instance_id, 1, ?) = ?"]
         values += [prefix, len(prefix), prefix]
-    if query.modified_from is not None:
-        conditions.append("updated_at >= ?")
-        values.append(records.micros(query.modified_from))
-    if query.modified_to is not None:
-        conditions.append("updated_at < ?")
-        values.append(records.micros(query.modified_to))
+    times, moments = _conditions("updated_at", query.modified_from, query.modified_to)
+    conditions += times
+    values += moments
     if not query.include_transient:
         conditions.append("state IS NOT NULL")
     statement = (
@@ -132,7 +125,7 @@ def purgeable(
 ) -> list[str]:
     """Ids of terminal instances that match."""
     statuses = TERMINAL if which.statuses is None else which.statuses & TERMINAL
-    conditions, values = _conditions(which.created_from, which.created_to, statuses)
+    conditions, values = _conditions("created_at", which.created_from, which.created_to, statuses)
     where = " AND ".join(["hub = ?", "entity IS NULL", *conditions])
     statement = (
         f"SELECT instance_id FROM instances WHERE {where} ORDER BY created_at, instance_id LIMIT ?"
@@ -153,15 +146,18 @@ def parse_token(token: str) -> list[Any]:
     return [int(moment), instance_id]
 
 
-def _conditions(created_from: Any, created_to: Any, statuses: Any) -> tuple[list[str], list[Any]]:
+def _conditions(
+    column: str, begin: Any, end: Any, statuses: Any = None
+) -> tuple[list[str], list[Any]]:
+    """Conditions and their values: a time within ``begin`` (inclusive) and ``end``, a status."""
     conditions: list[str] = []
     values: list[Any] = []
-    if created_from is not None:
-        conditions.append("created_at >= ?")
-        values.append(records.micros(created_from))
-    if created_to is not None:
-        conditions.append("created_at < ?")
-        values.append(records.micros(created_to))
+    if begin is not None:
+        conditions.append(f"{column} >= ?")
+        values.append(records.micros(begin))
+    if end is not None:
+        conditions.append(f"{column} < ?")
+        values.append(records.micros(end))
     if statuses is not None:
         conditions.append(f"status IN ({', '.join('?' * len(statuses))})")
         values += sorted(int(s) for s in statuses)
