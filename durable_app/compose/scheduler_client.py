@@ -61,9 +61,9 @@ def _open(
     target: HubTarget,
     tuning: Tuning,
     default_version: str | None,
+    options: ChannelKeywords,
     *,
     sync: bool,
-    emits: bool = True,
 ) -> _Opened:
     """Connect on the running event loop; for sync clients, and without one, on another thread."""
     with needs_grpc():
@@ -89,7 +89,7 @@ def _open(
         target.task_hub,
         loop,
         default_version=default_version,
-        tracing=tracing_of_program(clock, emits=emits),
+        tracing=tracing_of_program(clock, emits=options.get("emit_trace_spans", True)),
     )
     return _Opened(hub, connection, background)
 
@@ -137,13 +137,7 @@ class AsyncDurableTaskSchedulerClient(DurableFunctionsClient):
     ) -> None:
         target = target_of_address(host_address, taskhub, options, token_credential, os.environ)
         tuning = tuning_of(options, token_credential, client=resiliency_options)
-        self._opened = _open(
-            target,
-            tuning,
-            default_version,
-            sync=False,
-            emits=options.get("emit_trace_spans", True),
-        )
+        self._opened = _open(target, tuning, default_version, options, sync=False)
         super().__init__(self._opened.connection)
 
     @classmethod
@@ -196,13 +190,7 @@ class DurableTaskSchedulerClient(SyncDurableFunctionsClient):
     ) -> None:
         target = target_of_address(host_address, taskhub, options, token_credential, os.environ)
         tuning = tuning_of(options, token_credential, client=resiliency_options)
-        self._opened = _open(
-            target,
-            tuning,
-            default_version,
-            sync=True,
-            emits=options.get("emit_trace_spans", True),
-        )
+        self._opened = _open(target, tuning, default_version, options, sync=True)
         super().__init__(self._opened.connection)
 
     @classmethod
