@@ -14,8 +14,11 @@ if TYPE_CHECKING:
 
 #: From the first signal to a hard exit.
 SHUTDOWN_S: Final = 10.0
-#: What a shell reports for a process that a second Ctrl+C has ended.
-_HARD_EXIT_CODE: Final = 130
+#: What a shell reports for a process that a signal has ended: 130 for SIGINT, 143 for SIGTERM.
+_SIGNALLED: Final = 128
+#: Signals that follow the first one so soon are its echo, and not somebody's second thought:
+#: `timeout` sends its own to the process and to its group, runners pass a terminal's Ctrl+C on.
+ECHO_S: Final = 0.2
 # The parts keep SHUTDOWN_S themselves; this is for one that does not come back.
 _SLACK_S: Final = 1.0
 # Python waits for threads that an app has started and that are no daemons, for ever.
@@ -102,6 +105,7 @@ def _nothing(_timeout_s: float) -> None:
 def on_signals(first: Callable[[], None], deadline: Deadline) -> None:
     """Call ``first`` on the loop's thread at the first SIGINT or SIGTERM; exit hard at the next.
 
+    The exit code is then 128 and the signal's number, as for any process that a signal ends.
     Must be called on the main thread, with the loop running.
     """
     loop = asyncio.get_running_loop()
@@ -110,18 +114,21 @@ def on_signals(first: Callable[[], None], deadline: Deadline) -> None:
         signal.SIGTERM: signal.SIG_DFL,
     }
     host = os.getpid()
-    seen = False
+    begun_at: float | None = None
 
     def received(number: int, _frame: FrameType | None) -> None:
-        nonlocal seen
+        nonlocal begun_at
         if os.getpid() != host:
             # A process that a function has forked (multiprocessing) ends as any other does.
             signal.signal(number, defaults[signal.Signals(number)])
             signal.raise_signal(number)
             return
-        if seen:
-            deadline.exit_now(_HARD_EXIT_CODE)
-        seen = True
+        now = loop.time()
+        if begun_at is not None:
+            if now - begun_at >= ECHO_S:
+                deadline.exit_now(_SIGNALLED + number)
+            return
+        begun_at = now
         deadline.begin()
         loop.call_soon_threadsafe(first)
 

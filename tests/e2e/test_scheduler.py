@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import signal
+import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -53,12 +55,27 @@ def nested(number: int, client) -> str:
 @app.orchestration_trigger(context_name="context")
 def leaf(context):
     return context.get_input() * 2
+
+
+@app.orchestration_trigger(context_name="context")
+def rest(context):
+    return (yield context.call_activity("nap", context.get_input()))
+
+
+@app.activity_trigger(input_name="seconds")
+def nap(seconds: float) -> None:
+    with open(EFFECTS, "a", buffering=1) as effects:
+        effects.write("asleep\\n")
+        time.sleep(seconds)
+        effects.write("awake\\n")
 """.replace("\\\\n", "\\n")
 HOST_JSON = {
     "version": "2.0",
     "extensions": {"durableTask": {"storageProvider": {"type": "azureManaged"}}},
 }
 COUNT = 60
+# A signal that comes so long after the first one is meant.
+ECHO_S = 0.4
 EXPECTED = [sum(range(COUNT)), str(COUNT * 2)]
 
 
@@ -143,6 +160,31 @@ def test_a_killed_worker_is_replaced_by_another(stage: Stage) -> None:
     assert state is not None
     assert state.get_output() == EXPECTED
     assert second.stop() == 0
+
+
+def test_a_signal_that_comes_twice_at_once_lets_what_runs_end(stage: Stage) -> None:
+    # So does `timeout`: it tells the process, and then its group, which the process belongs to.
+    worker = stage.worker()
+    with df.DurableTaskSchedulerClient.from_connection_string(stage.hub.text) as client:
+        client.schedule_new_orchestration("rest", input=1.0)
+        eventually(stage.has_run(1), "the nap")
+        worker.send()
+        worker.send()
+        assert worker.wait() == 0
+    assert stage.effects.read_text().split() == ["asleep", "awake"]
+
+
+def test_a_second_signal_ends_a_worker_at_once(stage: Stage) -> None:
+    worker = stage.worker()
+    with df.DurableTaskSchedulerClient.from_connection_string(stage.hub.text) as client:
+        client.schedule_new_orchestration("rest", input=30.0)
+        eventually(stage.has_run(1), "the nap")
+        worker.send()
+        worker.wait_for_output("Stopping")
+        time.sleep(ECHO_S)
+        worker.send()
+        assert worker.wait(2) == 128 + signal.SIGTERM
+    assert stage.effects.read_text().split() == ["asleep"]
 
 
 def test_a_killed_hub_comes_back_on_its_port(stage: Stage) -> None:

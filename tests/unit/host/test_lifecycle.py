@@ -86,6 +86,24 @@ def test_the_first_signal_asks_for_a_clean_end_with_a_deadline(
     assert begun[0].daemon
 
 
+@pytest.mark.parametrize("second", [signal.SIGINT, signal.SIGTERM])
+def test_the_echo_of_a_signal_is_no_second_one(
+    second: signal.Signals, deadline: Deadline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # `timeout` tells the process, and then its group, which the process belongs to.
+    monkeypatch.setattr("durable_app.host.lifecycle.ECHO_S", TIMEOUT_S)
+    asked: list[str] = []
+
+    async def main() -> None:
+        on_signals(lambda: asked.append("to end"), deadline)
+        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), second)
+        await asyncio.sleep(0.01)
+
+    asyncio.run(main())
+    assert asked == ["to end"]
+
+
 def test_a_deadline_begins_once(deadline: Deadline) -> None:
     before = set(timers())
     deadline.begin()
@@ -98,10 +116,18 @@ def test_a_deadline_begins_once(deadline: Deadline) -> None:
     [
         # The second signal arrives while the loop is stuck in user code.
         (
-            "on_signals(lambda: None, Deadline())\n"
-            "    os.kill(os.getpid(), signal.SIGINT)\n"
+            "lifecycle.ECHO_S = 0\n"
+            "    on_signals(lambda: None, Deadline())\n"
+            "    os.kill(os.getpid(), signal.SIGTERM)\n"
             "    os.kill(os.getpid(), signal.SIGINT)",
             130,
+        ),
+        (
+            "lifecycle.ECHO_S = 0\n"
+            "    on_signals(lambda: None, Deadline())\n"
+            "    os.kill(os.getpid(), signal.SIGTERM)\n"
+            "    os.kill(os.getpid(), signal.SIGTERM)",
+            143,
         ),
         (
             "lifecycle.SHUTDOWN_S = lifecycle._SLACK_S = 0.01\n"
@@ -118,7 +144,12 @@ def test_a_deadline_begins_once(deadline: Deadline) -> None:
             0,
         ),
     ],
-    ids=["a second signal", "the deadline", "what is left of a host that has ended"],
+    ids=[
+        "a second signal",
+        "a second SIGTERM",
+        "the deadline",
+        "what is left of a host that has ended",
+    ],
 )
 def test_a_host_that_does_not_end_is_ended(code: str, exit_code: int) -> None:
     program = f"""
