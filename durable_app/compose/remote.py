@@ -187,7 +187,7 @@ def open_work(
         on_fatal: told where no attempt to connect can succeed: what answers is no task hub.
         listener: told when the connection begins and ends; None for the log.
     """
-    session = Session(tuning.worker or GrpcWorkerResiliencyOptions())
+    session = session_with(target, tuning)
 
     def consume(link: Any, take: Callable[[Any], None]) -> StreamConsumer[Any]:
         return StreamConsumer(link, session, take, clock, listener)
@@ -195,6 +195,15 @@ def open_work(
     access = access_to(target, WORKER_ROLE, clock, environ, tuning)
     calls = HubCalls(open_channel(access, clock), target.endpoint.authority)
     return RemoteWork(calls, clock, consume, on_fatal)
+
+
+def session_with(target: HubTarget, tuning: Tuning) -> Session:
+    """The rules by which a worker connects."""
+    return Session(
+        tuning.worker or GrpcWorkerResiliencyOptions(),
+        # Where a channel that the program brought along leads nobody knows.
+        is_local=tuning.channel is None and target.endpoint.is_local,
+    )
 
 
 @contextlib.asynccontextmanager

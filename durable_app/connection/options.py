@@ -18,6 +18,8 @@ SILENT_DISCONNECT_TIMEOUT_S: Final = 120.0
 RECREATE_AFTER_FAILURES: Final = 5
 BACKOFF_BASE_S: Final = 1.0
 BACKOFF_CAP_S: Final = 30.0
+#: For a hub on this machine: attempts cost next to nothing, and somebody has just started it.
+LOCAL_BACKOFF_CAP_S: Final = 3.0
 MIN_RECREATE_INTERVAL_S: Final = 30.0
 #: How long calls that are going on may use a channel that has been replaced.
 RETIRED_CHANNEL_GRACE_S: Final = 30.0
@@ -154,7 +156,8 @@ class GrpcWorkerResiliencyOptions:
         channel_recreate_failure_threshold: after so many failures of the transport in a row the
             channel is replaced; 0 never replaces it.
         reconnect_backoff_base_seconds: bound of the first wait.
-        reconnect_backoff_cap_seconds: bound of every wait, at least the first.
+        reconnect_backoff_cap_seconds: bound of every wait, at least the first. None is 30, and 3
+            for a hub on this machine (a loopback address or a Unix socket).
         min_recreate_interval_seconds: between two replacements of the channel.
     """
 
@@ -162,7 +165,7 @@ class GrpcWorkerResiliencyOptions:
     silent_disconnect_timeout_seconds: float = SILENT_DISCONNECT_TIMEOUT_S
     channel_recreate_failure_threshold: int = RECREATE_AFTER_FAILURES
     reconnect_backoff_base_seconds: float = BACKOFF_BASE_S
-    reconnect_backoff_cap_seconds: float = BACKOFF_CAP_S
+    reconnect_backoff_cap_seconds: float | None = None
     min_recreate_interval_seconds: float = MIN_RECREATE_INTERVAL_S
 
     def __post_init__(self) -> None:
@@ -172,15 +175,28 @@ class GrpcWorkerResiliencyOptions:
             "hello_timeout_seconds",
             "silent_disconnect_timeout_seconds",
             "reconnect_backoff_base_seconds",
-            "reconnect_backoff_cap_seconds",
         )
         _number(self, "channel_recreate_failure_threshold", least=0, whole=True)
         _number(self, "min_recreate_interval_seconds", least=0)
+        if self.reconnect_backoff_cap_seconds is None:
+            return
+        _positive(self, "reconnect_backoff_cap_seconds")
         if self.reconnect_backoff_cap_seconds < self.reconnect_backoff_base_seconds:
             raise ConfigError(
                 "GrpcWorkerResiliencyOptions: reconnect_backoff_cap_seconds must not be less than"
                 " reconnect_backoff_base_seconds."
             )
+
+    def backoff_cap_s(self, *, is_local: bool) -> float:
+        """Bound of every wait, in seconds.
+
+        Args:
+            is_local: the hub is on this machine.
+        """
+        if self.reconnect_backoff_cap_seconds is not None:
+            return self.reconnect_backoff_cap_seconds
+        default = LOCAL_BACKOFF_CAP_S if is_local else BACKOFF_CAP_S
+        return max(default, self.reconnect_backoff_base_seconds)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 #: Bounds of gRPC's own pause between two attempts to connect; its default goes up to two minutes.
 MIN_CONNECT_BACKOFF_MS: Final = 100
 MAX_CONNECT_BACKOFF_MS: Final = 5_000
+#: Likewise for a hub on this machine, which is often begun after its workers and clients. Calls
+#: fail at once while gRPC pauses, so that the pause comes on top of whatever the caller waits.
+LOCAL_MAX_CONNECT_BACKOFF_MS: Final = 1_000
 #: What an attempt to connect may take: far away, TCP and TLS alone take most of a second.
 CONNECT_TIMEOUT_MS: Final = 5_000
 
@@ -40,8 +43,14 @@ class ChannelOwnership(Enum):
     BORROWED = "borrowed"
 
 
-def channel_arguments(options: GrpcChannelOptions | None) -> list[tuple[str, Any]]:
-    """The options as arguments of gRPC's channels; the raw ones come last, which lets them win."""
+def channel_arguments(
+    options: GrpcChannelOptions | None, *, is_local: bool = False
+) -> list[tuple[str, Any]]:
+    """The options as arguments of gRPC's channels; the raw ones come last, which lets them win.
+
+    Args:
+        is_local: the hub is on this machine.
+    """
     options = options or GrpcChannelOptions()
     permit = options.keepalive_permit_without_calls
     keepalive_timeout_ms = _or(options.keepalive_timeout_ms, KEEPALIVE_TIMEOUT_MS)
@@ -58,7 +67,9 @@ def channel_arguments(options: GrpcChannelOptions | None) -> list[tuple[str, Any
         "grpc.initial_reconnect_backoff_ms": MIN_CONNECT_BACKOFF_MS,
         # Its name misleads: it bounds an attempt, and not the pause after it.
         "grpc.min_reconnect_backoff_ms": CONNECT_TIMEOUT_MS,
-        "grpc.max_reconnect_backoff_ms": MAX_CONNECT_BACKOFF_MS,
+        "grpc.max_reconnect_backoff_ms": (
+            LOCAL_MAX_CONNECT_BACKOFF_MS if is_local else MAX_CONNECT_BACKOFF_MS
+        ),
         # gRPC would repeat calls by itself that change something; what is safe is repeated here.
         "grpc.enable_retries": 0,
         # Channels with equal arguments share connections, a dead one too: a replacement must not.
@@ -85,7 +96,7 @@ def make_channel(
         interceptors: of the caller; the first sees a call first.
         root_certificates: PEM; None for those that gRPC knows.
     """
-    arguments = channel_arguments(options)
+    arguments = channel_arguments(options, is_local=endpoint.is_local)
     if endpoint.is_encrypted:
         credentials = grpc.ssl_channel_credentials(root_certificates)
         channel = grpc.secure_channel(endpoint.target, credentials, options=arguments)
@@ -102,7 +113,7 @@ def make_async_channel(
     root_certificates: bytes | None = None,
 ) -> grpc.aio.Channel:
     """A channel for the running event loop; arguments as for :func:`make_channel`."""
-    arguments = channel_arguments(options)
+    arguments = channel_arguments(options, is_local=endpoint.is_local)
     if endpoint.is_encrypted:
         return grpc.aio.secure_channel(
             endpoint.target,

@@ -198,10 +198,19 @@ class Session:
     Args:
         options: times and thresholds.
         owns_channel: False where the channel is the caller's: then it is never replaced.
+        is_local: the hub is on this machine, where waits are shorter unless the options say how
+            long they are.
     """
 
-    def __init__(self, options: GrpcWorkerResiliencyOptions, *, owns_channel: bool = True) -> None:
+    def __init__(
+        self,
+        options: GrpcWorkerResiliencyOptions,
+        *,
+        owns_channel: bool = True,
+        is_local: bool = False,
+    ) -> None:
         self._options = options
+        self._cap_s = options.backoff_cap_s(is_local=is_local)
         self._owns_channel = owns_channel
 
     def step(
@@ -341,7 +350,7 @@ class Session:
         delay = backoff_s(
             failures,
             first_s=self._options.reconnect_backoff_base_seconds,
-            cap_s=self._options.reconnect_backoff_cap_seconds,
+            cap_s=self._cap_s,
             factor=_GROWTH,
             draw=draw,
         )

@@ -9,11 +9,13 @@ import pytest
 import durable_app as df
 from durable_app.clock import SystemClock
 from durable_app.compose import scheduler_worker
-from durable_app.compose.remote import HubToken, Tuning, access_to
+from durable_app.compose.remote import HubToken, Tuning, access_to, session_with
 from durable_app.connection.authentication import Authentication, AuthenticationKind
 from durable_app.connection.endpoint import parse_endpoint
+from durable_app.connection.failures import LinkFailure
 from durable_app.connection.target import HubTarget
 from durable_app.rpc.call_headers import CLIENT_ROLE, WORKER_ROLE
+from durable_app.worker.session import HelloFailed, SessionState, Tick
 
 CLOCK = SystemClock()
 TOKEN = {"DURABLE_APP_HUB_TOKEN": "a secret of ours"}
@@ -56,6 +58,31 @@ def test_a_worker_has_an_id_and_its_own_rules_for_channels():
 
 def test_the_audience_may_be_chosen():
     assert access("http://localhost:1", resource_id="https://r").scope == "https://r/.default"
+
+
+@pytest.mark.parametrize(
+    ("address", "tuning", "longest_s"),
+    [
+        ("http://localhost:8080", {}, 3),
+        ("unix:/run/hub.sock", {}, 3),
+        ("http://hub:8080", {}, 30),
+        ("http://localhost:8080", {"channel": object()}, 30),
+        (
+            "http://localhost:8080",
+            {"worker": df.GrpcWorkerResiliencyOptions(reconnect_backoff_cap_seconds=9)},
+            9,
+        ),
+    ],
+)
+def test_a_worker_asks_a_hub_on_its_machine_more_often(address, tuning, longest_s):
+    target = HubTarget(parse_endpoint(address, "test", encrypted=False), "default")
+    session = session_with(target, Tuning(**tuning))
+    state, waited_s, now = SessionState(), 0.0, 0.0
+    for _ in range(9):
+        state, hello = session.step(state, Tick(), now, 1)
+        state, wait = session.step(state, HelloFailed(hello.attempt, LinkFailure.TRANSPORT), now, 1)
+        waited_s, now = wait.until - now, wait.until
+    assert waited_s == longest_s
 
 
 class NoCredential:

@@ -32,6 +32,7 @@ from durable_app.errors import ConfigError
         (GrpcWorkerResiliencyOptions, {"hello_timeout_seconds": "1"}, "must be a number, not '1'"),
         (GrpcWorkerResiliencyOptions, {"hello_timeout_seconds": float("nan")}, "a number"),
         (GrpcWorkerResiliencyOptions, {"reconnect_backoff_cap_seconds": 0.5}, "must not be less"),
+        (GrpcWorkerResiliencyOptions, {"reconnect_backoff_cap_seconds": 0}, "greater than 0"),
         (GrpcWorkerResiliencyOptions, {"channel_recreate_failure_threshold": -1}, "at least 0"),
         (GrpcClientResiliencyOptions, {"min_recreate_interval_seconds": -1}, "at least 0"),
         (GrpcClientResiliencyOptions, {"retired_channel_grace_seconds": -1}, "at least 0"),
@@ -50,6 +51,22 @@ def test_values_within_bounds() -> None:
     )
     GrpcClientResiliencyOptions(channel_recreate_failure_threshold=0)
     assert GrpcWorkerResiliencyOptions().silent_disconnect_timeout_seconds == 120
+
+
+@pytest.mark.parametrize(
+    ("options", "far", "near"),
+    [
+        ({}, 30, 3),
+        ({"reconnect_backoff_cap_seconds": 20}, 20, 20),
+        ({"reconnect_backoff_cap_seconds": 1}, 1, 1),
+        ({"reconnect_backoff_base_seconds": 10}, 30, 10),
+        ({"reconnect_backoff_base_seconds": 60}, 60, 60),
+    ],
+)
+def test_waits_for_a_hub_on_this_machine_are_short(options, far, near) -> None:
+    made = GrpcWorkerResiliencyOptions(**options)
+    assert made.backoff_cap_s(is_local=False) == far
+    assert made.backoff_cap_s(is_local=True) == near
 
 
 @pytest.mark.parametrize(

@@ -73,6 +73,10 @@ def test_arguments_of_channels() -> None:
     assert plain["grpc.min_reconnect_backoff_ms"] == 5_000
     assert plain["grpc.keepalive_permit_without_calls"] == 0
     assert plain["grpc.enable_retries"] == 0
+    assert plain["grpc.max_reconnect_backoff_ms"] == 5_000
+    near = dict(channel_arguments(None, is_local=True))
+    assert {key for key in near if near[key] != plain[key]} == {"grpc.max_reconnect_backoff_ms"}
+    assert near["grpc.max_reconnect_backoff_ms"] == 1_000
     chosen = dict(
         channel_arguments(
             GrpcChannelOptions(

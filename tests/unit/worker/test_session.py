@@ -40,8 +40,10 @@ OPTIONS = GrpcWorkerResiliencyOptions()
 class Run:
     """A machine with its state; ``at`` moves the clock."""
 
-    def __init__(self, *, owns_channel=True, **options):
-        self.session = Session(GrpcWorkerResiliencyOptions(**options), owns_channel=owns_channel)
+    def __init__(self, *, owns_channel=True, is_local=False, **options):
+        self.session = Session(
+            GrpcWorkerResiliencyOptions(**options), owns_channel=owns_channel, is_local=is_local
+        )
         self.state = SessionState()
         self.now = 1000.0
 
@@ -343,3 +345,18 @@ def stops(run):
 
 def test_the_state_is_a_value() -> None:
     assert msgspec.structs.replace(SessionState(), attempt=0) == SessionState()
+
+
+@pytest.mark.parametrize(
+    ("options", "longest"),
+    [
+        ({}, 30),
+        ({"is_local": True}, 3),
+        ({"is_local": True, "reconnect_backoff_cap_seconds": 12}, 12),
+    ],
+)
+def test_a_hub_on_this_machine_is_asked_more_often(options, longest) -> None:
+    run = Run(**options)
+    for _ in range(9):
+        run.fail()
+    assert run.wait == longest
