@@ -89,6 +89,18 @@ class FanningOut:
     ) -> Task[list[T]]: ...
 
     @overload
+    def map(  # type: ignore[overload-cannot-match]  # it can: see ``Callee``
+        self,
+        name: Callee[object],
+        items: Iterable[Any],
+        *,
+        concurrency: int | None = None,
+        expected_type: None = None,
+        retry_policy: Policy | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> Task[list[object]]: ...
+
+    @overload
     def map(
         self,
         name: str | Callable[..., Any],

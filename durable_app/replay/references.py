@@ -20,6 +20,11 @@ T_co = TypeVar("T_co", covariant=True)
 class Callee(Protocol[T_co]):
     """What a decorator makes of an activity or an orchestrator, for type checkers alone.
 
+    A method that takes one has two overloads for it. Where the type is declared that the result
+    goes to, mypy binds ``T`` by that declaration, so that a wrong one makes it pass by
+    ``Callee[T]``. Then ``Callee[object]`` takes the call, and what it gives fits no declaration;
+    the overloads for names, further on, would give ``Any``, which fits every one.
+
     Attributes:
         __durable_result__: of the type that a call of it gives; no object has such an attribute.
     """

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import wraps
 from typing import Any, assert_type
 
 import azure.functions as func
@@ -78,6 +79,15 @@ def plain(context: df.DurableOrchestrationContext) -> str:
     return context.instance_id
 
 
+def undecorated(order: Order) -> float:
+    return 1.0 * order.amount
+
+
+@wraps(undecorated)
+def wrapped(order: Order) -> float:
+    return undecorated(order)
+
+
 # -- calling -------------------------------------------------------------------------------------
 
 
@@ -91,6 +101,38 @@ async def activities(context: df.DurableOrchestrationContext, order: Order) -> N
     assert_type(await context.call_activity_with_retry(ship, options, order), Receipt)
     assert_type(await context.call_activity(reserve_stock, order, tags={"a": "b"}), list[str])
     assert_type(await context.call_activity(notify, order), bool)
+
+
+async def declared(context: df.DurableOrchestrationContext, order: Order) -> object:
+    options = df.RetryOptions(1000, 3)
+    cost: float | None = await context.call_activity(price, order)
+    anything: object = await context.call_activity(price, order)
+    either: str | int = await context.call_sub_orchestrator(plain)
+    stock: Sequence[str] = await context.call_activity(reserve_stock, order)
+    task: df.Task[Any] = context.call_activity_with_retry(price, options, order)
+    tasks: list[df.Task[Any]] = [task, context.call_activity("a"), context.call_activity(ship)]
+    prices: Sequence[float] = await context.map(price, [order])
+    # What says nothing of its result fits all.
+    a: str = await context.call_activity("price", order)
+    b: str = await context.call_activity(undecorated, order)
+    c: str = await context.call_activity(wrapped, order)
+    d: str = await context.call_activity(activity="price")
+    # In an expression its neighbours do not change it.
+    assert_type(1 + await context.call_activity(price, order), float)
+    assert_type(max(1, await context.call_activity(price, order)), float)
+    return (cost, anything, either, stock, tasks, prices, a, b, c, d)
+
+
+async def declared_wrongly(context: df.DurableOrchestrationContext, order: Order) -> object:
+    options = df.RetryOptions(1000, 3)
+    a: str = await context.call_activity(price, order)  # type: ignore[assignment]  # a float
+    b: int = await context.call_activity(ship, input=order)  # type: ignore[assignment]  # Receipt
+    c: df.Task[str] = context.call_activity(price)  # type: ignore[assignment]  # a float
+    d: str = await context.call_activity_with_retry(price, options)  # type: ignore[assignment]  # a float
+    e: int = await context.call_sub_orchestrator(plain)  # type: ignore[assignment]  # a str
+    f: str = await context.call_sub_orchestrator_with_retry(yielding, options)  # type: ignore[assignment]  # Receipt
+    g: list[str] = await context.map(price, [order])  # type: ignore[assignment]  # floats
+    return (a, b, c, d, e, f, g)
 
 
 async def by_name(context: df.DurableOrchestrationContext) -> None:
