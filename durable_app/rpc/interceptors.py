@@ -146,9 +146,15 @@ class CallInterceptor(grpc.UnaryUnaryClientInterceptor, grpc.UnaryStreamClientIn
         """End pauses between attempts; calls that wait then return their last failure."""
         self._closed.set()
 
-    def _token(self, rejected: str | None) -> str | None:
+    def _token(self, rejected: str | None, deadline: float | None) -> str | None:
+        """The access token of an attempt; a caller waits no longer for it than for the answer."""
         tokens = self._rules.tokens
-        return None if tokens is None else tokens.token(rejected)
+        if tokens is None:
+            return None
+        try:
+            return tokens.token(rejected, self._rules.time_left(deadline))
+        except TimeoutError as error:
+            raise _no_token_in_time() from error
 
     def intercept_unary_unary(
         self, continuation: Any, client_call_details: Any, request: Any
@@ -158,7 +164,7 @@ class CallInterceptor(grpc.UnaryUnaryClientInterceptor, grpc.UnaryStreamClientIn
         attempts, deadline = rules.attempts(path), rules.deadline(client_call_details)
         rejected = None
         while True:
-            token = self._token(rejected)
+            token = self._token(rejected, deadline)
             generation = rules.begin()
             call = continuation(rules.details(client_call_details, token, deadline), request)
             code = call.code().name
@@ -173,19 +179,70 @@ class CallInterceptor(grpc.UnaryUnaryClientInterceptor, grpc.UnaryStreamClientIn
     def intercept_unary_stream(
         self, continuation: Any, client_call_details: Any, request: Any
     ) -> Any:
-        """Called by gRPC. A stream is never repeated: only its reader knows how far it came."""
+        """Called by gRPC. A stream that has begun is never repeated.
+
+        Only its reader knows how far it came.
+        """
         rules, path = self._rules, client_call_details.method
-        token = self._token(None)
-        generation = rules.begin()
         deadline = rules.deadline(client_call_details)
-        call = continuation(rules.details(client_call_details, token, deadline), request)
 
-        def ended() -> None:
-            rules.ended(path, call.code().name, generation)
+        def begin(token: str | None) -> Any:
+            generation = rules.begin()
+            call = continuation(rules.details(client_call_details, token, deadline), request)
 
-        if not call.add_callback(ended):
-            ended()
-        return call
+            def ended() -> None:
+                rules.ended(path, call.code().name, generation)
+
+            if not call.add_callback(ended):
+                ended()
+            return call
+
+        token = self._token(None, deadline)
+        call = begin(token)
+        # The session of a worker renews the token itself, with its next greeting.
+        if token is None or kind_of(path) is not CallKind.READ:
+            return call
+        return _Answers(call, lambda: begin(self._token(token, deadline)))
+
+
+class _Answers:
+    """The answers of a call; from the beginning, once, where the access token is refused.
+
+    In all other respects it is the call that is going on.
+    """
+
+    def __init__(self, call: Any, begin_anew: Callable[[], Any]) -> None:
+        self._call = call
+        self._begin_anew: Callable[[], Any] | None = begin_anew
+        self._lock = threading.Lock()
+        self._is_cancelled = False
+
+    def __iter__(self) -> _Answers:
+        return self
+
+    def __next__(self) -> Any:
+        begin_anew, self._begin_anew = self._begin_anew, None
+        try:
+            return next(self._call)
+        except grpc.RpcError as error:
+            if begin_anew is None or error.code() is not grpc.StatusCode.UNAUTHENTICATED:
+                raise
+        call = begin_anew()
+        with self._lock:
+            self._call = call
+            is_cancelled = self._is_cancelled
+        if is_cancelled:
+            call.cancel()
+        return next(call)
+
+    def cancel(self) -> Any:
+        """End the call, by any thread."""
+        with self._lock:
+            self._is_cancelled = True
+            return self._call.cancel()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._call, name)
 
 
 class AsyncUnaryInterceptor(grpc.aio.UnaryUnaryClientInterceptor):  # type: ignore[misc]  # grpc has no types
@@ -299,12 +356,18 @@ async def _token(
         async with asyncio.timeout(rules.time_left(deadline)):
             return await rules.tokens.token(rejected)
     except TimeoutError as error:
-        raise grpc.aio.AioRpcError(
-            grpc.StatusCode.DEADLINE_EXCEEDED,
-            grpc.aio.Metadata(),
-            grpc.aio.Metadata(),
-            "There was no access token in time.",
-        ) from error
+        raise _no_token_in_time() from error
+
+
+def _no_token_in_time() -> Exception:
+    """What the call of threads ends with, too: gRPC's synchronous half has no such class."""
+    error: Exception = grpc.aio.AioRpcError(
+        grpc.StatusCode.DEADLINE_EXCEEDED,
+        grpc.aio.Metadata(),
+        grpc.aio.Metadata(),
+        "There was no access token in time.",
+    )
+    return error
 
 
 async def _outcome(call: Any) -> str:

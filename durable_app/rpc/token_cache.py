@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from concurrent.futures import Future, wait
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -111,6 +112,9 @@ def unavailable(error: Exception) -> TokenUnavailableError:
 class TokenCache:
     """The token for callers in any number of threads.
 
+    A token is fetched on a thread of its own: a caller whose time is up leaves the fetch to the
+    others, and to the next call.
+
     Args:
         fetch: gets a token.
         clock: of the process.
@@ -119,51 +123,61 @@ class TokenCache:
     def __init__(self, fetch: Callable[[], AccessToken], clock: Clock) -> None:
         self._fetch = fetch
         self._state = TokenState(lambda: clock.now().timestamp())
-        self._fetching = threading.Lock()
-        self._failures = 0
-        self._error: Exception | None = None
+        self._lock = threading.Lock()
+        self._fetching: Future[AccessToken] | None = None
 
-    def token(self, rejected: str | None = None) -> str:
+    def token(self, rejected: str | None = None, timeout_s: float | None = None) -> str:
         """The text of a valid token.
 
         Args:
             rejected: text of a token that the hub has just refused: it is not given again, unless
                 the credential insists on it, or it has just replaced one that was refused, too.
+            timeout_s: how long to wait for one at most; None for as long as it takes.
 
         Raises:
             TokenUnavailableError: there is none, and none could be fetched.
+            TimeoutError: none has come in time.
         """
-        token = self._state.fresh(rejected)
-        if token is not None:
-            return token.text
-        fallback = self._state.usable(rejected)
-        failures = self._failures
-        # With a token in hand nobody waits for the one who renews it.
-        if not self._fetching.acquire(blocking=fallback is None) and fallback is not None:
-            return fallback.text
-        try:
+        with self._lock:
             token = self._state.fresh(rejected)
+            if token is None and self._fetching is not None:
+                # With a token in hand nobody waits for the one who renews it.
+                token = self._state.usable(rejected)
             if token is not None:
-                return token.text  # another caller has fetched it while this one waited
-            if self._failures != failures and self._error is not None:
-                raise unavailable(self._error) from self._error
-            return self._renew(rejected).text
-        finally:
-            self._fetching.release()
-
-    def _renew(self, rejected: str | None) -> AccessToken:
+                return token.text
+            fetching = self._fetching or self._begin(rejected)
+        if not wait((fetching,), timeout_s).done:
+            raise TimeoutError("There was no access token in time.")
         try:
-            token = self._fetch()
+            return fetching.result().text
         except Exception as error:  # credentials raise errors of many libraries
-            self._state.failed()
-            self._failures += 1
-            self._error = error
             fallback = self._state.usable(rejected)
             if fallback is None:
                 raise unavailable(error) from error
-            return fallback
-        self._state.fetched(token, rejected)
-        return token
+            return fallback.text
+
+    def _begin(self, rejected: str | None) -> Future[AccessToken]:
+        fetching: Future[AccessToken] = Future()
+        thread = threading.Thread(
+            target=self._renew, args=(fetching, rejected), name="access-token", daemon=True
+        )
+        thread.start()
+        self._fetching = fetching
+        return fetching
+
+    def _renew(self, fetching: Future[AccessToken], rejected: str | None) -> None:
+        try:
+            token = self._fetch()
+        except BaseException as error:  # noqa: BLE001  whoever waits gets it
+            with self._lock:
+                self._state.failed()
+                self._fetching = None
+            fetching.set_exception(error)
+            return
+        with self._lock:
+            self._state.fetched(token, rejected)
+            self._fetching = None
+        fetching.set_result(token)
 
 
 class AsyncTokenCache:

@@ -21,6 +21,7 @@ class HubServer:
     Attributes:
         port: of the server.
         seen: path -> headers of each call.
+        ends: method -> what ends its stream after the answer, a function of the context.
     """
 
     def __init__(self, **script: list[Answer]) -> None:
@@ -28,6 +29,7 @@ class HubServer:
         self.port = 0
         self.seen: dict[str, list[dict[str, Any]]] = {}
         self.release = threading.Event()
+        self.ends: dict[str, Any] = {}
 
     def calls(self, name: str) -> int:
         return len(self.seen.get(name, []))
@@ -55,6 +57,8 @@ class HubServer:
         if request == b"stay":
             self.release.wait(10)
             yield b"end"
+        if name in self.ends:
+            self.ends[name](context)
 
 
 @contextmanager

@@ -140,12 +140,11 @@ def test_a_token_goes_along_over_tls_and_is_renewed_once(caller, tls) -> None:
         assert hub.calls("StartInstance") == 4
 
 
-def test_a_stream_of_answers_begins_anew_with_another_token(tls) -> None:
+def test_a_stream_of_answers_begins_anew_with_another_token(caller, tls) -> None:
     server, access = tls
     refused = [CODE.UNAUTHENTICATED]
     with hub_server(server, StreamInstanceHistory=refused * 1) as hub:
-        endpoint = parse_endpoint(f"https://localhost:{hub.port}", "test", encrypted=True)
-        made = AsyncCaller(HubAccess(endpoint, HEADERS, "s", credential=Credential(), **access))
+        made = caller(hub, credential=Credential(), **access)
         assert made.stream("StreamInstanceHistory") == [b"x"]
         hub.script["StreamInstanceHistory"] = refused * 2
         with pytest.raises(grpc.RpcError, match="UNAUTHENTICATED"):
@@ -158,20 +157,72 @@ def test_a_stream_of_answers_begins_anew_with_another_token(tls) -> None:
         hub.script["StreamInstanceHistory"] = [CODE.INTERNAL]
         with pytest.raises(grpc.RpcError, match="INTERNAL"):
             made.stream("StreamInstanceHistory")
-        made.close()
 
 
-def test_a_deadline_counts_for_the_token_too(tls) -> None:
-    class Stuck:
-        async def get_token(self, *_: str) -> None:
-            await asyncio.Event().wait()
+def test_a_stream_that_has_begun_is_not_begun_anew(caller, tls) -> None:
+    def break_off(context):
+        context.abort(CODE.UNAUTHENTICATED, "not any more")
 
     server, access = tls
     with hub_server(server) as hub:
+        hub.ends = {"StreamInstanceHistory": break_off}
+        made = caller(hub, credential=Credential(), **access)
+        with pytest.raises(grpc.RpcError, match="not any more"):
+            made.stream("StreamInstanceHistory")
+        assert hub.calls("StreamInstanceHistory") == 1
+
+
+class Stuck:
+    """Never gives a token."""
+
+    def __init__(self):
+        self.released = threading.Event()
+
+    def get_token(self, *_):
+        self.released.wait(9)
+        raise ValueError("too late")
+
+
+def test_a_deadline_counts_for_the_token_too(caller, tls) -> None:
+    server, access = tls
+    stuck = Stuck()
+    with hub_server(server) as hub:
+        made = caller(hub, credential=stuck, **access)
+        for _ in range(2):
+            with pytest.raises(grpc.RpcError, match="no access token in time") as caught:
+                made.call("GetInstance", timeout=0.05)
+            assert caught.value.code() is CODE.DEADLINE_EXCEEDED
+        stuck.released.set()
+        assert hub.seen == {}
+
+
+def test_a_stream_that_is_cancelled_while_a_token_is_fetched_ends(tls) -> None:
+    class Slow(Credential):
+        def get_token(self, *scopes):
+            if self.scopes:
+                fetching.set()
+                go_on.wait(9)
+            return super().get_token(*scopes)
+
+    fetching, go_on = threading.Event(), threading.Event()
+    server, access = tls
+    with hub_server(server, StreamInstanceHistory=[CODE.UNAUTHENTICATED]) as hub:
         endpoint = parse_endpoint(f"https://localhost:{hub.port}", "test", encrypted=True)
-        made = AsyncCaller(HubAccess(endpoint, HEADERS, "s", credential=Stuck(), **access))
-        with pytest.raises(grpc.RpcError, match="no access token in time"):
-            made.call("GetInstance", timeout=0.05)
+        made = SyncCaller(HubAccess(endpoint, HEADERS, "s", credential=Slow(), **access))
+        call = made.connection.channel.unary_stream(PREFIX + "StreamInstanceHistory")
+        answers = call(b"stay", timeout=9)
+
+        def cancel():
+            fetching.wait(9)
+            answers.cancel()
+            go_on.set()
+
+        thread = threading.Thread(target=cancel)
+        thread.start()
+        with pytest.raises(grpc.RpcError) as caught:
+            list(answers)
+        thread.join()
+        assert caught.value.code() is answers.code() is CODE.CANCELLED
         made.close()
 
 

@@ -196,6 +196,30 @@ def test_threads_wait_for_one_fetch_and_get_what_it_got(error) -> None:
         assert all(isinstance(result, TokenUnavailableError) for result in results)
 
 
+def test_a_thread_whose_time_is_up_leaves_the_fetch_to_the_next_call() -> None:
+    issuer, go_on = Issuer(Clock()), threading.Event()
+
+    def fetch():
+        go_on.wait(9)
+        return issuer()
+
+    cache = TokenCache(fetch, issuer.clock)
+    for _ in range(2):
+        with pytest.raises(TimeoutError, match="no access token in time"):
+            cache.token(timeout_s=0.01)
+    go_on.set()
+    assert cache.token(timeout_s=9) == "1"
+    assert issuer.count == 1
+
+
+def test_what_ends_a_program_reaches_the_thread_that_waits() -> None:
+    def fetch():
+        raise SystemExit(3)
+
+    with pytest.raises(SystemExit):
+        TokenCache(fetch, Clock()).token()
+
+
 def test_with_a_valid_token_in_hand_no_thread_waits() -> None:
     issuer = Issuer(Clock())
     slow = Slow(issuer)
