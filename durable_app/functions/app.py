@@ -69,6 +69,9 @@ class DFApp(Blueprint, FunctionRegister):
             # azure-functions remembers the names of an earlier attempt and calls them duplicates.
             self.functions_bindings = None
             check_functions(builders_in(self))
+            # azure-functions logs a warning about the level of an app without HTTP functions, which
+            # a durable app may well be; whoever makes a DFApp() has named no level.
+            self._require_auth_level = True
             self._functions = super().get_functions()
             self._close("the app was indexed")
         return self._functions

@@ -44,6 +44,7 @@ class DurableFunction:
         version: the orchestration's version that this function is; None for the unversioned one.
         entity: how an entity was written; None for other kinds.
         versions: every version of the orchestration, this one included; empty for other kinds.
+        version_names: names of the functions of these versions; empty where there is one alone.
         bound: parameters of an activity that have a binding, as far as its decorators are known.
     """
 
@@ -56,6 +57,7 @@ class DurableFunction:
     version: str | None = None
     entity: EntityForm | None = None
     versions: Mapping[str | None, Orchestrator] = dataclasses.field(default_factory=dict)
+    version_names: Mapping[str | None, str] = dataclasses.field(default_factory=dict)
     bound: frozenset[str] = frozenset()
 
     @property

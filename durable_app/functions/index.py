@@ -75,6 +75,15 @@ class FunctionFacts:
         bound = {binding["name"] for binding in self.bindings}
         return INVOCATION_CONTEXT in inspect.signature(self.handle).parameters.keys() - bound
 
+    def name_of_version(self, version: str | None) -> str:
+        """Name of the user's function that runs instances of a version, for the console.
+
+        Several versions of an orchestration are one function for Azure's host, which has the name
+        of the first; see ``versions``.
+        """
+        names = {} if self.durable is None else self.durable.version_names
+        return names.get(version or None) or names.get(None) or self.name
+
     def with_bindings(self, bindings: tuple[dict[str, Any], ...]) -> FunctionFacts:
         """The same function with other properties of its bindings."""
         trigger = next(each for each in bindings if each["type"] == self.trigger_type)

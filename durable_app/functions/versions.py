@@ -63,6 +63,11 @@ def _join(group: list[_Declared]) -> set[int]:
         versions={
             version: handle.durable.versions[version] for version, (_, handle) in by_version.items()
         },
+        version_names={
+            version: function_name(builder)
+            for version, (builder, _) in by_version.items()
+            if len(by_version) > 1
+        },
     )
     return {id(builder) for builder, _ in by_version.values()} - {id(group[0][0])}
 

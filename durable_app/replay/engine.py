@@ -87,6 +87,11 @@ class Execution(Fold):
         return self._outcome is not None or self._ended
 
     @property
+    def version(self) -> str | None:
+        """Version that the instance was started with; None before the first turn."""
+        return self._context.version
+
+    @property
     def is_replaying(self) -> bool:
         """True while the code runs over steps that it has run before."""
         return self._context.is_replaying

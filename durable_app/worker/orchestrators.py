@@ -180,12 +180,12 @@ class OrchestratorThread:
         execution = self._sessions.take(request)
         past = self._past(request) if execution is None else ()
         found = self._index.find("orchestration", request.name)
-        if execution is None and found is not None and found.durable is not None:
-            version = _version_of(past, request)
-            if not self._versions.takes(version, found.durable.versions):
-                self._refuse(request, version, self._trace(request, None, past))
-                return
-        name = request.name if found is None else found.name
+        version = _version_of(past, request) if execution is None else execution.version
+        durable = None if execution is not None or found is None else found.durable
+        if durable is not None and not self._versions.takes(version, durable.versions):
+            self._refuse(request, version, self._trace(request, None, past))
+            return
+        name = request.name if found is None else found.name_of_version(version)
         begun = self._invocations.begin(name, self._is_replaying)
         trace = self._trace(request, execution, past)
         response = self._replay(request, found, execution, past, trace)

@@ -41,6 +41,12 @@ def test_indexing_twice_gives_the_same_list(app, blueprint):
     assert list(index(app)) == ["greet"]
 
 
+def test_an_app_without_http_functions_is_nothing_to_warn_of(app, blueprint, caplog):
+    app.register_functions(blueprint)
+    assert [function.get_function_name() for function in app.get_functions()] == ["greet"]
+    assert caplog.records == []
+
+
 def test_register_blueprint_is_the_same_thing(app, blueprint):
     app.register_blueprint(blueprint)
     assert list(index(app)) == ["greet"]

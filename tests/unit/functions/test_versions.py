@@ -50,6 +50,20 @@ def test_versions_of_one_name_are_one_function(app):
     assert facts.for_version(None).function is facts.for_version("").function is latest
 
 
+def test_each_version_has_the_name_of_its_own_function(app):
+    order(app, v1, "1.0")
+    order(app, latest)
+    order(app, v2, "2.0")
+    facts = index_app(app).orchestrations["order"]
+    names = [facts.name_of_version(version) for version in ("1.0", "2.0", "3.0", "", None)]
+    assert names == ["v1", "v2", "latest", "latest", "latest"]
+
+
+def test_one_version_has_the_name_of_the_function(app):
+    order(app, v1, "1.0")
+    assert index_app(app).orchestrations["order"].name_of_version("2.0") == "v1"
+
+
 def test_each_version_can_be_called_and_refers_to_the_name(app):
     builders = order(app, v1, "1.0"), order(app, v2, "2.0")
     assert [builder("c") for builder in builders] == [("c", "1"), ("c", "2")]

@@ -93,6 +93,17 @@ def versioned(context):
     return context.version
 
 
+@app.orchestration_trigger(context_name="context", orchestration="invoice", version="1.0")
+def invoice_1(context):
+    yield context.call_activity("pack")
+
+
+@app.orchestration_trigger(context_name="context", orchestration="invoice", version="2.0")
+def invoice_2(context):
+    yield context.call_activity("pack")
+    yield context.call_activity("ship")
+
+
 class Office:
     """An orchestrator thread at work."""
 
@@ -317,8 +328,8 @@ def test_what_the_code_logs_is_told_apart_from_what_it_logs_once_more():
     ]
 
 
-def of_version(version: str, instance_id: str = "order-1"):
-    turn = a_turn("versioned", instance_id=instance_id)
+def of_version(version: str, instance_id: str = "order-1", name: str = "versioned"):
+    turn = a_turn(name, instance_id=instance_id)
     events = [
         msgspec.structs.replace(event, version=version)
         if isinstance(event, ExecutionStarted)
@@ -351,6 +362,21 @@ def test_an_instance_of_another_version_fails_where_the_settings_say_so():
         failure = office.run(of_version("2.0")).actions[0].failure
     assert failure.error_type == "VersionMismatchError"
     assert "this host runs version '1.0'" in failure.error_message
+
+
+def test_an_observer_is_told_the_function_of_the_version():
+    console = Console()
+    with Office(Invocations(console, SystemClock())) as office:
+        office.run(of_version("2.0", name="invoice"))
+        office.run(msgspec.structs.replace(next_turn(), name="invoice"))
+        office.run(of_version("1.0", "order-2", name="invoice"))
+        office.run(of_version("3.0", "order-3", name="invoice"))
+    assert [name for name, _ in console.told[::2]] == [
+        "invoice_2",
+        "invoice_2",
+        "invoice_1",
+        "invoice_1",  # it has no function: the name that Azure's host has for all
+    ]
 
 
 def test_an_instance_of_a_version_that_fits_runs():
