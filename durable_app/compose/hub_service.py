@@ -115,9 +115,8 @@ async def run_hub_service(options: HubServiceOptions) -> AsyncIterator[RunningHu
     try:
         await hubs.open()
         health_port = await health.start(options.address, options.health_port)
-        host = f"[{options.address}]" if ":" in options.address else options.address
-        port = await server.start(f"{host}:{options.port}")
-        shown = "localhost" if is_loopback(options.address) else host
+        port = await server.start(f"{_in_brackets(options.address)}:{options.port}")
+        shown = shown_host(options.address)
         endpoint = f"{'http' if tls is None else 'https'}://{shown}:{port}"
         hubs.announce(endpoint)
         url = f"http://{shown}:{health_port}"
@@ -127,6 +126,27 @@ async def run_hub_service(options: HubServiceOptions) -> AsyncIterator[RunningHu
         await server.stop(_CALLS_GRACE_S)
         await health.stop()
         await hubs.close()
+
+
+def _is_wildcard(address: str) -> bool:
+    """Whether all addresses of the machine are meant: to listen on, and not to connect to."""
+    return address in {"", "0.0.0.0", "::"}  # noqa: S104  listened on only if the user says so
+
+
+def shown_host(address: str) -> str:
+    """What clients on this machine put into a URL for a hub that listens there.
+
+    Args:
+        address: to listen on; all addresses are "0.0.0.0" and "::".
+    """
+    # Of the loopback addresses "localhost" stands for these two alone.
+    if address in {"localhost", "127.0.0.1", "::1"} or _is_wildcard(address):
+        return "localhost"
+    return _in_brackets(address)
+
+
+def _in_brackets(address: str) -> str:
+    return f"[{address}]" if ":" in address else address
 
 
 def hub_names(environ: Mapping[str, str]) -> tuple[str, ...]:
@@ -187,19 +207,24 @@ def _lines(
 ) -> list[str]:
     store = "memory (lost at the end)" if options.store is None else f"sqlite:{options.store}"
     dynamic = "; others are made when they are used" if options.is_dynamic else ""
-    hub = names[0] if names else DEFAULT_HUB
+    is_open = _is_wildcard(options.address)
+    hub = DEFAULT_HUB if DEFAULT_HUB in names else options.names[0].casefold()
     return [
         f"Task hubs: {', '.join(names)}{dynamic}.",
         f"Store: {store}.",
         f"gRPC: {endpoint}    health and metrics: {health}/healthz, {health}/metrics",
         "Connection string:",
         f"  Endpoint={endpoint};TaskHub={hub};Authentication=None",
-        *(
-            ["Clients must present the bearer token of DURABLE_APP_HUB_TOKEN."]
-            if options.token is not None
-            else []
-        ),
+        *(["  (other machines: this one's name instead of localhost)"] if is_open else []),
+        *([] if options.token is None else [_about_token(is_encrypted=endpoint[:5] == "https")]),
     ]
+
+
+def _about_token(*, is_encrypted: bool) -> str:
+    text = f"Clients must present the bearer token of {TOKEN_SETTING}: set it for them, too."
+    if is_encrypted:
+        return text
+    return f"{text} Those of durable_app send it over TLS only: use --tls-cert and --tls-key."
 
 
 def _metrics(hubs: Hubs, server: HubServer) -> list[Metric]:

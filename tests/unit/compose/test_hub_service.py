@@ -14,6 +14,7 @@ from durable_app.compose.hub_service import (
     has_dynamic_hubs,
     hub_names,
     run_hub_service,
+    shown_host,
 )
 from durable_app.errors import ConfigError
 from durable_app.rpc.server.server import TlsFiles
@@ -125,9 +126,66 @@ def test_it_does_not_open_itself_to_others_without_a_token():
 @pytest.mark.parametrize("how", [{"token": _TOKEN}, {"is_open": True}])
 def test_it_does_with_a_token_or_where_it_is_told_to(how):
     async def scenario(hubs):
-        assert hubs.endpoint.startswith("http://0.0.0.0:")
+        assert hubs.endpoint.startswith("http://localhost:")
 
     play(scenario, service(address="0.0.0.0", **how))
+
+
+def connection_string(lines):
+    """What it prints, and the line behind it."""
+    at = lines.index("Connection string:")
+    return (*lines[at + 1 :], "", "")[:2]
+
+
+@pytest.mark.parametrize(("address", "is_for_others"), [("127.0.0.1", False), ("0.0.0.0", True)])
+def test_it_prints_what_can_be_connected_to(address, is_for_others):
+    async def scenario(hubs):
+        assert hubs.endpoint.startswith("http://localhost:")
+        assert hubs.health.startswith("http://localhost:")
+        text, next_line = connection_string(hubs.lines)
+        assert text == f"  Endpoint={hubs.endpoint};TaskHub=default;Authentication=None"
+        assert ("other machines" in next_line) is is_for_others
+        assert await hello(hubs) is grpc.StatusCode.OK
+
+    play(scenario, service(address=address, is_open=True))
+
+
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("::", "localhost"),
+        ("::1", "localhost"),
+        ("localhost", "localhost"),
+        ("127.0.0.2", "127.0.0.2"),
+        ("10.1.2.3", "10.1.2.3"),
+        ("fd00::7", "[fd00::7]"),
+    ],
+)
+def test_the_host_of_an_address(address, shown):
+    assert shown_host(address) == shown
+
+
+@pytest.mark.parametrize(
+    ("names", "hub"),
+    [
+        ((), "default"),
+        (("alpha", "default"), "default"),
+        (("Orders", "billing"), "orders"),
+    ],
+)
+def test_it_prints_the_hub_that_is_meant(names, hub):
+    async def scenario(hubs):
+        assert f";TaskHub={hub};" in connection_string(hubs.lines)[0]
+
+    play(scenario, service(names=names))
+
+
+def test_it_says_how_a_token_is_presented():
+    async def scenario(hubs):
+        assert "set it for them, too" in hubs.lines[-1]
+        assert "over TLS only: use --tls-cert" in hubs.lines[-1]
+
+    play(scenario, service(token=_TOKEN))
 
 
 def test_a_token_that_can_be_guessed_is_refused():
