@@ -1,4 +1,4 @@
-"""The context's methods that call activities; those for other orchestrators build on them.
+"""The context's methods that call activities.
 
 Every argument has the names that Durable Functions 1.x and the other Durable Task library for
 Python give it. A decorated function tells type checkers its result (see ``references.Callee``); a
@@ -7,41 +7,27 @@ name does not, so that ``expected_type`` says it there.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from datetime import datetime
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from durable_app.errors import UnsupportedOnHostError
 from durable_app.payload import encode_input
 from durable_app.protocol import ScheduleTask
-from durable_app.replay.environment import TAGS
-from durable_app.replay.references import Callee, exact_text, name_and_type
+from durable_app.replay.children import CallingChildren, Named
+from durable_app.replay.references import Callee, name_and_type
 from durable_app.replay.retry import Plan, retry_plan
 from durable_app.replay.retrying import Attempts
 from durable_app.replay.tasks import ActivityTask, Task
 
 if TYPE_CHECKING:
-    from durable_app.replay import retry
-    from durable_app.replay.ledger import Ledger
-    from durable_app.replay.retrying import Retries
-
-    Policy = retry.RetryOptions | retry.RetryPolicy
+    from durable_app.replay.children import Policy
 
 T = TypeVar("T")
-Named = str | Callable[..., Any]
 
 
-class Calling:
-    """Calls of activities."""
+class Calling(CallingChildren):
+    """Calls of activities, too."""
 
     __slots__ = ()
-
-    if TYPE_CHECKING:  # the context has them
-        _ledger: Ledger
-        _retries: Retries
-        _capabilities: frozenset[str]
-        _default_version: str | None
-        current_utc_datetime: datetime
 
     @overload
     def call_activity(
@@ -270,11 +256,3 @@ class Calling:
         if policy is not None:
             task.attempts = Attempts(policy, self.current_utc_datetime, renamed=False)
         return task
-
-    def _tags(self, tags: Mapping[str, str]) -> dict[str, str]:
-        if TAGS not in self._capabilities:
-            raise UnsupportedOnHostError(
-                "This host keeps no tags on tasks. Leave `tags` out, or put the values into the"
-                " input."
-            )
-        return {exact_text(k, "A tag"): exact_text(v, f"Tag {k!r}") for k, v in tags.items()}

@@ -2,27 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
+from durable_app.errors import UnsupportedOnHostError
 from durable_app.payload import encode_input
 from durable_app.protocol import CreateSubOrchestration
-from durable_app.replay.calling import Calling, Named
+from durable_app.replay.environment import TAGS
 from durable_app.replay.references import Callee, exact_text, name_and_type
 from durable_app.replay.retry import Plan, retry_plan
 from durable_app.replay.retrying import Attempts
 from durable_app.replay.tasks import SubOrchestrationTask, Task
 
 if TYPE_CHECKING:
-    from durable_app.replay.calling import Policy
+    from durable_app.replay import retry
+    from durable_app.replay.ledger import Ledger
+    from durable_app.replay.retrying import Retries
+
+    Policy = retry.RetryOptions | retry.RetryPolicy
 
 T = TypeVar("T")
+Named = str | Callable[..., Any]
 
 
-class CallingChildren(Calling):
-    """Calls of other orchestrators, too."""
+class CallingChildren:
+    """Calls of other orchestrators."""
 
     __slots__ = ()
+
+    if TYPE_CHECKING:  # the context has them
+        _ledger: Ledger
+        _retries: Retries
+        _capabilities: frozenset[str]
+        _default_version: str | None
+        current_utc_datetime: datetime
 
     @overload
     def call_sub_orchestrator(
@@ -267,3 +281,11 @@ class CallingChildren(Calling):
             task.attempts = Attempts(policy, self.current_utc_datetime, renamed=renamed)
         ledger.schedule(task)
         return task
+
+    def _tags(self, tags: Mapping[str, str]) -> dict[str, str]:
+        if TAGS not in self._capabilities:
+            raise UnsupportedOnHostError(
+                "This host keeps no tags on tasks. Leave `tags` out, or put the values into the"
+                " input."
+            )
+        return {exact_text(k, "A tag"): exact_text(v, f"Tag {k!r}") for k, v in tags.items()}

@@ -21,7 +21,7 @@ from durable_app.protocol import (
 )
 from durable_app.replay.addressing import Addressing
 from durable_app.replay.bounded import FanningOut
-from durable_app.replay.children import CallingChildren
+from durable_app.replay.calling import Calling
 from durable_app.replay.environment import NEW_VERSION, PATCHES
 from durable_app.replay.gathering import Gathering
 from durable_app.replay.http_calls import HttpCalling
@@ -51,7 +51,7 @@ class FunctionContext:
     __slots__ = ()
 
 
-class OrchestrationContext(CallingChildren, FanningOut, Gathering, Addressing, HttpCalling):
+class OrchestrationContext(Calling, FanningOut, Gathering, Addressing, HttpCalling):
     """Given to an orchestrator, as its first argument.
 
     Attributes:
