@@ -49,11 +49,11 @@ async def _serve(options: HubServiceOptions) -> int:
 
 def _options(args: argparse.Namespace) -> HubServiceOptions:
     from durable_app.compose.hub_service import (
-        TOKEN_SETTING,
         HubServiceOptions,
         has_dynamic_hubs,
         hub_names,
     )
+    from durable_app.connection.admission import TOKEN_SETTING
     from durable_app.host.config.hub_choice import store_path
 
     wanted = args.store or os.environ.get("DURABLE_APP_STORE")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from durable_app.clock import SystemClock
 from durable_app.compose.hubs import DEFAULT_HUB, Hubs
+from durable_app.connection.admission import TOKEN_SETTING
 from durable_app.connection.endpoint import is_loopback
 from durable_app.errors import ConfigError
 from durable_app.host.health import HealthServer, Metric, Sample
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
 HUB_NAMES_SETTING: Final = "DTS_TASK_HUB_NAMES"
 DYNAMIC_HUBS_SETTING: Final = "DTS_USE_DYNAMIC_TASK_HUBS"
-TOKEN_SETTING: Final = "DURABLE_APP_HUB_TOKEN"  # noqa: S105  the name of a setting
 _SHORTEST_TOKEN: Final = 16
 # Calls that wait for an instance get this long, and then an answer that says "ask again".
 _CALLS_GRACE_S: Final = 2.0

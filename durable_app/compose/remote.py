@@ -9,6 +9,7 @@ import contextlib
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from durable_app import __version__
+from durable_app.connection.admission import TOKEN_SETTING
 from durable_app.connection.authentication import AuthenticationKind
 from durable_app.connection.options import (
     GrpcClientResiliencyOptions,
@@ -41,8 +42,6 @@ if TYPE_CHECKING:
     from durable_app.ports import Clock
     from durable_app.worker.stream_consumer import LinkListener
 
-#: Setting with the bearer token that ``func hub start`` demands.
-TOKEN_SETTING: Final = "DURABLE_APP_HUB_TOKEN"  # noqa: S105  the name of a setting
 #: How long a greeting may take where it decides about the place of the hub.
 GREETING_S: Final = 1.0
 # The last second of the year 9999.

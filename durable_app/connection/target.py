@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from durable_app.connection.admission import not_authenticated, not_permitted
 from durable_app.connection.authentication import Authentication, AuthenticationKind
 from durable_app.connection.connection_string import parse_connection_string
 from durable_app.connection.endpoint import connection_hint
@@ -89,16 +90,9 @@ def advice(target: HubTarget, failure: LinkFailure, text: str) -> str:
     match failure:
         case LinkFailure.NOT_A_HUB:
             return f"What answers at {target.endpoint.authority} is no task hub.{_port(target)}"
-        case LinkFailure.UNAUTHENTICATED if target.authentication.kind is AuthenticationKind.NONE:
-            return (
-                "It does not accept who calls (401): set DURABLE_APP_HUB_TOKEN to the token of the"
-                " hub; it is sent over https:// only."
-            )
         case LinkFailure.UNAUTHENTICATED:
-            return (
-                "It does not accept who calls (401): check Authentication in the connection string,"
-                " and that the identity belongs to the tenant of the scheduler."
-            )
+            hint = not_authenticated(target.endpoint, target.authentication.kind)
+            return f"It does not accept who calls (401). {hint}"
         case LinkFailure.REFUSED:
             return _refusal(target, text.casefold())
         case _:
@@ -109,11 +103,7 @@ def _refusal(target: HubTarget, text: str) -> str:
     if "not_found" in text:
         return f"It has no task hub '{target.task_hub}': check TaskHub, or create it."
     if "permission_denied" in text:
-        return (
-            "It refuses this identity (403): it needs the role 'Durable Task Data Contributor' on"
-            " the scheduler or the task hub, and the scheduler's IP allow list must hold the"
-            " address of this machine."
-        )
+        return f"It refuses this identity (403). {not_permitted(target.endpoint)}"
     return "It answers, and refuses for now; it is asked again."
 
 

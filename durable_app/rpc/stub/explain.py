@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from durable_app.connection.admission import not_authenticated, not_permitted
+from durable_app.connection.endpoint import Endpoint, parse_endpoint
 from durable_app.connection.failures import LinkError, LinkFailure
 from durable_app.errors import (
     DurableError,
@@ -75,17 +77,15 @@ def explain(status: str, details: str, method: str, whom: str) -> DurableError:
     if status == "UNAUTHENTICATED":
         return LinkError(
             LinkFailure.UNAUTHENTICATED,
-            f"{said} The task hub does not accept who calls: check Authentication in the connection"
-            " string, or the credential, and that it signs in to the tenant of the scheduler.",
+            f"{said} The task hub does not accept who calls. {not_authenticated(_at(whom))}",
         )
     if status == "PERMISSION_DENIED":
-        return LinkError(
-            LinkFailure.REFUSED,
-            f"{said} The identity needs the role 'Durable Task Data Contributor' on the scheduler"
-            " or on the task hub (a new assignment takes minutes to work), and the scheduler's IP"
-            " allow list must hold the address of this machine.",
-        )
+        return LinkError(LinkFailure.REFUSED, f"{said} {not_permitted(_at(whom))}")
     return SchedulerUnavailableError(f"{said} {_advice(status, method)}")
+
+
+def _at(whom: str) -> Endpoint:
+    return parse_endpoint(whom, "address of the task hub", encrypted=False)
 
 
 def hub_not_found(refused: CallRefusedError) -> TaskHubNotFoundError:

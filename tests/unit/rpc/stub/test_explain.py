@@ -57,3 +57,17 @@ def test_a_task_hub_that_is_missing():
     error = hub_not_found(CallRefusedError("NOT_FOUND", "There is no task hub 'x' here."))
     assert isinstance(error, TaskHubNotFoundError)
     assert str(error).startswith("There is no task hub 'x' here. Check TaskHub")
+
+
+@pytest.mark.parametrize(
+    ("status", "whom", "texts"),
+    [
+        ("UNAUTHENTICATED", "https://hub:8080", ["DURABLE_APP_HUB_TOKEN to the token that"]),
+        ("UNAUTHENTICATED", "http://hub:8080", ["DURABLE_APP_HUB_TOKEN", "--tls-cert", "https://"]),
+        ("PERMISSION_DENIED", "http://hub:8080", ["A proxy on the way", "Data Contributor"]),
+    ],
+)
+def test_whom_a_hub_of_ones_own_does_not_let_in(status, whom, texts):
+    said = str(explain(status, "no", "StartInstance", whom))
+    assert [text for text in texts if text not in said] == []
+    assert "tenant" not in said
