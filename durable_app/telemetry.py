@@ -51,7 +51,8 @@ class LiveSpan(Protocol):
 class Tracing(Protocol):
     """Where spans go. Called from any thread; nothing here raises or blocks for long.
 
-    Whoever has None in the place of it traces nothing, and looks at it once per item of work.
+    Whoever has None in the place of it traces nothing. Ask :func:`tracing_for` for each item of
+    work: most processes have OpenTelemetry installed and nothing that takes spans.
     """
 
     @property
@@ -93,6 +94,21 @@ class Tracing(Protocol):
     def within(self, parent: TraceContext | None) -> AbstractContextManager[None]:
         """Let the block run in a context that came from outside; None changes nothing."""
         ...
+
+
+def tracing_for(tracing: Tracing | None, parent: TraceContext | None) -> Tracing | None:
+    """What traces an item of work; None where nobody would see anything of it.
+
+    An item that belongs to a trace is always traced: without anything that takes spans, its context
+    is still handed on. The others cost then what they cost without tracing. Not to be kept from one
+    item to the next, since an app may set its provider at any time.
+
+    Args:
+        parent: what the item came with, or what the running code belongs to; None for neither.
+    """
+    if tracing is None or (parent is None and not tracing.is_on):
+        return None
+    return tracing
 
 
 class Invocation(NamedTuple):

@@ -12,6 +12,7 @@ from durable_app.functions.handles import call_activity_function, call_async_act
 from durable_app.payload import from_text, to_text
 from durable_app.protocol import PATCH_MARKER, ActivityRequest, ActivityResponse, FailureDetails
 from durable_app.replay.failures import failure_of
+from durable_app.telemetry import tracing_for
 from durable_app.worker.jobs import Job, JobPool, is_being_ended
 from durable_app.worker.tracing import TracedActivity
 
@@ -60,8 +61,9 @@ class ActivityPool(JobPool):
         job: Job[ActivityResponse] = _ActivityJob(
             request, found.name, facts, self._invocations, self._bind_extra
         )
-        if self._tracing is not None:
-            job = TracedActivity(job, request, self._tracing)
+        tracing = tracing_for(self._tracing, request.parent_trace_context)
+        if tracing is not None:
+            job = TracedActivity(job, request, tracing)
         self.take(job, is_async=facts.is_async)
 
 

@@ -14,8 +14,9 @@ from durable_app.protocol import (
     OperationFailure,
 )
 from durable_app.replay.entity import EntityBatch, EntityDefinition, EntityShape, refused_batch
+from durable_app.telemetry import tracing_for
 from durable_app.worker.jobs import Job, JobPool, is_being_ended
-from durable_app.worker.tracing import watch_operations
+from durable_app.worker.tracing import parent_among, watch_operations
 
 if TYPE_CHECKING:
     from durable_app.functions.facts import DurableFunction
@@ -72,7 +73,7 @@ class EntityPool(JobPool):
             failure = FailureDetails("EntityNotRegisteredError", text)
             self.answer(refused_batch(request, failure, self._clock.now))
             return
-        tracing = self._tracing
+        tracing = tracing_for(self._tracing, parent_among(request.operations))
         batch = EntityBatch(
             self._definition(name, found.durable),
             request,

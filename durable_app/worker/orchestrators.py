@@ -34,6 +34,7 @@ from durable_app.protocol import (
 from durable_app.replay.engine import Execution
 from durable_app.replay.failures import failure_of
 from durable_app.replay.tracing import ExecutionTrace
+from durable_app.telemetry import tracing_for
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -198,11 +199,16 @@ class OrchestratorThread:
         execution: Execution | None,
         past: Sequence[HistoryEvent],
     ) -> ExecutionTrace | None:
-        tracing = self._tracing
+        if execution is not None:
+            # One that began untraced stays so: only who sees its whole history can trace it.
+            return execution.trace
+        if self._tracing is None:
+            return None
+        started = _started(past, request)
+        parent = None if started is None else started.parent_trace_context
+        tracing = tracing_for(self._tracing, parent)
         if tracing is None:
             return None
-        if execution is not None and execution.trace is not None:
-            return execution.trace
         samples = tracing.samples if tracing.is_on else None
         return ExecutionTrace(request, past, samples, shows_payloads=tracing.shows_payloads)
 
@@ -329,8 +335,13 @@ def _is_of_user(filename: str) -> bool:
 
 
 def _version_of(past: Sequence[HistoryEvent], request: OrchestratorRequest) -> str | None:
+    started = _started(past, request)
+    return None if started is None else started.version
+
+
+def _started(past: Sequence[HistoryEvent], request: OrchestratorRequest) -> ExecutionStarted | None:
     events = itertools.chain(past, request.new_events)
-    return next((each.version for each in events if isinstance(each, ExecutionStarted)), None)
+    return next((each for each in events if isinstance(each, ExecutionStarted)), None)
 
 
 def _failed(request: OrchestratorRequest, error_type: str, message: str) -> OrchestratorResponse:

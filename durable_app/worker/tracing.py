@@ -1,7 +1,7 @@
 """Spans around activities and operations of entities, while they run.
 
-A job with a span is another job around the first one, so that a worker without tracing pays
-nothing for it.
+A job with a span is another job around the first one, so that an activity that is not
+traced pays nothing for it.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from durable_app.replay.spans import (
 from durable_app.worker.jobs import Job
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from contextlib import AbstractContextManager
 
     from durable_app.protocol import ActivityRequest, ActivityResponse, FailureDetails, TraceContext
@@ -109,6 +110,11 @@ def watch_operations(entity_id: str, tracing: Tracing) -> Watch:
         return tracing.live(name, _kind(asked), attributes, _parent(asked))
 
     return watch
+
+
+def parent_among(operations: Iterable[Asked]) -> TraceContext | None:
+    """A context with which one of them came; None where none did."""
+    return next((parent for asked in operations if (parent := _parent(asked)) is not None), None)
 
 
 def _kind(asked: Asked) -> SpanKind:
