@@ -95,3 +95,17 @@ _BY_ADVICE: Final = {
 INSTEAD: Final[Mapping[str, str]] = {
     name: advice for advice, names in _BY_ADVICE.items() for name in names
 }
+
+_LOGGING: Final = (
+    "configure Python's logging instead: logging.getLogger('durable_app') is above all loggers of"
+    " this package"
+)
+#: Keyword of durabletask's clients and workers -> what to do instead.
+INSTEAD_OF_KEYWORDS: Final[Mapping[str, str]] = {
+    **dict.fromkeys(("logger", "log_handler", "log_formatter"), _LOGGING),
+    "data_converter": INSTEAD["DataConverter"],
+    "payload_store": INSTEAD["PayloadStore"],
+    "exception_properties_provider": INSTEAD["ExceptionPropertiesProvider"],
+    "maximum_timer_interval": "leave it out: a timer of any length is one timer",
+    "metadata": "name the task hub with taskhub=; further headers are a matter of interceptors=",
+}

@@ -8,6 +8,8 @@ from durable_app.compose.extras import needs_grpc
 from durable_app.connection.connection_string import choose_task_hub, parse_connection_string
 from durable_app.connection.endpoint import GRPC_PORT, parse_endpoint, require_encryption
 from durable_app.connection.target import HubTarget
+from durable_app.foreign_names import INSTEAD_OF_KEYWORDS
+from durable_app.functions.names import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -101,13 +103,11 @@ def tuning_of(
 
     Raises:
         ConfigError: gRPC is not installed.
-        TypeError: a keyword that there is not.
+        TypeError: a keyword that there is not, with what to do instead.
     """
     with needs_grpc():
         from durable_app.compose.remote import Tuning
-    for name in options:
-        if name not in ChannelKeywords.__annotations__:
-            raise TypeError(f"unexpected keyword argument '{name}'")
+    _check_keywords(options)
     return Tuning(
         credential,
         options.get("resource_id"),
@@ -117,3 +117,14 @@ def tuning_of(
         worker,
         tuple(options.get("interceptors") or ()),
     )
+
+
+def _check_keywords(options: Mapping[str, Any]) -> None:
+    known = ChannelKeywords.__annotations__
+    for name, value in options.items():
+        advice = INSTEAD_OF_KEYWORDS.get(name)
+        # Their default, passed on by code that was written for durabletask, asks for nothing.
+        if name in known or (advice is not None and value is None):
+            continue
+        hint = f".{did_you_mean(name, known)}" if advice is None else f": {advice}."
+        raise TypeError(f"unexpected keyword argument '{name}'{hint}")

@@ -90,10 +90,43 @@ def test_a_token_never_travels_in_the_clear():
 
 
 def test_an_unknown_keyword_is_refused():
-    with pytest.raises(TypeError, match="unexpected keyword argument 'chanel'"):
+    with pytest.raises(TypeError, match=r"keyword argument 'chanel'\. Did you mean 'channel'"):
         tuning_of(cast("Any", {"chanel": None}), None)
-    with pytest.raises(TypeError, match="'data_converter'"):
-        df.DurableTaskSchedulerWorker(**cast("Any", {"taskhub": "x", "data_converter": None}))
+    with pytest.raises(TypeError, match=r"argument 'nothing_of_the_kind'\.$"):
+        tuning_of(cast("Any", {"nothing_of_the_kind": None}), None)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        df.DurableTaskSchedulerClient,
+        df.AsyncDurableTaskSchedulerClient,
+        df.DurableTaskSchedulerWorker,
+    ],
+)
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [
+        ("logger", r"logging\.getLogger\('durable_app'\)"),
+        ("log_handler", r"logging\.getLogger"),
+        ("log_formatter", r"logging\.getLogger"),
+        ("data_converter", "annotate inputs, results and states"),
+        ("payload_store", "the local hub takes payloads of any size"),
+        ("exception_properties_provider", "an attribute `properties`"),
+        ("maximum_timer_interval", "one timer"),
+        ("metadata", "taskhub="),
+    ],
+)
+def test_keywords_of_durabletask_say_what_to_do_instead(make, name, advice):
+    with pytest.raises(TypeError, match=f"keyword argument '{name}': .*{advice}"):
+        make(taskhub="x", **cast("Any", {name: object()}))
+
+
+def test_the_defaults_of_such_keywords_are_taken():
+    defaults = dict.fromkeys(("logger", "log_handler", "data_converter", "payload_store"))
+    with df.DurableTaskSchedulerClient(taskhub="x", **cast("Any", defaults)) as client:
+        assert client.task_hub_name == "x"
+    df.DurableTaskSchedulerWorker(taskhub="x", **cast("Any", defaults))
 
 
 async def _channel():
