@@ -24,7 +24,7 @@ from durable_app.host.app.classic_apps import (
     function_json_text,
     is_foreign,
 )
-from durable_app.host.console.tracebacks import user_traceback
+from durable_app.host.console.tracebacks import user_place, user_traceback
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 _FILE_NAME: Final = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9_\-]*\.py")
 _NOT_EXPORTED: Final = re.compile(r"cannot import name '(\w+)' from 'durable_app'")
+_FOREIGN_NAME: Final = FOREIGN_PACKAGE.rpartition(".")[2]
+_PLACE: Final = re.compile(r"[^\n]+\.py:\d+: ")
 
 
 class ImportedApp(NamedTuple):
@@ -106,15 +108,25 @@ def _import(path: Path) -> ModuleType:
     sys.modules[path.stem] = module
     try:
         loader.exec_module(module)
-    except DefinitionError:
-        raise  # of a decorator: its message has the place already
+    except DefinitionError as error:
+        place = "" if _PLACE.match(str(error)) else user_place(error)
+        if not place:
+            raise
+        raise DefinitionError(f"{place}{error}") from error
     except ModuleNotFoundError as error:
         raise DefinitionError(_missing_module_text(path, error)) from error
+    except ImportError as error:
+        # What `from azure import ...` says where the package is not installed.
+        if error.name == "azure" and _FOREIGN_NAME in str(error):
+            raise DefinitionError(_foreign_text(path, error)) from error
+        raise DefinitionError(_broken_text(path, error)) from error
     except (Exception, SystemExit) as error:
-        raise DefinitionError(
-            f"{path.name} failed to load:\n{user_traceback(error)}{_advice(error)}"
-        ) from error
+        raise DefinitionError(_broken_text(path, error)) from error
     return module
+
+
+def _broken_text(path: Path, error: BaseException) -> str:
+    return f"{path.name} failed to load:\n{user_traceback(error)}{_advice(error)}"
 
 
 def _missing_module_text(path: Path, error: ModuleNotFoundError) -> str:

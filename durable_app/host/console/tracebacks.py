@@ -32,6 +32,12 @@ def user_traceback(error: BaseException) -> str:
         return type(error).__name__
 
 
+def user_place(error: BaseException) -> str:
+    """``FILE:LINE: `` of the app's line that was at work, or "" where none was."""
+    stack = _without_host(traceback.extract_tb(error.__traceback__))
+    return f"{stack[-1].filename}:{stack[-1].lineno}: " if stack else ""
+
+
 def _trim(shown: traceback.TracebackException) -> None:
     """Without the host's frames, in the error and in all that it is linked with."""
     to_do = [shown]

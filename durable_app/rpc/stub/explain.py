@@ -7,6 +7,7 @@ from typing import Final
 from durable_app.connection.admission import not_authenticated, not_permitted
 from durable_app.connection.endpoint import Endpoint, parse_endpoint
 from durable_app.connection.failures import LinkError, LinkFailure
+from durable_app.connection.target import HubTarget, advice
 from durable_app.errors import (
     DurableError,
     SchedulerUnavailableError,
@@ -20,6 +21,8 @@ from durable_app.rpc.methods import METHODS
 
 #: gRPC's words for a message that one of both sides does not take.
 _TOO_LARGE: Final = "larger than max"
+#: gRPC's words where the way to the hub is at fault, not the hub.
+_OF_THE_WAY: Final = ("failed to connect", "resolv")
 
 
 class CallRefusedError(DurableError):
@@ -81,7 +84,8 @@ def explain(status: str, details: str, method: str, whom: str) -> DurableError:
         )
     if status == "PERMISSION_DENIED":
         return LinkError(LinkFailure.REFUSED, f"{said} {not_permitted(_at(whom))}")
-    return SchedulerUnavailableError(f"{said} {_advice(status, method)}")
+    advised = _way(details, whom) if status == "UNAVAILABLE" else _advice(status, method)
+    return SchedulerUnavailableError(f"{said} {advised}")
 
 
 def _at(whom: str) -> Endpoint:
@@ -95,17 +99,22 @@ def hub_not_found(refused: CallRefusedError) -> TaskHubNotFoundError:
     )
 
 
+def _way(details: str, whom: str) -> str:
+    found = ""
+    if any(words in details.casefold() for words in _OF_THE_WAY):
+        found = advice(HubTarget(_at(whom), ""), LinkFailure.TRANSPORT, details)
+    return found or (
+        "No task hub answers: start one with 'func hub start', or check the endpoint and the"
+        " network."
+    )
+
+
 def _advice(status: str, method: str) -> str:
-    advice = "The task hub has met an error of its own; its log says which."
-    if status == "UNAVAILABLE":
-        advice = (
-            "No task hub answers: start one with 'func hub start', or check the endpoint and the"
-            " network."
-        )
-    elif status == "DEADLINE_EXCEEDED":
-        advice = "The task hub was too slow, or the network lost the answer."
+    text = "The task hub has met an error of its own; its log says which."
+    if status == "DEADLINE_EXCEEDED":
+        text = "The task hub was too slow, or the network lost the answer."
     elif status == "RESOURCE_EXHAUSTED":
-        advice = "The task hub has too much to do: call again later, and less often."
-    if status != "UNAVAILABLE" and kind_of(METHODS[method].path) is CallKind.MUTATION:
-        advice += " Whether the request was carried out is not known."
-    return advice
+        text = "The task hub has too much to do: call again later, and less often."
+    if kind_of(METHODS[method].path) is CallKind.MUTATION:
+        text += " Whether the request was carried out is not known."
+    return text

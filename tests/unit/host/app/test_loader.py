@@ -311,3 +311,36 @@ def take(message: func.QueueMessage) -> None: ...
     tick = next(each.facts for each in app.functions if each.facts.name == "tick")
     assert tick.retry is not None
     assert tick.retry["max_retry_count"] == "3"
+
+
+@pytest.mark.parametrize(
+    ("line", "text"),
+    [
+        ("@app.orchestration_trigger\ndef run(context): ...", "the name of a parameter"),
+        ("app.register_functions('other')", "takes a Blueprint"),
+        ("df.Blueprint('nobody')", "http_auth_level"),
+    ],
+)
+def test_what_a_decorator_refuses_has_a_place(tmp_path: Path, line: str, text: str) -> None:
+    write(tmp_path, f"import durable_app as df\napp = df.DFApp()\n\n{line}\n")
+    with pytest.raises(DefinitionError, match=text) as caught:
+        load_app(tmp_path, {})
+    assert str(caught.value).startswith(f"{tmp_path / 'function_app.py'}:4: ")
+
+
+def test_a_place_is_given_once(tmp_path: Path) -> None:
+    code = "@app.activity_trigger('wrong')\ndef greet(name): ...\n"
+    write(tmp_path, f"import durable_app as df\napp = df.DFApp()\n{code}")
+    with pytest.raises(DefinitionError) as caught:
+        load_app(tmp_path, {})
+    assert str(caught.value).count("function_app.py") == 1
+
+
+def test_the_package_that_is_not_installed_is_named_in_each_form_of_import(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "azure.durable_functions", None)
+    monkeypatch.delattr("azure.durable_functions", raising=False)
+    write(tmp_path, "from azure import durable_functions as df\napp = df.DFApp()\n")
+    with pytest.raises(DefinitionError, match="import durable_app as df"):
+        load_app(tmp_path, {})

@@ -53,6 +53,32 @@ def test_what_changes_nothing_can_be_repeated(status):
     assert "not known" not in str(error)
 
 
+@pytest.mark.parametrize(
+    ("whom", "details", "text"),
+    [
+        ("http://localhost:8080", "Connection refused", "Nothing listens on localhost:8080."),
+        (
+            "https://localhost:8080",
+            "SSL_ERROR_SSL: CERTIFICATE_VERIFY_FAILED: self signed certificate",
+            "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH",
+        ),
+        ("https://localhost:8080", "WRONG_VERSION_NUMBER", "use http://localhost:8080"),
+        ("http://localhost:8080", "Socket closed", "use https://localhost:8080"),
+        ("http://localhost:8082", "Socket closed", "the port of the dashboard"),
+        (WHOM, "something new", "check the endpoint and the network"),
+    ],
+)
+def test_what_keeps_a_client_from_the_hub(whom, details, text):
+    error = explain("UNAVAILABLE", f"failed to connect: {details}", "GetInstance", whom)
+    assert type(error) is SchedulerUnavailableError
+    assert text in str(error)
+
+
+def test_a_hub_that_is_shutting_down_is_no_matter_of_encryption():
+    error = explain("UNAVAILABLE", "shutting down", "GetInstance", "https://localhost:8080")
+    assert "TLS" not in str(error)
+
+
 def test_a_task_hub_that_is_missing():
     error = hub_not_found(CallRefusedError("NOT_FOUND", "There is no task hub 'x' here."))
     assert isinstance(error, TaskHubNotFoundError)
