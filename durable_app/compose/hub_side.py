@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Protocol
 
 from durable_app.compose.extras import needs_grpc
 from durable_app.compose.link_lines import LinkLines
+from durable_app.host.config.hub_choice import memory_mark
 from durable_app.scheduler.service import TaskHub
 from durable_app.scheduler.state import HubOptions
 from durable_app.storage.memory import MemoryStore
+from durable_app.storage.ownership import HostMark
 from durable_app.storage.sqlite import SqliteStore
 
 if TYPE_CHECKING:
@@ -73,6 +75,16 @@ def make_hub_side(
     return RemoteSide(plan.choice.target, environ, clock, console, shutdown)
 
 
+def hub_options(plan: Plan) -> HubOptions:
+    """What host.json says of an embedded hub."""
+    settings = plan.settings.extensions.durable_task
+    return HubOptions(
+        name=plan.choice.name,
+        max_attempts=settings.max_lost_attempts,
+        max_batch=settings.max_entity_operation_batch_size,
+    )
+
+
 class EmbeddedSide:
     """A hub of this process. Implements ``HubSide``."""
 
@@ -83,9 +95,8 @@ class EmbeddedSide:
             if choice.store is None
             else SqliteStore(choice.store, choice.name)
         )
-        max_batch = plan.settings.extensions.durable_task.max_entity_operation_batch_size
-        options = HubOptions(name=choice.name, max_batch=max_batch)
-        self._hub = TaskHub(self._store, options, clock, on_fatal=shutdown.fail)
+        self._mark = HostMark(memory_mark(plan.folder, choice.name))
+        self._hub = TaskHub(self._store, hub_options(plan), clock, on_fatal=shutdown.fail)
         self.orchestrations: Orchestrations = self._hub
         self.entities: Entities = self._hub
         self.work: WorkSource = self._hub
@@ -98,6 +109,8 @@ class EmbeddedSide:
         """See ``HubSide``."""
         if isinstance(self._store, SqliteStore):
             self._store.file.ownership.announce(origin)
+        else:
+            self._mark.announce(origin)
 
     def end_waits(self) -> None:
         """See ``HubSide``."""
@@ -105,6 +118,7 @@ class EmbeddedSide:
 
     async def stop(self, grace_s: float) -> None:
         """See ``HubSide``."""
+        self._mark.remove()
         await self._hub.stop(grace_s)
 
 

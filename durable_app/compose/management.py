@@ -2,9 +2,10 @@
 
 It is that of the host that runs, of its database file, or of a hub elsewhere.
 
-Where a host works on the database, requests go to it over HTTP: a file has one owner. Where none
-does, the hub is opened here for the time of the command, without a worker: what is started or
-raised is stored and goes on when the host starts. A hub of another process is asked over gRPC.
+Where a host works on the database, or keeps the hub in memory, requests go to it over HTTP: a file
+has one owner. Where none does, the hub is opened here for the time of the command, without a
+worker: what is started or raised is stored and goes on when the host starts. A hub of another
+process is asked over gRPC.
 All ways end in the same ``ManagementApi``, so answers are the same by construction.
 """
 
@@ -28,7 +29,7 @@ from durable_app.connection.endpoint import is_loopback
 from durable_app.errors import ConfigError, SchedulerUnavailableError
 from durable_app.host.api.exchange import Answer, ApiRequest
 from durable_app.host.api.management import ManagementApi
-from durable_app.host.config.hub_choice import choose_hub
+from durable_app.host.config.hub_choice import choose_hub, memory_mark
 from durable_app.host.config.settings import apply_values, read_host_settings, read_local_settings
 from durable_app.host.state import STATE_FILE, HostState
 from durable_app.host.web.keys import DURABLE_EXTENSION, Keys
@@ -108,6 +109,7 @@ class HubPlace(NamedTuple):
 
     Attributes:
         connection: name of the setting with its connection string.
+        database: its file; of a hub in a host's memory what stands for it, see ``memory_mark``.
         state: what the app's host remembers itself, its keys among it.
     """
 
@@ -153,15 +155,18 @@ def locate_hub(
     is_hub = asking(environ)
     choice = choose_hub(options, environ, folder, mode="embedded", store=store, is_hub=is_hub)
     has_host = choice.store is not None and owner_of(choice.store) is not None
+    mark = memory_mark(folder, choice.name)
+    if not has_host and store in {None, "memory"} and owner_of(mark) is not None:
+        return HubPlace(choice.name, choice.connection, mark, folder / STATE_FILE, options)
     if store is None and not has_host:
         choice = choose_hub(options, environ, folder, is_hub=is_hub)
     if choice.target is not None:
         return RemotePlace(choice.name, choice.connection, choice.target, environ, options)
     if choice.store is None:
         raise ConfigError(
-            "A memory store lives within the process of its host and ends with it. Ask that host"
-            f" over HTTP (http://localhost:7071{WEBHOOK_PATH}/instances), or start it with a file"
-            " (--store sqlite:PATH)."
+            f"A memory store lives within the process of its host and ends with it, and no host of"
+            f" {folder} has one for task hub '{choice.name}'. Start it first, or keep the hub in a"
+            " file (--store sqlite:PATH)."
         )
     return HubPlace(choice.name, choice.connection, choice.store, folder / STATE_FILE, options)
 

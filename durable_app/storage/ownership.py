@@ -1,7 +1,8 @@
 """One process owns a database file: ``<file>.lock`` says which.
 
 The operating system holds the lock and frees it when the process dies, however it dies. The text in
-the file (JSON with ``pid`` and ``url``) is for people and for ``func durable``.
+the file (JSON with ``pid`` and ``url``) is for people and for ``func durable``. A host
+without a database leaves a mark of the same kind.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import os
 import threading
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from durable_app.errors import ConfigError, StoreUnavailableError
+from durable_app.errors import ConfigError, DurableError, StoreUnavailableError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -63,6 +64,11 @@ class FileOwnership:
         self.path = lock_path(database)
         self._fd: int | None = None
 
+    @property
+    def is_taken(self) -> bool:
+        """True while this process has it."""
+        return self._fd is not None
+
     def take(self) -> None:
         """Become the owner.
 
@@ -103,6 +109,40 @@ class FileOwnership:
                 os.ftruncate(self._fd, 0)
             os.close(self._fd)
             self._fd = None
+
+
+class HostMark:
+    """Tells where a host is found that keeps its hub in memory: a lock file without a database.
+
+    It is a courtesy to ``func durable``. A folder that cannot be written costs no more than that,
+    and of several such hosts for one hub the first one is found.
+    """
+
+    def __init__(self, place: Path) -> None:
+        """Nothing is written yet.
+
+        Args:
+            place: where the database would be; no such file is made.
+        """
+        self._folder = place.parent
+        self._ownership = FileOwnership(place)
+
+    def announce(self, url: str) -> None:
+        """Write down where this process can be reached."""
+        with contextlib.suppress(OSError, DurableError):
+            self._folder.mkdir(parents=True, exist_ok=True)
+            self._ownership.take()
+            self._ownership.announce(url)
+
+    def remove(self) -> None:
+        """Leave no trace. Idempotent."""
+        if self._ownership.is_taken:
+            # Windows removes no file that is open; there it stays, empty.
+            with contextlib.suppress(OSError):
+                self._ownership.path.unlink()
+            self._ownership.release()
+            with contextlib.suppress(OSError):  # it holds something else
+                self._folder.rmdir()
 
 
 def _describe_owner(fd: int) -> str:

@@ -94,6 +94,15 @@ def test_an_instance_is_steered_while_the_host_runs(folder, new_host):
     assert durable(folder, "purge-history") == {"instancesDeleted": 2}
 
 
+def test_a_host_that_keeps_its_hub_in_memory_is_asked(folder, new_host):
+    func(folder, "durable", "get-instances", code=1)
+    host = new_host(folder, "--store", "memory").start()
+    func(folder, "durable", "start-new", "--function-name", "greet", "--id", "one")
+    assert host.status("one")["name"] == "greet"
+    assert host.stop() == 0
+    assert not (folder / ".durable").exists()
+
+
 def test_answers_are_the_same_with_and_without_a_host(folder, new_host):
     host = new_host(folder).start()
     for number in range(3):

@@ -260,8 +260,16 @@ class _Place(NamedTuple):
 
 def default_store(folder: Path, hub: str) -> Path:
     """``.durable/<hub>.db``, with a file name that every file system takes."""
-    safe = re.sub(r"[^a-z0-9_-]", "_", hub.casefold()) or "_"
-    return folder / ".durable" / f"{safe}.db"
+    return folder / ".durable" / f"{_file_name(hub)}.db"
+
+
+def memory_mark(folder: Path, hub: str) -> Path:
+    """What stands for the database of a hub in memory, where its host can be asked for."""
+    return folder / ".durable" / f"{_file_name(hub)}.memory"
+
+
+def _file_name(hub: str) -> str:
+    return re.sub(r"[^a-z0-9_-]", "_", hub.casefold()) or "_"
 
 
 def _answers(host: str, port: int) -> bool:

@@ -140,6 +140,7 @@ Timeout = Annotated[timedelta | None, BeforeValidator(_parse_timeout)]
 Days = Annotated[timedelta, BeforeValidator(_parse_days)]
 Count = Annotated[int, Field(ge=0), BeforeValidator(_no_bool)]
 Slots = Annotated[int, Field(ge=1), BeforeValidator(_no_bool)]
+UpTo1000 = Annotated[int, Field(ge=1, le=1000), BeforeValidator(_no_bool)]
 Port = Annotated[int, Field(ge=0, le=65535), BeforeValidator(_no_bool)]
 #: What Azure Storage takes in one go, and how many partitions it has.
 UpTo32 = Annotated[int, Field(ge=1, le=32), BeforeValidator(_no_bool)]

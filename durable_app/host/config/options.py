@@ -22,6 +22,7 @@ from durable_app.host.config.option_types import (
     TimeSpan,
     UpTo16,
     UpTo32,
+    UpTo1000,
 )
 from durable_app.host.triggers.repetition import Repetition, repetition
 
@@ -102,6 +103,8 @@ class DurableTaskOptions(Options):
     Attributes:
         hub_name: as written; ``%NAME%`` as a whole stands for an app setting.
         max_concurrent_activity_functions: None for ten per core; the two others likewise.
+        max_lost_attempts: an activity, a turn or an operation whose process died so often is given
+            up. An option of this host alone; Azure's ignores it.
         default_version: of orchestrations that are started without one.
         version_match_strategy: which instances a worker takes by their version.
         version_failure_strategy: whether an instance of another version waits or fails.
@@ -131,6 +134,7 @@ class DurableTaskOptions(Options):
     entity_message_reorder_window_in_minutes: Count = 30
     rollback_entity_operations_on_exceptions: bool = True
     max_orchestration_actions: Slots = 100_000
+    max_lost_attempts: UpTo1000 = 10
     overridable_existing_instance_states: Literal["NonRunningStates", "AnyState"] = (
         "NonRunningStates"
     )

@@ -21,9 +21,10 @@ from durable_app.compose.management import (
 )
 from durable_app.errors import ConfigError, SchedulerUnavailableError
 from durable_app.host.api.exchange import Answer
+from durable_app.host.config.hub_choice import memory_mark
 from durable_app.host.state import HostState
 from durable_app.host.web.keys import DURABLE_EXTENSION, Keys
-from durable_app.storage.ownership import FileOwnership, owner_of
+from durable_app.storage.ownership import FileOwnership, HostMark, owner_of
 from durable_app.storage.sqlite import SqliteStore
 from tests.unit.cli.rig import make_hub, write_app
 
@@ -270,6 +271,27 @@ def test_a_host_that_runs_has_decided(tmp_path):
         store.open()
         assert located(folder, environ) == database
     assert isinstance(locate_hub(folder, environ), RemotePlace)
+
+
+def test_a_host_that_keeps_its_hub_in_memory_is_asked_not_an_old_file(place, server):
+    folder = place.database.parents[1]
+    mark = HostMark(memory_mark(folder, "default"))
+    mark.announce(url_of(server))
+    found = locate_hub(folder, {"DURABLE_APP_STORE": "memory"})
+    assert found == locate_hub(folder, {}) == locate_hub(folder, {}, store="memory")
+
+    async def ask():
+        async with open_management(found) as call:
+            return call.host
+
+    assert asyncio.run(ask()) == url_of(server)
+    with pytest.raises(ConfigError, match="is in use by process"):
+        delete_task_hub(found)
+    assert locate_hub(folder, {}, store=f"sqlite:{place.database}") == place
+    mark.remove()
+    assert locate_hub(folder, {}) == place
+    with pytest.raises(ConfigError, match=r"no host of .* has one for task hub 'default'"):
+        locate_hub(folder, {}, store="memory")
 
 
 @pytest.mark.parametrize(

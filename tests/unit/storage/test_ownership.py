@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from durable_app.errors import ConfigError
-from durable_app.storage.ownership import FileOwnership, Owner, lock_path, owner_of
+from durable_app.storage.ownership import FileOwnership, HostMark, Owner, lock_path, owner_of
 
 
 @pytest.fixture
@@ -66,3 +66,39 @@ def test_a_command_that_holds_the_file_for_a_moment_is_waited_for(database, owne
     timer.join()
     assert owner_of(database) == Owner(os.getpid(), None)
     ownership.release()
+
+
+def test_a_host_without_a_file_is_found_and_leaves_no_trace(tmp_path):
+    place = tmp_path / ".durable" / "hub.memory"
+    mark = HostMark(place)
+    mark.announce("http://localhost:7071")
+    assert owner_of(place) == Owner(os.getpid(), "http://localhost:7071")
+    mark.remove()
+    mark.remove()
+    assert owner_of(place) is None
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_of_two_hosts_without_a_file_the_first_one_is_found(tmp_path):
+    first, second = HostMark(tmp_path / "hub.memory"), HostMark(tmp_path / "hub.memory")
+    first.announce("http://localhost:1")
+    second.announce("http://localhost:2")
+    second.remove()
+    assert owner_of(tmp_path / "hub.memory") == Owner(os.getpid(), "http://localhost:1")
+    first.remove()
+
+
+def test_what_else_is_in_the_folder_of_a_mark_stays(tmp_path):
+    (tmp_path / "hub.db").touch()
+    mark = HostMark(tmp_path / "hub.memory")
+    mark.announce("http://localhost:7071")
+    mark.remove()
+    assert [path.name for path in tmp_path.iterdir()] == ["hub.db"]
+
+
+def test_a_mark_that_cannot_be_written_costs_nothing(tmp_path):
+    (tmp_path / "file").touch()
+    mark = HostMark(tmp_path / "file" / "hub.memory")
+    mark.announce("http://localhost:7071")
+    mark.remove()
+    assert owner_of(tmp_path / "file" / "hub.memory") is None
