@@ -27,6 +27,7 @@ from durable_app.connection.endpoint import parse_endpoint
 from durable_app.connection.options import GrpcChannelOptions
 from durable_app.connection.target import HubTarget
 from durable_app.errors import DurableError
+from durable_app.functions.scheduled_tasks import serves_scheduled_tasks
 from durable_app.host.app.loader import load_app
 from durable_app.host.config.settings import environment, read_host_settings
 from durable_app.host.console.console import Level
@@ -220,8 +221,9 @@ async def _serve(order: WorkerOrder, pipe: IO[bytes], report: Report, deadline: 
         )
         link = _Link(report, console, commands.stop)
         tuning = Tuning(local_token=order.token, channel_options=_UNLIMITED)
+        schedules, failed = serves_scheduled_tasks(app.index), commands.stop.fail
         remote = await stack.enter_async_context(
-            open_remote(target, clock, environ, commands.stop.fail, link, tuning)
+            open_remote(target, clock, environ, failed, link, tuning, has_schedules=schedules)
         )
         report.say(Word.LOADED)
         await commands.go.wait()

@@ -24,6 +24,7 @@ from durable_app.rpc.call_headers import (
     new_worker_id,
     user_agent,
 )
+from durable_app.rpc.codec.streams import SCHEDULED_TASKS
 from durable_app.rpc.connect import HubAccess
 from durable_app.rpc.credentials import token_scope
 from durable_app.rpc.greeting import is_task_hub
@@ -179,12 +180,15 @@ def open_work(
     on_fatal: Callable[[BaseException], None],
     listener: LinkListener | None = None,
     tuning: Tuning = _AS_EVER,
+    *,
+    has_schedules: bool = False,
 ) -> RemoteWork:
     """The hub's work for workers, likewise.
 
     Args:
         on_fatal: told where no attempt to connect can succeed: what answers is no task hub.
         listener: told when the connection begins and ends; None for the log.
+        has_schedules: the worker runs what schedules are made of, and says so to the hub.
     """
     session = session_with(target, tuning)
 
@@ -193,7 +197,8 @@ def open_work(
 
     access = access_to(target, WORKER_ROLE, clock, environ, tuning)
     calls = HubCalls(open_channel(access, clock), target.endpoint.authority)
-    return RemoteWork(calls, clock, consume, on_fatal)
+    capabilities = frozenset({SCHEDULED_TASKS} if has_schedules else ())
+    return RemoteWork(calls, clock, consume, on_fatal, capabilities=capabilities)
 
 
 def session_with(target: HubTarget, tuning: Tuning) -> Session:
@@ -213,11 +218,15 @@ async def open_remote(
     on_fatal: Callable[[BaseException], None],
     listener: LinkListener | None = None,
     tuning: Tuning = _AS_EVER,
+    *,
+    has_schedules: bool = False,
 ) -> AsyncIterator[Remote]:
     """Both, until the block ends. Arguments and errors as for :func:`open_work`."""
     hub = open_client(target, clock, environ, tuning)
     try:
-        work = open_work(target, clock, environ, on_fatal, listener, tuning)
+        work = open_work(
+            target, clock, environ, on_fatal, listener, tuning, has_schedules=has_schedules
+        )
         try:
             yield Remote(hub, work)
         finally:

@@ -17,6 +17,7 @@ from durable_app.compose.scheduler_target import (
 )
 from durable_app.compose.tracing import tracing_of_program
 from durable_app.functions.registry import Registry
+from durable_app.functions.scheduled_tasks import serves_scheduled_tasks
 from durable_app.worker.options import ConcurrencyOptions, VersioningOptions, filters_of
 from durable_app.worker.service import Worker, WorkerOptions
 
@@ -196,10 +197,17 @@ class DurableTaskSchedulerWorker:
     async def _begin(self) -> tuple[RemoteWork, Worker]:
         from durable_app.compose.remote import open_work
 
-        clock = SystemClock()
-        work = open_work(self._target, clock, os.environ, _report, tuning=self._tuning)
+        clock, index = SystemClock(), self._registry.index()
+        work = open_work(
+            self._target,
+            clock,
+            os.environ,
+            _report,
+            tuning=self._tuning,
+            has_schedules=serves_scheduled_tasks(index),
+        )
         tracing = tracing_of_program(clock, emits=self._emits)
-        worker = Worker(work, self._registry.index(), self._options(), clock, tracing=tracing)
+        worker = Worker(work, index, self._options(), clock, tracing=tracing)
         worker.start()
         return work, worker
 

@@ -22,6 +22,7 @@ from durable_app.compose.tracing import open_tracing
 from durable_app.compose.work import Site, make_bench, make_worker
 from durable_app.compose.worker_plan import WorkerOptions, WorkerPlan, make_worker_plan
 from durable_app.functions.handles import set_runtime_factory
+from durable_app.functions.scheduled_tasks import serves_scheduled_tasks
 from durable_app.host.app.loader import load_app
 from durable_app.host.calls.daemon_pool import DaemonPool, sync_threads
 from durable_app.host.config.settings import environment
@@ -169,8 +170,9 @@ async def run_worker_process(
             open_tracing(plan.settings, plan.folder.name, environ, clock, console)
         )
         lines = LinkLines(console, plan.target)
+        schedules = serves_scheduled_tasks(app.index)
         remote = await stack.enter_async_context(
-            open_remote(plan.target, clock, environ, stop.fail, lines)
+            open_remote(plan.target, clock, environ, stop.fail, lines, has_schedules=schedules)
         )
         health_port = await _serve_health(plan, stop, lines, stack)
         sides = HubSides(plan.target.task_hub, remote.hub, remote.hub, remote.work, plan.connection)

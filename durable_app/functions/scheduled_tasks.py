@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from azure.functions.decorators.function_app import FunctionBuilder
 
+    from durable_app.functions.index import AppIndex
+
 _ORCHESTRATORS: Final = (
     built_in.execute_schedule_operation_orchestrator,
     built_in.scheduled_run_orchestrator,
@@ -40,6 +42,16 @@ def is_of_scheduled_tasks(builder: FunctionBuilder) -> bool:
     """Whether this is one of them."""
     handle = handle_of(function_of(builder))
     return handle is not None and handle.durable.function in _OURS
+
+
+def serves_scheduled_tasks(index: AppIndex) -> bool:
+    """Whether all that schedules are made of is among the functions that run."""
+    entity = index.entities.get(built_in.ENTITY_NAME)
+    found = [entity, *(index.orchestrations.get(each.__name__) for each in _ORCHESTRATORS)]
+    return all(
+        facts is not None and facts.durable is not None and facts.durable.function in _OURS
+        for facts in found
+    )
 
 
 def check_names_are_free(builders: Iterable[FunctionBuilder]) -> None:

@@ -8,6 +8,8 @@ import io
 import json
 import threading
 from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -19,6 +21,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 import durable_app as df
+from durable_app.compose.background import BackgroundLoop
 from durable_app.compose.hub_service import HubServiceOptions, run_hub_service
 from durable_app.compose.management import locate_hub, open_management
 from durable_app.compose.remote import is_hub, open_client
@@ -26,8 +29,10 @@ from durable_app.compose.scheduler_target import target_of_address
 from durable_app.compose.worker_plan import WorkerOptions
 from durable_app.compose.worker_process import run_worker_process
 from durable_app.errors import UnsupportedOnHostError
+from durable_app.rpc.generated import taskhub_pb2 as pb
 from tests.contract.host_app import serving, write_app
 from tests.contract.wire import CLOCK
+from tests.unit.rpc.hub_server import hub_server
 
 
 def double(ctx: df.ActivityContext, number: int) -> int:
@@ -217,6 +222,101 @@ def test_work_is_left_to_those_who_have_the_functions(endpoint):
                 state = client.wait_for_orchestration_completion(waiting, timeout=20)
                 assert state is not None
                 assert state.get_output() == "other"
+
+
+SCHEDULES = """
+import durable_app as df
+
+app = df.DFApp()
+app.configure_scheduled_tasks()
+
+
+@app.orchestration_trigger(context_name="context")
+def report(context):
+    return context.get_input()
+"""
+
+
+def report(ctx: df.OrchestrationContext, value: Any) -> Any:
+    return value
+
+
+@contextlib.contextmanager
+def worker_with_schedules(text: str, _folder: Path) -> Iterator[None]:
+    with df.DurableTaskSchedulerWorker.from_connection_string(text) as worker:
+        worker.add_orchestrator(report)
+        worker.configure_scheduled_tasks()
+        worker.start()
+        yield
+
+
+@contextlib.contextmanager
+def func_worker_with_schedules(text: str, folder: Path) -> Iterator[None]:
+    write_app(folder, SCHEDULES)
+    background = BackgroundLoop("func-worker")
+    options = WorkerOptions(folder, connection=text)
+    running = run_worker_process(options, environ={}, stream=io.StringIO())
+    background.run(running.__aenter__())
+    try:
+        yield
+    finally:
+        background.run(running.__aexit__(None, None, None))
+        background.close()
+
+
+@pytest.fixture(params=[worker_with_schedules, func_worker_with_schedules])
+def with_schedules(request):
+    return request.param
+
+
+def test_schedules_run_on_workers_of_both_kinds(endpoint, tmp_path, with_schedules):
+    text = text_of(endpoint, with_schedules.__name__)
+    options = df.ScheduleCreationOptions(
+        "nightly",
+        "report",
+        timedelta(hours=1),
+        orchestration_input="sales",
+        start_at=CLOCK.now() + timedelta(hours=1),
+    )
+    with (
+        with_schedules(text, tmp_path),
+        df.DurableTaskSchedulerClient.from_connection_string(text) as client,
+    ):
+        schedule = df.ScheduledTaskClient(client).create_schedule(options)
+        run_id = schedule.trigger()
+        assert run_id is not None
+        run = client.wait_for_orchestration_completion(run_id, timeout=20)
+        assert run is not None
+        assert (run.name, run.get_output()) == ("report", "sales")
+        schedule.delete()
+
+
+def capabilities(text_to: Any, folder: Path, worker: Any) -> list[int]:
+    """What a worker says when it asks for work, which it does not get."""
+    asked = threading.Event()
+
+    def answer(_context: Any) -> bytes:
+        asked.set()
+        return b""
+
+    with hub_server(GetWorkItems=[answer]) as hub:
+        with worker(text_to(hub.port), folder):
+            assert asked.wait(10)
+        return list(pb.GetWorkItemsRequest.FromString(hub.requests["GetWorkItems"][0]).capabilities)
+
+
+def test_workers_say_whether_they_run_schedules(tmp_path, with_schedules):
+    def text_to(port: int) -> str:
+        return text_of(f"http://localhost:{port}", "x")
+
+    @contextlib.contextmanager
+    def without(text: str, _folder: Path) -> Iterator[None]:
+        with df.DurableTaskSchedulerWorker.from_connection_string(text) as worker:
+            worker.start()
+            yield
+
+    assert pb.WORKER_CAPABILITY_SCHEDULED_TASKS in capabilities(text_to, tmp_path, with_schedules)
+    assert pb.WORKER_CAPABILITY_SCHEDULED_TASKS not in capabilities(text_to, tmp_path, without)
 
 
 def test_func_worker_runs_an_app_and_tells_how_it_is(endpoint, tmp_path):

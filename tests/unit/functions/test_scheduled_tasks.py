@@ -6,7 +6,8 @@ import azure.functions as func
 import pytest
 
 import durable_app as df
-from durable_app.functions.index import index_app
+from durable_app.functions.index import index_app, index_of
+from durable_app.functions.scheduled_tasks import serves_scheduled_tasks
 
 NAMES = [
     "scheduled_task_entity",
@@ -30,6 +31,27 @@ def test_they_are_functions_like_any_other() -> None:
     entity = index.entities["schedule"]
     assert entity.bindings[0]["entityName"] == "schedule"
     assert [each.get_function_name() for each in app.get_functions()] == NAMES
+
+
+def test_schedules_are_served_where_all_of_them_run() -> None:
+    assert not serves_scheduled_tasks(index_app(df.DFApp()))
+    app = df.DFApp()
+    app.configure_scheduled_tasks()
+    index = index_app(app)
+    assert serves_scheduled_tasks(index)
+    for missing in NAMES:
+        some = index_of([each for each in index.functions if each.name != missing])
+        assert not serves_scheduled_tasks(some)
+
+
+def test_an_entity_of_the_app_is_no_schedule() -> None:
+    app = df.DFApp()
+
+    @app.entity_trigger(context_name="context", entity_name="schedule")
+    def schedule(context: df.DurableEntityContext) -> None:
+        context.set_state(1)
+
+    assert not serves_scheduled_tasks(index_app(app))
 
 
 @pytest.mark.parametrize("of_app", [False, True])

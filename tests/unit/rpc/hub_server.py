@@ -20,7 +20,8 @@ class HubServer:
 
     Attributes:
         port: of the server.
-        seen: path -> headers of each call.
+        seen: method -> headers of each call.
+        requests: method -> the bytes of each call.
         ends: method -> what ends its stream after the answer, a function of the context.
     """
 
@@ -28,6 +29,7 @@ class HubServer:
         self.script = script
         self.port = 0
         self.seen: dict[str, list[dict[str, Any]]] = {}
+        self.requests: dict[str, list[bytes]] = {}
         self.release = threading.Event()
         self.ends: dict[str, Any] = {}
 
@@ -45,6 +47,7 @@ class HubServer:
         )
 
     def answer(self, name: str, request: bytes, context: Any) -> bytes:
+        self.requests.setdefault(name, []).append(request)
         self.seen.setdefault(name, []).append(dict(context.invocation_metadata()))
         answers = self.script.get(name, [])
         answer = answers.pop(0) if answers else request
