@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from aiohttp import web
 
 from durable_app.errors import ConfigError
+from durable_app.host.web.protocol_log import PROTOCOL_LOG
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -52,7 +53,9 @@ class HealthServer:
         app = web.Application()
         app.router.add_get("/healthz", self._healthz)
         app.router.add_get("/metrics", self._show_metrics)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN_S)
+        self._runner = web.AppRunner(
+            app, access_log=None, logger=PROTOCOL_LOG, shutdown_timeout=_SHUTDOWN_S
+        )
 
     async def start(self, address: str, port: int) -> int:
         """Listen; return the port.

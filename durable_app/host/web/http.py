@@ -11,13 +11,13 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, cast
 
 from aiohttp import web
-from aiohttp.http_exceptions import HttpProcessingError
 
 from durable_app.client.management import WEBHOOK_PATH
 from durable_app.errors import ConfigError
 from durable_app.host.calls.invoke import HTTP_REASON, FunctionFailedError
 from durable_app.host.web.access import KEY_HEADER, KEY_PARAMETER, Access
 from durable_app.host.web.keys import DURABLE_EXTENSION
+from durable_app.host.web.protocol_log import PROTOCOL_LOG
 from durable_app.host.web.requests import Received, RefusedError, read_body, receive
 from durable_app.host.web.results import encode
 from durable_app.host.web.route_template import fold
@@ -57,11 +57,6 @@ _WELCOME: Final = (
     "<p>The console lists its functions and their URLs.</p></html>\n"
 )
 _log: Final = logging.getLogger(__name__)
-_protocol_log: Final = logging.getLogger(f"{__name__}.protocol")
-# Garbage on the port is answered with 400; it is nothing that a user could mend.
-_protocol_log.addFilter(
-    lambda record: not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
-)
 
 
 class HttpFunction(NamedTuple):
@@ -183,7 +178,7 @@ class HttpServer:
             self._handle,
             request_factory=_request,
             access_log=None,
-            logger=_protocol_log,
+            logger=PROTOCOL_LOG,
             auto_decompress=False,
             keepalive_timeout=KEEP_ALIVE_S,
             lingering_time=_LINGER_S,

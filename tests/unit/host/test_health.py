@@ -48,6 +48,21 @@ def test_nothing_else_is_there():
     assert ask("/")[0] == 404
 
 
+def test_who_speaks_something_else_is_answered_without_a_word_in_the_log(caplog):
+    async def play() -> bytes:
+        server = HealthServer(lambda: None, list)
+        port = await server.start("127.0.0.1", 0)
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(9))
+        answer = await reader.readline()
+        writer.close()
+        await server.stop()
+        return answer
+
+    assert b"400" in asyncio.run(play())
+    assert caplog.records == []
+
+
 def test_labels_are_escaped():
     samples = [Sample(0.5, {"hub": 'a"b\\c\nd', "kind": "x"}), Sample(12345678)]
     text = as_text([Metric("n", "counter", "h", samples)])
