@@ -33,10 +33,25 @@ def orchestrator_name(reference: object, api: str) -> str:
 
 
 def text(value: object, what: str) -> str:
-    """The value, which the task hub takes for a text from here on."""
-    if isinstance(value, str):
-        return str.__str__(value)
-    raise TypeError(f"{what} must be a str, not {type(value).__name__}.")
+    """The value, which the task hub takes for a text from here on.
+
+    Raises:
+        ValueError: it has no UTF-8 form: no hub can store it, look it up, or be sent it.
+    """
+    if not isinstance(value, str):
+        raise TypeError(f"{what} must be a str, not {type(value).__name__}.")
+    _check_unicode(value, what)
+    return str.__str__(value)
+
+
+def _check_unicode(value: str, what: str) -> None:
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(
+            f"{what} holds half of a surrogate pair at position {error.start}, which UTF-8 cannot"
+            f" express: {value!r}. File names and command lines that are no UTF-8 arrive so."
+        ) from error
 
 
 def optional_text(value: object, what: str) -> str | None:
@@ -45,10 +60,15 @@ def optional_text(value: object, what: str) -> str | None:
 
 
 def entity(value: object, what: str) -> EntityId:
-    """The value, which is an id of an entity from here on."""
-    if isinstance(value, EntityId):
-        return value
-    raise TypeError(f"{what} must be an EntityId, not {type(value).__name__}.")
+    """The value, which is an id of an entity from here on.
+
+    Raises:
+        ValueError: as :func:`text`.
+    """
+    if not isinstance(value, EntityId):
+        raise TypeError(f"{what} must be an EntityId, not {type(value).__name__}.")
+    _check_unicode(str(value), what)
+    return value
 
 
 def moment(value: object, what: str) -> datetime | None:

@@ -71,6 +71,60 @@ def test_the_life_of_an_instance(store):
     assert with_connection(store, engine_app.app, conversation) is None
 
 
+HALF = "half \ud800"
+HALF_ENTITY = df.EntityId("Account", HALF)
+
+
+@pytest.mark.parametrize(
+    ("what", "call"),
+    [
+        ("instance_id", lambda c: c.start_new("f", HALF)),
+        ("version", lambda c: c.start_new("f", None, None, HALF)),
+        ("tags['a']", lambda c: c.start_new("f", tags={"a": HALF})),
+        ("a key of tags", lambda c: c.start_new("f", tags={HALF: "a"})),
+        ("instance_id", lambda c: c.get_status(HALF)),
+        ("instance_id", lambda c: c.get_orchestration_state(HALF)),
+        ("instance_id", lambda c: c.get_orchestration_history(HALF)),
+        ("instance_id", lambda c: c.wait_for_orchestration_completion(HALF, timeout=9)),
+        ("instance_id", lambda c: c.raise_event(HALF, "go")),
+        ("event_name", lambda c: c.raise_event("one", HALF)),
+        ("instance_id", lambda c: c.terminate(HALF, "")),
+        ("instance_id", lambda c: c.suspend(HALF, "")),
+        ("reason", lambda c: c.suspend("one", HALF)),
+        ("reason", lambda c: c.rewind("one", HALF)),
+        ("instance_id", lambda c: c.restart(HALF)),
+        ("instance_id", lambda c: c.purge_instance_history(HALF)),
+        ("instance_id_prefix", lambda c: c.get_status_by(instance_id_prefix=HALF)),
+        ("entity_instance_id", lambda c: c.signal_entity(HALF_ENTITY, "deposit", 1)),
+        ("operation_name", lambda c: c.signal_entity(df.EntityId("a", "b"), HALF)),
+        ("entity_instance_id", lambda c: c.read_entity_state(HALF_ENTITY)),
+        ("entity_instance_id", lambda c: c.get_entity(HALF_ENTITY)),
+    ],
+)
+def test_half_of_a_surrogate_pair_is_refused_with_the_argument_that_holds_it(store, what, call):
+    async def conversation(connection):
+        with pytest.raises(ValueError, match="half of a surrogate pair") as caught:
+            await call(DurableFunctionsClient(connection))
+        return caught.value
+
+    error = with_connection(store, engine_app.app, conversation)
+    assert str(error).startswith(f"{what} holds half of a surrogate pair at position ")
+    str(error).encode()
+
+
+def test_in_payloads_it_travels(store):
+    async def conversation(connection):
+        client = DurableFunctionsClient(connection)
+        given = {"file": "caf\udce9.txt"}
+        instance_id = await client.start_new("approval", client_input=given)
+        await client.raise_event(instance_id, "go", given)
+        found = await client.get_orchestration_state(instance_id)
+        return found.get_input()
+
+    found = with_connection(store, engine_app.app, conversation)
+    assert found == {"file": "caf\udce9.txt"}
+
+
 def test_sync_functions_wait_on_threads_of_their_own(store):
     async def conversation(connection):
         def function():
