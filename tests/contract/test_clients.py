@@ -95,9 +95,9 @@ HALF_ENTITY = df.EntityId("Account", HALF)
         ("instance_id", lambda c: c.restart(HALF)),
         ("instance_id", lambda c: c.purge_instance_history(HALF)),
         ("instance_id_prefix", lambda c: c.get_status_by(instance_id_prefix=HALF)),
-        ("entity_id", lambda c: c.signal_entity(HALF_ENTITY, "deposit", 1)),
+        ("entityId", lambda c: c.signal_entity(HALF_ENTITY, "deposit", 1)),
         ("operation_name", lambda c: c.signal_entity(df.EntityId("a", "b"), HALF)),
-        ("entity_id", lambda c: c.read_entity_state(HALF_ENTITY)),
+        ("entityId", lambda c: c.read_entity_state(HALF_ENTITY)),
         ("entity_instance_id", lambda c: c.get_entity(HALF_ENTITY)),
     ],
 )

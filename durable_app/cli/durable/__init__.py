@@ -7,13 +7,15 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from durable_app.cli.options import GENERAL_ERROR, PARSE_ERROR
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
+
+_PATHS: Final = frozenset({"script_root", "store"})
 
 
 def durable(argv: Sequence[str]) -> int:
@@ -25,6 +27,9 @@ def durable(argv: Sequence[str]) -> int:
     if args.command is None:
         parser.print_help()
         return 0 if not argv else PARSE_ERROR
+    option = _undecoded(args)
+    if option is not None:
+        parser.error(f"{option}: this is no UTF-8 text, and a task hub takes nothing else")
     from durable_app.errors import DurableError
 
     if isinstance(sys.stdout, io.TextIOWrapper):
@@ -45,6 +50,17 @@ def durable(argv: Sequence[str]) -> int:
     except KeyboardInterrupt:
         return GENERAL_ERROR
     return code
+
+
+def _undecoded(args: argparse.Namespace) -> str | None:
+    """The option whose value was no UTF-8 on the command line; paths may be what they want."""
+    for name, value in vars(args).items():
+        if isinstance(value, str) and name not in _PATHS:
+            try:
+                value.encode()
+            except UnicodeEncodeError:
+                return f"--{name.replace('_', '-')}"
+    return None
 
 
 def _run(args: argparse.Namespace) -> int:

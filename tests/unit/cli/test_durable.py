@@ -316,3 +316,16 @@ def test_a_reader_that_is_gone_is_no_error(folder, monkeypatch):
     monkeypatch.setattr(sys, "stdout", Gone())
     assert main(["durable", "get-instances"]) == 0
     sys.stdout.close()
+
+
+@pytest.mark.parametrize(
+    ("command", "option"),
+    [
+        (("get-runtime-status", "--id", "a\udcff"), "--id"),
+        (("start-new", "--function-name", "a\udcff"), "--function-name"),
+        (("raise-event", "--id", "x", "--event-name", "a\udcff"), "--event-name"),
+    ],
+)
+def test_what_is_no_text_is_refused(folder, capsys, command, option):
+    assert main(["durable", *command]) == 3
+    assert f"{option}: this is no UTF-8 text" in capsys.readouterr().err
