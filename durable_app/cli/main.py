@@ -6,6 +6,7 @@ Nothing heavy is imported here: a command loads what it needs when it runs.
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -34,7 +35,7 @@ class _Verb(NamedTuple):
 
 _VERBS: Final = {
     "start": _Verb("start", "start", "Run the app of a folder (also: func host start)."),
-    "hub": _Verb("hub", "hub", "start: serve task hubs over gRPC.", ("start",)),
+    "hub": _Verb("hub", "hub", "start: serve task hubs over gRPC."),
     "worker": _Verb("worker", "worker", "Run the durable functions of a folder, without HTTP."),
     "durable": _Verb("durable", "durable", "Start, query and steer orchestrations."),
     "init": _Verb("init", "init", "Create an app in a folder."),
@@ -90,7 +91,9 @@ def _run(arguments: list[str], before: list[str], rest: list[str]) -> int:
     if name is None:
         from durable_app.cli.passthrough import pass_on
 
-        return pass_on(arguments, did_you_mean(rest[0], _VERBS))
+        return pass_on(arguments, _nearest(rest))
+    # What gRPC's own library prints beside our messages says the same, less clearly.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     verb = _VERBS[name]
     command: Command = getattr(
         importlib.import_module(f"durable_app.cli.{verb.module}"), verb.function
@@ -111,6 +114,13 @@ def _verb(rest: list[str]) -> tuple[str | None, int]:
     if verb is None or (verb.actions and not _is_action(second, verb.actions)):
         return None, 0
     return rest[0], 1
+
+
+def _nearest(rest: list[str]) -> str:
+    verb = _VERBS.get(rest[0])
+    if verb is None:
+        return did_you_mean(rest[0], _VERBS)
+    return did_you_mean(" ".join(rest[:2]), [f"{rest[0]} {action}" for action in verb.actions])
 
 
 def _is_action(word: str | None, known: tuple[str, ...]) -> bool:

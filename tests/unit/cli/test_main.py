@@ -1,6 +1,7 @@
 """Which command is meant."""
 
 import io
+import os
 import runpy
 import subprocess
 import sys
@@ -92,3 +93,25 @@ def test_a_misspelt_command_is_told_its_nearest_name(capsys, monkeypatch):
     monkeypatch.setenv("PATH", "")
     assert main(["strat"]) == 1
     assert "Did you mean start?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "told"),
+    [
+        (["hub", "strat"], 3, "'strat' is none of start. Did you mean start?"),
+        (["templates", "lst"], 1, "Did you mean templates list?"),
+    ],
+)
+def test_a_misspelt_second_word_gets_the_nearest_one(capsys, monkeypatch, arguments, code, told):
+    monkeypatch.setenv("PATH", "")
+    assert main(arguments) == code
+    assert told in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("given", [None, "INFO"])
+def test_grpc_itself_prints_only_what_is_asked_for(capsys, monkeypatch, given):
+    monkeypatch.setenv("GRPC_VERBOSITY", "INFO")
+    if given is None:
+        monkeypatch.delenv("GRPC_VERBOSITY")
+    main(["start", "--help"])
+    assert os.environ["GRPC_VERBOSITY"] == (given or "NONE")
