@@ -187,16 +187,17 @@ class GrpcWorkerResiliencyOptions:
                 " reconnect_backoff_base_seconds."
             )
 
-    def backoff_cap_s(self, *, is_local: bool) -> float:
-        """Bound of every wait, in seconds.
 
-        Args:
-            is_local: the hub is on this machine.
-        """
-        if self.reconnect_backoff_cap_seconds is not None:
-            return self.reconnect_backoff_cap_seconds
-        default = LOCAL_BACKOFF_CAP_S if is_local else BACKOFF_CAP_S
-        return max(default, self.reconnect_backoff_base_seconds)
+def reconnect_cap_s(options: GrpcWorkerResiliencyOptions, *, is_local: bool) -> float:
+    """Bound of every wait of a worker, in seconds.
+
+    Args:
+        is_local: the hub is on this machine.
+    """
+    if options.reconnect_backoff_cap_seconds is not None:
+        return options.reconnect_backoff_cap_seconds
+    default = LOCAL_BACKOFF_CAP_S if is_local else BACKOFF_CAP_S
+    return max(default, options.reconnect_backoff_base_seconds)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -42,6 +42,7 @@ import msgspec
 
 from durable_app.connection.backoff import backoff_s
 from durable_app.connection.failures import LinkFailure
+from durable_app.connection.options import reconnect_cap_s
 
 if TYPE_CHECKING:
     from durable_app.connection.options import GrpcWorkerResiliencyOptions
@@ -210,7 +211,7 @@ class Session:
         is_local: bool = False,
     ) -> None:
         self._options = options
-        self._cap_s = options.backoff_cap_s(is_local=is_local)
+        self._cap_s = reconnect_cap_s(options, is_local=is_local)
         self._owns_channel = owns_channel
 
     def step(

@@ -11,6 +11,7 @@ from durable_app.connection.options import (
     GrpcClientResiliencyOptions,
     GrpcRetryPolicyOptions,
     GrpcWorkerResiliencyOptions,
+    reconnect_cap_s,
 )
 from durable_app.errors import ConfigError
 
@@ -65,8 +66,8 @@ def test_values_within_bounds() -> None:
 )
 def test_waits_for_a_hub_on_this_machine_are_short(options, far, near) -> None:
     made = GrpcWorkerResiliencyOptions(**options)
-    assert made.backoff_cap_s(is_local=False) == far
-    assert made.backoff_cap_s(is_local=True) == near
+    assert reconnect_cap_s(made, is_local=False) == far
+    assert reconnect_cap_s(made, is_local=True) == near
 
 
 @pytest.mark.parametrize(
