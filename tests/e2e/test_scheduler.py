@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import durable_app as df
-from tests.e2e.harness import Host, eventually, free_port
+from tests.e2e.harness import Host, eventually
 
 CODE = """
 import os, time
@@ -76,6 +76,8 @@ HOST_JSON = {
 COUNT = 60
 # A signal that comes so long after the first one is meant.
 ECHO_S = 0.4
+# Pauses that grow without a bound would be longer than 6 s by then.
+LATE_S = 8.0
 EXPECTED = [sum(range(COUNT)), str(COUNT * 2)]
 
 
@@ -259,10 +261,15 @@ def test_a_worker_without_a_scheduler_says_so(stage: Stage) -> None:
 
 
 def test_a_worker_waits_for_its_hub(stage: Stage) -> None:
-    text = f"Endpoint=http://localhost:{free_port()};TaskHub=default;Authentication=None"
-    worker = Worker(stage.folder, "--connection-string", text, env=stage.env)
-    stage.made.append(worker)
+    late = Hub(stage.folder.parent / "late")
+    late.folder.mkdir()
+    worker = Worker(stage.folder, "--connection-string", late.text, env=stage.env)
+    stage.made += (late, worker)
     worker.launch()
     worker.wait_for_output("No connection to task hub 'default'")
     assert "func hub start" in worker.output()
+    time.sleep(LATE_S)
+    late.start()
+    # However long it has waited: on this machine it asks every three seconds at least.
+    worker.wait_for_output("Connected to task hub 'default'", 6)
     assert worker.stop() == 0
