@@ -24,6 +24,7 @@ OPERATION_ORCHESTRATOR: Final = "execute_schedule_operation_orchestrator"
 WATCHER: Final = "scheduled_run_orchestrator"
 _RUN: Final = "run_schedule"
 _RUN_ENDED: Final = "run_ended"
+_RUN_OVER: Final = "run_over"
 
 
 class _EntityView(Protocol):
@@ -78,7 +79,8 @@ _RULES: Final[dict[str, _Rule]] = {
     "triggerschedule": lambda state, key, _value, now: rules.trigger(state, key, now),
     "delete": lambda _state, _key, _value, _now: rules.Step(None),
     "runschedule": lambda state, _key, value, now: rules.run(state, value, now),
-    "runended": lambda state, _key, value, now: rules.run_ended(state, value, now),
+    "runended": lambda state, _key, value, now: rules.run_reported(state, value, now),
+    "runover": lambda state, _key, value, now: rules.run_ended(state, value, now),
 }
 
 
@@ -100,13 +102,14 @@ def scheduled_task_entity(context: _EntityView) -> Any:
     return step.result
 
 
-def _carry_out(
-    context: _EntityView, state: ScheduleState, effect: rules.Wake | rules.Start | rules.Probe
-) -> None:
+def _carry_out(context: _EntityView, state: ScheduleState, effect: rules.Effect) -> None:
     told = state.configuration
+    own = EntityId(ENTITY_NAME, context.entity_key)
     if isinstance(effect, rules.Wake):
-        own = EntityId(ENTITY_NAME, context.entity_key)
         context.signal_entity(own, _RUN, state.token, effect.at)
+        return
+    if isinstance(effect, rules.Relay):
+        context.signal_entity(own, _RUN_OVER, effect.watcher, effect.at)
         return
     value = from_text(told.orchestration_input)
     if effect.watcher is None:

@@ -65,6 +65,16 @@ class Probe(NamedTuple):
     watcher: str
 
 
+class Relay(NamedTuple):
+    """Send the schedule the report of that watcher once more, as a signal for that moment."""
+
+    watcher: str
+    at: datetime
+
+
+Effect = Wake | Start | Probe | Relay
+
+
 class Step(NamedTuple):
     """What an operation leads to.
 
@@ -75,7 +85,7 @@ class Step(NamedTuple):
     """
 
     state: ScheduleState | None
-    effects: tuple[Wake | Start | Probe, ...] = ()
+    effects: tuple[Effect, ...] = ()
     result: Any = None
 
 
@@ -233,13 +243,25 @@ def run(state: ScheduleState | None, token: object, now: datetime) -> Step:
     return Step(later.state, (*begun.effects, *later.effects))
 
 
+def run_reported(state: ScheduleState | None, watcher: object, now: datetime) -> Step:
+    """A watcher says that its run has ended.
+
+    Where another run waits for that, the schedule tells itself: what it begins at the word of a
+    watcher belongs to the trace of that watcher's run, and runs that always overlap would all be
+    one trace. Until then the run counts as in progress.
+    """
+    if state is not None and state.buffered is not None and _is_in_progress(state, watcher):
+        return Step(state, (Relay(state.watcher, now),))
+    return run_ended(state, watcher, now)
+
+
 def run_ended(state: ScheduleState | None, watcher: object, now: datetime) -> Step:
     """A watched run has ended, or nobody watches it any more.
 
     A watcher reports twice where it was probed in the moment in which it ended; runs can share one
     id. Only the id of the watcher tells that this is the run in progress.
     """
-    if state is None or state.running is None or state.watcher != watcher:
+    if state is None or not _is_in_progress(state, watcher):
         return Step(state)
     free = replace(state, running=None, buffered=None)
     if state.buffered is not None:
@@ -256,6 +278,10 @@ def _existing(state: ScheduleState | None, schedule_id: str) -> ScheduleState:
     if state is None:
         raise ScheduleNotFoundError(schedule_id)
     return state
+
+
+def _is_in_progress(state: ScheduleState, watcher: object) -> bool:
+    return state.running is not None and state.watcher == watcher
 
 
 def _require(
@@ -285,7 +311,7 @@ class _Begun(NamedTuple):
     """
 
     state: ScheduleState
-    effects: tuple[Wake | Start | Probe, ...]
+    effects: tuple[Effect, ...]
     instance_id: str | None
 
     @property

@@ -13,7 +13,7 @@ import durable_app as df
 from durable_app.recurrence.ncrontab import parse_cron
 from durable_app.recurrence.schedules import CronSchedule, Grid
 from durable_app.schedules import rules
-from durable_app.schedules.rules import Start, Step, Wake
+from durable_app.schedules.rules import Relay, Start, Step, Wake
 from durable_app.schedules.state import ScheduleState
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -98,6 +98,7 @@ class World:
         self.started: list[str] = []
         self.watched: set[str] = set()
         self.unwatched: set[str] = set()
+        self.relayed: list[str] = []
 
     def take(self, step: Step) -> None:
         was_active = self.state is not None and self.state.status is df.ScheduleStatus.ACTIVE
@@ -112,15 +113,19 @@ class World:
                 if effect.watcher is not None:
                     assert not self.watched
                     self.watched.add(effect.watcher)
+            elif isinstance(effect, Relay):
+                self.relayed.append(effect.watcher)
             elif effect.watcher in self.unwatched:
                 self.unwatched.discard(effect.watcher)
                 self.end(effect.watcher)
 
     def end(self, watcher: str) -> None:
         self.watched.discard(watcher)
-        self.take(rules.run_ended(self.state, watcher, self.now))
+        self.take(rules.run_reported(self.state, watcher, self.now))
 
     def advance(self, seconds: int) -> None:
+        while self.relayed:
+            self.take(rules.run_ended(self.state, self.relayed.pop(0), self.now))
         until = self.now + timedelta(seconds=seconds)
         while self.signals and min(self.signals)[0] <= until:
             at, token = min(self.signals)

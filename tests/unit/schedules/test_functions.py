@@ -12,6 +12,7 @@ import pytest
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import SpanKind
 
 import durable_app as df
 from durable_app.testing import AppRunner
@@ -72,24 +73,32 @@ def test_every_minute_until_it_is_deleted() -> None:
     assert play(scene) == [f"2026-01-01T00:0{minute}:00+00:00" for minute in (1, 2, 3)]
 
 
-def test_each_run_has_a_trace_of_its_own() -> None:
+@pytest.mark.parametrize(
+    ("policy", "runs"),
+    [(df.OverlapPolicy.ALLOW, 3), (df.OverlapPolicy.SKIP, 2), (df.OverlapPolicy.BUFFER_ONE, 3)],
+)
+def test_each_run_has_a_trace_of_its_own(policy: df.OverlapPolicy, runs: int) -> None:
     exporter = InMemorySpanExporter()
     provider = TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
 
     async def main() -> None:
         async with AppRunner(bp, start_at=START, tracer_provider=provider) as run:
-            await Stage(run).schedule(interval=MINUTE)
-            await run.advance(3.5 * MINUTE)
+            await Stage(run).schedule(
+                interval=MINUTE, overlap=policy, orchestration_input={"seconds": 70}
+            )
+            await run.advance(4.6 * MINUTE)
 
     asyncio.run(main())
 
     traces = [
         span.context.trace_id
         for span in exporter.get_finished_spans()
-        if span.context is not None and span.name == "orchestration:job"
+        if span.context is not None
+        and span.name == "orchestration:job"
+        and span.kind is SpanKind.SERVER  # those of watchers tell of it as its clients
     ]
-    assert len(traces) == len(set(traces)) == 3
+    assert len(traces) == len(set(traces)) == runs
 
 
 def test_every_day_of_a_year_has_its_run_across_both_steps_of_the_clock() -> None:

@@ -357,6 +357,25 @@ def test_one_occurrence_waits_for_the_run_in_progress() -> None:
     assert (ended.state.running, ended.state.buffered) == (state.buffered, None)
 
 
+def test_the_schedule_tells_itself_when_another_run_waits_for_the_end() -> None:
+    state = created(overlap=BUFFER)
+    for minute in (1, 2):
+        state = woken(state, NOON + minute * MINUTE).state or state
+    now = NOON + 2.5 * MINUTE
+    assert rules.run_reported(state, "other", now) == Step(state)
+    assert rules.run_reported(state, state.watcher, now) == Step(
+        state, (rules.Relay(state.watcher, now),)
+    )
+
+
+def test_a_report_that_nobody_waits_for_is_taken_at_once() -> None:
+    state = woken(created(overlap=BUFFER), NOON + MINUTE).state
+    assert state is not None
+    free = rules.run_reported(state, state.watcher, NOON + 1.5 * MINUTE)
+    assert free == rules.run_ended(state, state.watcher, NOON + 1.5 * MINUTE)
+    assert rules.run_reported(None, "other", NOON) == Step(None)
+
+
 def test_the_end_of_another_run_means_nothing() -> None:
     state = woken(created(overlap=SKIP), NOON + MINUTE).state
     assert rules.run_ended(state, "other", NOON) == Step(state)
