@@ -9,6 +9,7 @@ import aiohttp
 import grpc.aio
 import pytest
 
+from durable_app.clock import SystemClock
 from durable_app.compose.hub_service import (
     HubServiceOptions,
     has_dynamic_hubs,
@@ -17,6 +18,7 @@ from durable_app.compose.hub_service import (
     shown_host,
 )
 from durable_app.errors import ConfigError
+from durable_app.host.web.tls import ssl_context
 from durable_app.rpc.server.server import TlsFiles
 
 _HELLO = "/TaskHubSidecarService/Hello"
@@ -180,12 +182,19 @@ def test_it_prints_the_hub_that_is_meant(names, hub):
     play(scenario, service(names=names))
 
 
-def test_it_says_how_a_token_is_presented():
-    async def scenario(hubs):
+def test_it_says_how_a_token_is_presented(tmp_path):
+    async def in_the_clear(hubs):
         assert "set it for them, too" in hubs.lines[-1]
         assert "over TLS only: use --tls-cert" in hubs.lines[-1]
 
-    play(scenario, service(token=_TOKEN))
+    async def encrypted(hubs):
+        assert connection_string(hubs.lines)[0].startswith("  Endpoint=https://localhost:")
+        assert hubs.lines[-1].endswith("set it for them, too.")
+
+    play(in_the_clear, service(token=_TOKEN))
+    ssl_context(None, None, tmp_path, SystemClock())
+    pem = tmp_path / ".durable" / "localhost.pem"
+    play(encrypted, service(token=_TOKEN, certificate=pem, key=pem))
 
 
 def test_a_token_that_can_be_guessed_is_refused():

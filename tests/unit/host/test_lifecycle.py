@@ -104,6 +104,23 @@ def test_the_echo_of_a_signal_is_no_second_one(
     assert asked == ["to end"]
 
 
+@pytest.mark.parametrize("second", [signal.SIGINT, signal.SIGTERM])
+def test_a_second_signal_ends_the_process_with_its_usual_code(
+    second: signal.Signals, deadline: Deadline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("durable_app.host.lifecycle.ECHO_S", 0)
+    codes: list[int] = []
+    monkeypatch.setattr(deadline, "exit_now", codes.append)
+
+    async def main() -> None:
+        on_signals(lambda: None, deadline)
+        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), second)
+
+    asyncio.run(main())
+    assert codes == [128 + second]
+
+
 def test_a_deadline_begins_once(deadline: Deadline) -> None:
     before = set(timers())
     deadline.begin()
