@@ -102,6 +102,9 @@ kept in `.durable/`; `func durable delete-task-hub` starts anew.
 """
 
 _DOCKERFILE: Final = """\
+# Azure's host: it runs HTTP, timer and queue functions. Orchestrations and entities do not run in
+# it yet. In a container `func worker` runs them: FROM python:{version}-slim,
+# RUN pip install "durable-app[azure]" -r requirements.txt, CMD ["func", "worker"].
 FROM mcr.microsoft.com/azure-functions/python:4-python{version}
 
 ENV AzureWebJobsScriptRoot=/home/site/wwwroot \\

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar
 from durable_app.client.connection import Connection, resolve
 from durable_app.client.functions_client import DurableFunctionsClient
 from durable_app.client.http_responses import HttpResponses
-from durable_app.errors import missing
+from durable_app.errors import SchedulerUnavailableError, missing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -57,8 +57,12 @@ class SyncDurableOrchestrationClient(HttpResponses):
 
         Raises:
             RuntimeError: called on the loop's own thread, where it would wait for itself.
+            SchedulerUnavailableError: the loop has ended, since the client was closed.
         """
         loop = self._connection.loop
+        if loop.is_closed():
+            call.close()
+            raise SchedulerUnavailableError("The client is closed: make another one.")
         if _running_loop() is loop:
             call.close()
             raise RuntimeError(

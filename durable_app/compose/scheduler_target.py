@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any, Final, TypedDict
 
 from durable_app.compose.extras import needs_grpc
 from durable_app.connection.connection_string import choose_task_hub, parse_connection_string
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
         GrpcClientResiliencyOptions,
         GrpcWorkerResiliencyOptions,
     )
+
+
+_EXAMPLE: Final = "Endpoint=http://localhost:8080;TaskHub=default;Authentication=None"
 
 
 class ChannelKeywords(TypedDict, total=False):
@@ -77,7 +80,13 @@ def keywords_of_text(
 
     Raises:
         ConfigError: it is none, or names no hub; azure-identity is not installed, or refuses.
+        TypeError: it is no text.
     """
+    if not isinstance(text, str):
+        # What os.environ.get() gives where nobody has set the variable.
+        raise TypeError(
+            f"a connection string is a text such as {_EXAMPLE}, not {type(text).__name__}."
+        )
     parsed = parse_connection_string(text, "connection string")
     name = choose_task_hub(task_hub, parsed, parsed.endpoint, environ)
     if credential is None:

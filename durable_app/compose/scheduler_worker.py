@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Self, Unpack
 from durable_app.clock import SystemClock
 from durable_app.compose.background import BackgroundLoop
 from durable_app.compose.extras import needs_grpc
+from durable_app.compose.link_lines import LinkLines, LogLines
 from durable_app.compose.scheduler_target import (
     ChannelKeywords,
     keywords_of_text,
@@ -197,12 +198,14 @@ class DurableTaskSchedulerWorker:
     async def _begin(self) -> tuple[RemoteWork, Worker]:
         from durable_app.compose.remote import open_work
 
-        clock, index = SystemClock(), self._registry.index()
+        clock, index, target = SystemClock(), self._registry.index(), self._target
         work = open_work(
-            self._target,
+            target,
             clock,
             os.environ,
             _report,
+            # How it signs in, the target of a program does not say.
+            LinkLines(LogLines(), target, f"'{target.task_hub}' at {target.endpoint.authority}"),
             tuning=self._tuning,
             has_schedules=serves_scheduled_tasks(index),
         )

@@ -103,6 +103,7 @@ def test_an_error_of_python_has_a_bare_name():
     failure = FailureDetails("KeyError", "'id'")
     assert failure.is_caused_by(LookupError)
     assert failure.is_caused_by("KeyError")
+    assert failure.is_caused_by("builtins.KeyError")
     assert not failure.is_caused_by(ValueError)
 
 

@@ -70,6 +70,15 @@ def test_waiting_on_the_loop_itself_is_refused():
     with_connection(conversation)
 
 
+def test_a_client_whose_loop_has_ended_says_that_it_is_closed():
+    async def conversation(connection):
+        return df.SyncDurableFunctionsClient(connection)
+
+    closed = with_connection(conversation)
+    with pytest.raises(df.SchedulerUnavailableError, match="The client is closed"):
+        closed.get_orchestration_state("one")
+
+
 def test_a_method_that_the_client_lacks_is_named():
     async def conversation(connection):
         sync: Any = df.SyncDurableFunctionsClient(connection)

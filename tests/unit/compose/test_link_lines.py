@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from durable_app.compose.link_lines import LinkLines
+from durable_app.compose.link_lines import LinkLines, LogLines
 from durable_app.connection.endpoint import parse_endpoint
 from durable_app.connection.failures import LinkFailure
 from durable_app.connection.target import HubTarget
@@ -50,3 +50,19 @@ def test_the_same_reason_is_told_now_and_then():
     assert len(console.lines) == 3
     link.disconnected(LinkFailure.UNAUTHENTICATED, "no", 1)
     assert "(401)" in console.lines[-1]
+
+
+def test_a_program_finds_the_reason_in_its_log(caplog):
+    caplog.set_level("INFO", logger="durable_app")
+    link = LinkLines(LogLines(), TARGET, "'orders' there")
+    link.disconnected(LinkFailure.TRANSPORT, REFUSED, 0.5)
+    link.connected(2)
+    told = [(record.levelname, record.message) for record in caplog.records]
+    assert told == [
+        (
+            "WARNING",
+            f"No connection to task hub 'orders' there: {REFUSED} Nothing listens on localhost:9."
+            " Start a hub with `func hub start`. Next attempt in 0.5 s.",
+        ),
+        ("INFO", "Connected to task hub 'orders' at http://localhost:9 (attempt 2)."),
+    ]

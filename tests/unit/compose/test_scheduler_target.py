@@ -74,6 +74,19 @@ def test_what_is_passed_wins(identity):
     assert (found["taskhub"], found["resource_id"]) == ("mine", "https://r")
 
 
+@pytest.mark.parametrize(
+    "make",
+    [
+        df.DurableTaskSchedulerClient,
+        df.AsyncDurableTaskSchedulerClient,
+        df.DurableTaskSchedulerWorker,
+    ],
+)
+def test_a_connection_string_that_nobody_has_set(make: Any):
+    with pytest.raises(TypeError, match=r"a text such as Endpoint=.*, not NoneType"):
+        make.from_connection_string(None)
+
+
 def test_without_an_address_it_is_this_machine():
     target = target_of_address(None, "", {}, None, {})
     assert (target.endpoint.authority, target.task_hub) == ("http://localhost:8080", "default")
