@@ -59,7 +59,17 @@ def resolve(context: str | Connection) -> Connection:
         return context
     if isinstance(context, str):
         return cast("Connection", connection_of_binding(context))
-    raise TypeError(
-        "A durable client is made of the text of a durableClient binding, not of"
-        f" {type(context).__name__}: annotate the parameter that has the binding as str."
+    raise TypeError(_refusal(context))
+
+
+def _refusal(wrong: object) -> str:
+    kind = type(wrong).__name__
+    if isinstance(getattr(wrong, "_connection", None), Connection):
+        return (
+            f"This is a durable client already, a {kind}: use it as it is. `durable_client_input`"
+            " passes one, whatever the annotation of the parameter is."
+        )
+    return (
+        f"A durable client is made of the text of a durableClient binding, not of {kind}: annotate"
+        " the parameter that has the binding as str."
     )

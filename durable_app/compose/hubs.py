@@ -110,8 +110,9 @@ class Hubs:
                 key = _checked(name)
                 if not self._is_dynamic or self._is_closed:
                     raise TaskHubNotFoundError(
-                        f"There is no task hub '{name}' here. Name it in DTS_TASK_HUB_NAMES, or set"
-                        " DTS_USE_DYNAMIC_TASK_HUBS=true to have hubs made when they are used."
+                        f"There is no task hub '{name}' here. Start it with --task-hubs {name}, or"
+                        " with --dynamic to have hubs made when they are used (as variables:"
+                        f" DTS_TASK_HUB_NAMES={name}, DTS_USE_DYNAMIC_TASK_HUBS=true)."
                     )
                 await self._add(key)
             return self._hubs[key]

@@ -56,3 +56,13 @@ def test_anything_else_is_refused():
     wrong: Any = b"{}"
     with pytest.raises(TypeError, match=r"made of the text .* not of bytes"):
         df.DurableOrchestrationClient(wrong)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_a_client_already_is_said_to_be_one(kind):
+    async def conversation(connection):
+        passed: Any = df.DurableFunctionsClient(connection)
+        with pytest.raises(TypeError, match="already, a DurableFunctionsClient: use it as it is"):
+            kind(passed)
+
+    with_connection(conversation)
