@@ -10,9 +10,11 @@ from typing import Final
 
 from durable_app.connection.failures import LinkFailure
 
-SERVICE_PREFIX: Final = "/TaskHubSidecarService/"
-HELLO: Final = SERVICE_PREFIX + "Hello"
-GET_WORK_ITEMS: Final = SERVICE_PREFIX + "GetWorkItems"
+_PROTOCOL: Final = "/TaskHubSidecarService/"
+_BATCHES: Final = "/durable_app.taskhub.v1.Batches/"
+HELLO: Final = _PROTOCOL + "Hello"
+GET_WORK_ITEMS: Final = _PROTOCOL + "GetWorkItems"
+GET_WORK_ITEM_BATCHES: Final = _BATCHES + "GetWorkItemBatches"
 
 
 class CallKind(Enum):
@@ -27,21 +29,17 @@ class CallKind(Enum):
 
 
 _KINDS: Final = {
-    **dict.fromkeys(
-        (
-            "Hello",
-            "GetInstance",
-            "QueryInstances",
-            "ListInstanceIds",
-            "StreamInstanceHistory",
-            "GetEntity",
-            "QueryEntities",
-        ),
-        CallKind.READ,
-    ),
-    **dict.fromkeys(
-        ("WaitForInstanceStart", "WaitForInstanceCompletion", "GetWorkItems"), CallKind.LONG_POLL
-    ),
+    HELLO: CallKind.READ,
+    _PROTOCOL + "GetInstance": CallKind.READ,
+    _PROTOCOL + "QueryInstances": CallKind.READ,
+    _PROTOCOL + "ListInstanceIds": CallKind.READ,
+    _PROTOCOL + "StreamInstanceHistory": CallKind.READ,
+    _PROTOCOL + "GetEntity": CallKind.READ,
+    _PROTOCOL + "QueryEntities": CallKind.READ,
+    _PROTOCOL + "WaitForInstanceStart": CallKind.LONG_POLL,
+    _PROTOCOL + "WaitForInstanceCompletion": CallKind.LONG_POLL,
+    GET_WORK_ITEMS: CallKind.LONG_POLL,
+    GET_WORK_ITEM_BATCHES: CallKind.LONG_POLL,
 }
 
 
@@ -51,9 +49,7 @@ def kind_of(path: str) -> CallKind:
     Args:
         path: of the method, as gRPC names it: ``/TaskHubSidecarService/GetInstance``.
     """
-    if not path.startswith(SERVICE_PREFIX):
-        return CallKind.MUTATION
-    return _KINDS.get(path.removeprefix(SERVICE_PREFIX), CallKind.MUTATION)
+    return _KINDS.get(path, CallKind.MUTATION)
 
 
 #: Status codes, by name, of a connection that failed rather than of a hub that answered.

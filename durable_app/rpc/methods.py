@@ -1,14 +1,12 @@
-"""All calls of the task hub service: the one table that a stub and a server are made of.
+"""All calls of a task hub: the one table that a stub and a server are made of.
 
-The service has no package in its name, unlike our messages (see ``taskhub.proto``); so it is not
-declared there, and there is no generated code of it.
+The service of the protocol has no package in its name, unlike our messages (see ``taskhub.proto``);
+so it is not declared there, and there is no generated code of it.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
-
-from google.protobuf.empty_pb2 import Empty
 
 from durable_app.rpc.generated import taskhub_pb2 as pb
 
@@ -16,6 +14,8 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
 
 SERVICE: Final = "TaskHubSidecarService"
+BATCHES: Final = "durable_app.taskhub.v1.Batches"
+"""What our own workers and hubs have beyond the protocol; see the end of ``taskhub.proto``."""
 
 
 class Method(NamedTuple):
@@ -28,6 +28,7 @@ class Method(NamedTuple):
         is_stream: the server sends any number of messages, else exactly one.
         is_long_poll: the answer comes when something happens: that the client's deadline ends it
             is no sign of a broken connection.
+        service: that it belongs to.
     """
 
     name: str
@@ -35,15 +36,16 @@ class Method(NamedTuple):
     response: type[Message]
     is_stream: bool = False
     is_long_poll: bool = False
+    service: str = SERVICE
 
     @property
     def path(self) -> str:
         """As gRPC names it: ``/TaskHubSidecarService/GetInstance``."""
-        return f"/{SERVICE}/{self.name}"
+        return f"/{self.service}/{self.name}"
 
 
 _ALL = (
-    Method("Hello", Empty, Empty),
+    Method("Hello", pb.HelloRequest, pb.HelloResponse),
     Method("StartInstance", pb.CreateInstanceRequest, pb.CreateInstanceResponse),
     Method("GetInstance", pb.GetInstanceRequest, pb.GetInstanceResponse),
     Method("RewindInstance", pb.RewindInstanceRequest, pb.RewindInstanceResponse),
@@ -93,6 +95,15 @@ _ALL = (
         pb.SkipGracefulOrchestrationTerminationsRequest,
         pb.SkipGracefulOrchestrationTerminationsResponse,
     ),
+    Method(
+        "GetWorkItemBatches",
+        pb.GetWorkItemsRequest,
+        pb.WorkItemBatch,
+        is_stream=True,
+        is_long_poll=True,
+        service=BATCHES,
+    ),
+    Method("CompleteWorkItems", pb.OutcomeBatchRequest, pb.OutcomeBatchResponse, service=BATCHES),
 )
 
 METHODS: Final[dict[str, Method]] = {method.name: method for method in _ALL}

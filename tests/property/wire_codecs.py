@@ -138,5 +138,11 @@ PLAIN = (
     pb.RestartInstanceResponse,
     pb.SkipGracefulOrchestrationTerminationsResponse,
     pb.CreateTaskHubRequest,
+    pb.HelloRequest,
+    pb.HelloResponse,
+    pb.WorkItemBatch,
+    pb.Outcome,
+    pb.OutcomeBatchRequest,
+    pb.OutcomeBatchResponse,
 )
-"""Messages of one plain field: nothing there needs a translation."""
+"""Messages of plain fields: nothing there needs a translation."""

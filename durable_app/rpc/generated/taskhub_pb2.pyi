@@ -1358,3 +1358,41 @@ class InstanceBatch(_message.Message):
     INSTANCEIDS_FIELD_NUMBER: _ClassVar[int]
     instanceIds: _containers.RepeatedScalarFieldContainer[str]
     def __init__(self, instanceIds: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class HelloRequest(_message.Message):
+    __slots__ = ("knowsBatches",)
+    KNOWSBATCHES_FIELD_NUMBER: _ClassVar[int]
+    knowsBatches: bool
+    def __init__(self, knowsBatches: bool = ...) -> None: ...
+
+class HelloResponse(_message.Message):
+    __slots__ = ("hasBatches",)
+    HASBATCHES_FIELD_NUMBER: _ClassVar[int]
+    hasBatches: bool
+    def __init__(self, hasBatches: bool = ...) -> None: ...
+
+class WorkItemBatch(_message.Message):
+    __slots__ = ("items",)
+    ITEMS_FIELD_NUMBER: _ClassVar[int]
+    items: _containers.RepeatedScalarFieldContainer[bytes]
+    def __init__(self, items: _Optional[_Iterable[bytes]] = ...) -> None: ...
+
+class Outcome(_message.Message):
+    __slots__ = ("method", "request")
+    METHOD_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_FIELD_NUMBER: _ClassVar[int]
+    method: str
+    request: bytes
+    def __init__(self, method: _Optional[str] = ..., request: _Optional[bytes] = ...) -> None: ...
+
+class OutcomeBatchRequest(_message.Message):
+    __slots__ = ("outcomes",)
+    OUTCOMES_FIELD_NUMBER: _ClassVar[int]
+    outcomes: _containers.RepeatedCompositeFieldContainer[Outcome]
+    def __init__(self, outcomes: _Optional[_Iterable[_Union[Outcome, _Mapping]]] = ...) -> None: ...
+
+class OutcomeBatchResponse(_message.Message):
+    __slots__ = ("refused",)
+    REFUSED_FIELD_NUMBER: _ClassVar[int]
+    refused: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, refused: _Optional[_Iterable[int]] = ...) -> None: ...

@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Final
 
-from google.protobuf.empty_pb2 import Empty
-
 from durable_app.errors import (
     DurableError,
     InstanceNotFoundError,
@@ -27,9 +25,9 @@ if TYPE_CHECKING:
     from durable_app.rpc.server.dispatch import Caller, Stream, Unary
 
 
-async def _hello(caller: Caller, _message: Empty) -> Empty:
+async def _hello(caller: Caller, message: pb.HelloRequest) -> pb.HelloResponse:
     await caller.hub()
-    return Empty()
+    return pb.HelloResponse(hasBatches=message.knowsBatches)
 
 
 async def _start(caller: Caller, message: pb.CreateInstanceRequest) -> pb.CreateInstanceResponse:

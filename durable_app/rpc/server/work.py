@@ -2,13 +2,14 @@
 
 One stream per worker carries work items; results are calls of their own, on whatever connection the
 worker has by then. So a result is matched by its completion token alone, and one that comes after
-its stream has ended is still welcome.
+its stream has ended is still welcome. Our own workers take and send both in batches.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import grpc
@@ -36,14 +37,16 @@ from durable_app.rpc.codec.work import (
     decode_orchestrator_response,
     encode_work_item,
     failed_turn,
-    health_ping,
 )
 from durable_app.rpc.generated import taskhub_pb2 as pb
+from durable_app.rpc.methods import METHODS
 from durable_app.rpc.server.outlet import Outlet
+from durable_app.rpc.server.packing import IN_BATCHES, ONE_BY_ONE, Packing
 from durable_app.rpc.server.parts import Parts
 from durable_app.rpc.server.refusals import RefusedError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
     from datetime import datetime
 
     from google.protobuf.message import Message
@@ -104,11 +107,7 @@ class WorkCalls:
         self._outlets: dict[Outlet, str] = {}
         self._parts = Parts()
         self._is_closing = False
-
-    @property
-    def calls(self) -> dict[str, Unary]:
-        """Handlers of single calls."""
-        return {
+        self._outcomes: dict[str, Unary] = {
             "CompleteActivityTask": self._complete_activity,
             "CompleteOrchestratorTask": self._complete_turn,
             "CompleteEntityTask": self._complete_batch,
@@ -118,9 +117,17 @@ class WorkCalls:
         }
 
     @property
+    def calls(self) -> dict[str, Unary]:
+        """Handlers of single calls."""
+        return {**self._outcomes, "CompleteWorkItems": self._complete_many}
+
+    @property
     def streams(self) -> dict[str, Stream]:
         """Handlers of streams."""
-        return {"GetWorkItems": self._get_work_items}
+        return {
+            "GetWorkItems": partial(self._get_work_items, ONE_BY_ONE),
+            "GetWorkItemBatches": partial(self._get_work_items, IN_BATCHES),
+        }
 
     @property
     def connected(self) -> int:
@@ -156,7 +163,9 @@ class WorkCalls:
 
     # -- to workers --------------------------------------------------------------------------
 
-    async def _get_work_items(self, caller: Caller, message: pb.GetWorkItemsRequest) -> None:
+    async def _get_work_items(
+        self, packing: Packing, caller: Caller, message: pb.GetWorkItemsRequest
+    ) -> None:
         subscription = decode_subscription(message)
         hub = await caller.hub()
         if self._is_closing:
@@ -176,20 +185,21 @@ class WorkCalls:
         try:
             # The worker knows by it that it is connected, long before there is work.
             await caller.context.send_initial_metadata(())
-            await self._send_all(caller, hub, outlet)
+            await self._send_all(caller, hub, outlet, packing)
         finally:
             stream.close()
             del self._outlets[outlet]
         raise SchedulerUnavailableError("The task hub is about to stop, or was removed.")
 
-    async def _send_all(self, caller: Caller, hub: ServedHub, outlet: Outlet) -> None:
+    async def _send_all(
+        self, caller: Caller, hub: ServedHub, outlet: Outlet, packing: Packing
+    ) -> None:
         tokens = self._tokens_of(caller.key)
         limit = self._limits.bytes_for(caller.user_agent)
-        ping = health_ping().SerializeToString()
-        while not outlet.is_closing:
-            items = await outlet.take(self._limits.ping_s)
-            if not items and not outlet.is_closing:
-                await self._write(caller, ping)
+        if limit is not None:
+            limit -= packing.overhead
+
+        def encoded(items: Iterable[WorkItem]) -> Iterator[bytes]:
             for item in items:
                 data = _encoded(item, tokens, limit)
                 if isinstance(data, FailureDetails):
@@ -197,7 +207,14 @@ class WorkCalls:
                     # end that, too.
                     hub.complete((_failed(item, data, self._clock.now()),))
                 else:
-                    await self._write(caller, data)
+                    yield data
+
+        while not outlet.is_closing:
+            items = await outlet.take(self._limits.ping_s)
+            if not items and not outlet.is_closing:
+                await self._write(caller, packing.ping)
+            for data in packing.messages(encoded(items)):
+                await self._write(caller, data)
 
     async def _write(self, caller: Caller, data: bytes) -> None:
         """Send one message; the status of a worker that is given up waits until it reads on."""
@@ -210,6 +227,20 @@ class WorkCalls:
             raise RefusedError(grpc.StatusCode.DEADLINE_EXCEEDED, text) from error
 
     # -- from workers ------------------------------------------------------------------------
+
+    async def _complete_many(
+        self, caller: Caller, message: pb.OutcomeBatchRequest
+    ) -> pb.OutcomeBatchResponse:
+        await caller.hub()  # where there is none, all of it is refused
+        answer = pb.OutcomeBatchResponse()
+        for position, outcome in enumerate(message.outcomes):
+            try:
+                handle = self._outcomes[outcome.method]
+                await handle(caller, METHODS[outcome.method].request.FromString(outcome.request))
+            except Exception as error:  # noqa: BLE001  it is this outcome's, and not the others'
+                _log.debug("An outcome is refused: %r", error)
+                answer.refused.append(position)
+        return answer
 
     async def _complete_activity(
         self, caller: Caller, message: pb.ActivityResponse

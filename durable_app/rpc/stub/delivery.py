@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING, Any, Final
+from collections import deque
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import grpc.aio
 
 from durable_app.connection.backoff import backoff_s, draw_of
 from durable_app.errors import DurableError, SchedulerUnavailableError
+from durable_app.rpc.generated import taskhub_pb2 as pb
 from durable_app.rpc.stub.explain import is_too_large
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine, Sequence
 
     from google.protobuf.message import Message
 
@@ -30,6 +33,12 @@ _log = logging.getLogger(__name__)
 ATTEMPT_S: Final = 30.0
 #: Then nobody waits for the outcome any more: the hub has given the item to others long ago.
 REPEAT_FOR_S: Final = 300.0
+#: What is larger goes alone: it would make the others wait.
+_SMALL_BYTES: Final = 64 * 2**10
+#: Outcomes of one call.
+_MOST: Final = 100
+#: Then the next batch is sent although nobody knows what has become of the one before.
+_PATIENCE_S: Final = 0.1
 _FIRST_PAUSE_S: Final = 0.1
 _LONGEST_PAUSE_S: Final = 3.0
 _GROWTH: Final = 2.0
@@ -50,18 +59,38 @@ _PASSING: Final = frozenset(
 )
 
 
+class _Outcome(NamedTuple):
+    """A call, and of the reason what to send instead of a message that does not fit."""
+
+    method: str
+    message: Message
+    instead: Callable[[str], Message] | None
+
+
 class Delivery:
-    """Sends outcomes, each on its own; belongs to the running event loop.
+    """Sends outcomes; belongs to the running event loop.
+
+    Theory of operation. Where the hub takes batches, everything that is here goes out in one call,
+    and the next call begins when that one has ended: the busier the worker is, the larger they
+    are, and an idle one waits for nothing. What the hub refuses, and everything in a call that
+    failed, is sent again in calls of their own; only those know statuses and repetitions.
 
     Args:
         repeat_for_s: how long one is sent again and again.
+
+    Attributes:
+        has_batches: the hub takes them.
     """
 
     def __init__(self, calls: HubCalls, clock: Clock, repeat_for_s: float = REPEAT_FOR_S) -> None:
+        self.has_batches = False
         self._calls = calls
         self._clock = clock
         self._repeat_for_s = repeat_for_s
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._waiting: deque[_Outcome] = deque()
+        self._emptying: asyncio.Task[None] | None = None
+        #: With how many outcomes each brings.
+        self._tasks: dict[asyncio.Task[None], int] = {}
 
     def send(
         self, method: str, message: Message, instead: Callable[[str], Message] | None = None
@@ -71,28 +100,63 @@ class Delivery:
         Args:
             instead: of the reason, what to send where the message does not fit through the channel.
         """
-        task = asyncio.ensure_future(self._send(method, message, instead))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        outcome = _Outcome(method, message, instead)
+        if not self.has_batches or message.ByteSize() > _SMALL_BYTES:
+            self._begin(self._send(outcome), 1)
+            return
+        self._waiting.append(outcome)
+        if self._emptying is None:
+            self._emptying = self._begin(self._empty(), 0)
+
+    def _begin(self, sending: Coroutine[Any, Any, None], outcomes: int) -> asyncio.Task[None]:
+        task = asyncio.ensure_future(sending)
+        self._tasks[task] = outcomes
+        task.add_done_callback(self._tasks.pop)
+        return task
 
     async def finish(self, grace_s: float) -> None:
         """Wait until everything was sent, or the time is up; then give up."""
-        tasks = set(self._tasks)
-        if tasks:
-            _, late = await asyncio.wait(tasks, timeout=grace_s)
-            for task in late:
-                task.cancel()
-            if late:
-                _log.warning(
-                    "%d outcome(s) could not be brought to the task hub at %s; the work will be"
-                    " done again.",
-                    len(late),
-                    self._calls.whom,
-                )
+        with suppress(TimeoutError):
+            async with asyncio.timeout(grace_s):
+                while self._tasks:
+                    await asyncio.wait(tuple(self._tasks))
+        late = len(self._waiting) + sum(self._tasks.values())
+        for task in self._tasks:
+            task.cancel()
+        if late:
+            _log.warning(
+                "%d outcome(s) could not be brought to the task hub at %s; the work will be"
+                " done again.",
+                late,
+                self._calls.whom,
+            )
 
-    async def _send(
-        self, method: str, message: Message, instead: Callable[[str], Message] | None
-    ) -> None:
+    async def _empty(self) -> None:
+        """Send whatever waits, batch after batch."""
+        try:
+            while self._waiting:
+                batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), _MOST))]
+                sending = self._begin(self._send_many(batch), len(batch))
+                # Over a dead connection it lasts long, and holds up nothing but itself.
+                await asyncio.wait((sending,), timeout=_PATIENCE_S)
+        finally:
+            self._emptying = None
+
+    async def _send_many(self, batch: Sequence[_Outcome]) -> None:
+        request = pb.OutcomeBatchRequest()
+        for outcome in batch:
+            request.outcomes.add(method=outcome.method, request=outcome.message.SerializeToString())
+        again = batch
+        try:
+            answer = await self._calls.attempt("CompleteWorkItems", request, ATTEMPT_S)
+            again = [batch[position] for position in answer.refused if position < len(batch)]
+        except (grpc.aio.AioRpcError, SchedulerUnavailableError) as error:
+            _log.debug("A batch of %d outcome(s) was not taken: %r", len(batch), error)
+        for outcome in again:
+            self._begin(self._send(outcome), 1)
+
+    async def _send(self, outcome: _Outcome) -> None:
+        method, message, instead = outcome
         until = self._clock.monotonic() + self._repeat_for_s
         attempt = 0
         while True:

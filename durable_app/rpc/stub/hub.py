@@ -10,8 +10,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Self
 
-from google.protobuf.empty_pb2 import Empty
-
 from durable_app.errors import (
     DurableError,
     InstanceExistsError,
@@ -23,6 +21,7 @@ from durable_app.rpc.codec import queries, requests
 from durable_app.rpc.codec.events import read_events
 from durable_app.rpc.codec.streams import HistoryQuery, encode_history_query
 from durable_app.rpc.connect import HubAccess, connect_async
+from durable_app.rpc.generated import taskhub_pb2 as pb
 from durable_app.rpc.stub.calls import CALL_TIMEOUT_S, LONG_CALL_TIMEOUT_S, HubCalls
 from durable_app.rpc.stub.entities import RemoteEntities
 from durable_app.rpc.stub.explain import CallRefusedError, hub_not_found
@@ -55,7 +54,7 @@ class RemoteOrchestrations:
 
     async def hello(self, timeout_s: float = CALL_TIMEOUT_S) -> None:
         """Ask whether the hub is there. Raises as all calls do."""
-        await self._read("Hello", Empty(), timeout_s)
+        await self._read("Hello", pb.HelloRequest(), timeout_s)
 
     def end_waits(self) -> None:
         """Whoever waits for an instance gets None, and so does whoever comes later."""

@@ -171,7 +171,11 @@ class RemoteWork:
         delivery = Delivery(self._calls, self._clock, self._repeat_for_s)
 
         def begin(stream: RemoteStream) -> Consumer:
-            link.began = stream.forget_all
+            def began() -> None:
+                delivery.has_batches = link.has_batches
+                stream.forget_all()
+
+            link.began = began
             return self._consume(link, stream.take)
 
         stream = RemoteStream(
