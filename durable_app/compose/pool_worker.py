@@ -46,8 +46,13 @@ _SWITCH_INTERVAL_S: Final = 0.0005
 #: A host that has gone is noticed by the end of standard input, or by this if something that the
 #: app has forked in the host still holds the other end.
 _LOOK_S: Final = 1.0
-#: Host and process are one machine: what fits into the one fits into the other.
-_UNLIMITED: Final = GrpcChannelOptions(max_receive_message_length=-1, max_send_message_length=-1)
+#: Host and process are one machine: what fits into the one fits into the other, and no proxy of
+#: the environment leads from here to there.
+_WITHIN: Final = GrpcChannelOptions(
+    max_receive_message_length=-1,
+    max_send_message_length=-1,
+    raw_options=[("grpc.enable_http_proxy", 0)],
+)
 
 
 class Report(io.TextIOBase):
@@ -220,7 +225,7 @@ async def _serve(order: WorkerOrder, pipe: IO[bytes], report: Report, deadline: 
             open_tracing(settings, folder.name, environ, clock, console)
         )
         link = _Link(report, console, commands.stop)
-        tuning = Tuning(local_token=order.token, channel_options=_UNLIMITED)
+        tuning = Tuning(local_token=order.token, channel_options=_WITHIN)
         schedules, failed = serves_scheduled_tasks(app.index), commands.stop.fail
         remote = await stack.enter_async_context(
             open_remote(target, clock, environ, failed, link, tuning, has_schedules=schedules)

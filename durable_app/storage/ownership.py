@@ -1,8 +1,8 @@
 """One process owns a database file: ``<file>.lock`` says which.
 
 The operating system holds the lock and frees it when the process dies, however it dies. The text in
-the file (JSON with ``pid`` and ``url``) is for people and for ``func durable``. A host without a database leaves a
-mark of the same kind.
+the file (JSON with ``pid`` and ``url``) is for people and for ``func durable``.
+A host without a database leaves a mark of the same kind.
 """
 
 from __future__ import annotations

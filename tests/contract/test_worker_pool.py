@@ -155,6 +155,10 @@ def test_an_app_that_cannot_be_loaded_is_told_at_once(tmp_path):
 
 def test_without_unix_sockets_a_loopback_port_and_a_token_do(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "make_socket_folder", lambda: None)
+    # A proxy that leads to the world has no business between a host and its processes.
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    for name in ("no_proxy", "NO_PROXY", "no_grpc_proxy", "grpc_proxy"):
+        monkeypatch.delenv(name, raising=False)
 
     async def scenario() -> None:
         async with hosting(tmp_path, 1) as (host, pool):

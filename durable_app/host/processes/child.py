@@ -100,7 +100,7 @@ class WorkerProcess:
         """Begin.
 
         Raises:
-            OSError: the system has no process to give.
+            OSError: the system has no process to give, or no thread; nothing is left running.
         """
         root = str(Path(durable_app.__file__).parents[1])
         program = _PROGRAM.format(root=root, module=self._module)
@@ -117,11 +117,16 @@ class WorkerProcess:
         began = self._clock.monotonic()
         name = f"worker-process-{self._number}"
         reader = threading.Thread(target=self._read, args=(popen,), name=name, daemon=True)
-        reader.start()
         waiter = threading.Thread(
             target=self._wait, args=(popen, reader, began), name=f"{name}-end", daemon=True
         )
-        waiter.start()
+        try:
+            reader.start()
+            waiter.start()
+        except RuntimeError as error:  # the system has no thread to give
+            with popen:
+                popen.kill()
+            raise OSError(str(error)) from error
         self._tell(order.line())
 
     def go(self) -> None:

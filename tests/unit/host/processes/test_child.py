@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import subprocess
+import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -87,6 +90,27 @@ def test_a_process_that_says_no_goodbye_has_died_whatever_its_exit_code(tmp_path
     ended, words, _ = play(tmp_path, "def main():\n    return 0\n")
 
     assert (ended.exit_code, ended.said_goodbye, words) == (0, False, [])
+
+
+def test_a_process_without_threads_of_its_host_is_not_left_running(tmp_path, monkeypatch):
+    begun: list[subprocess.Popen[bytes]] = []
+    start, popen = threading.Thread.start, subprocess.Popen
+
+    def starved(thread: threading.Thread) -> None:
+        if thread.name.startswith("worker-process-"):
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    def noted(*args: Any, **options: Any) -> subprocess.Popen[bytes]:
+        begun.append(popen(*args, **options))
+        return begun[-1]
+
+    monkeypatch.setattr(threading.Thread, "start", starved)
+    monkeypatch.setattr(subprocess, "Popen", noted)
+    with pytest.raises(OSError, match="can't start new thread"):
+        play(tmp_path, "import time\ndef main():\n    time.sleep(60)\n")
+    [process] = begun
+    assert process.returncode == -signal.SIGKILL
 
 
 def test_a_process_can_be_killed(tmp_path):

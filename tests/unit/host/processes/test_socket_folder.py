@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import tempfile
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from durable_app.host.processes import socket_folder
 from durable_app.host.processes.socket_folder import make_socket_folder
 
 
@@ -52,6 +54,56 @@ def test_a_path_that_is_too_long_for_a_socket_makes_none(parent):
     deep.mkdir()
     assert make_socket_folder(deep) is None
     assert list(deep.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["a#b", "a?b", "a,b", "a%20b"])
+def test_a_path_that_grpc_would_read_as_something_else_makes_none(parent, name):
+    odd = parent / name
+    odd.mkdir()
+    assert make_socket_folder(odd) is None
+    assert list(odd.iterdir()) == []
+
+
+def test_a_folder_of_somebody_else_with_such_a_name_stays(parent):
+    mine = parent / "durable-app-my-project"
+    (mine / "src").mkdir(parents=True)
+    (mine / "README.md").write_text("mine")
+    mixed, closed = left_behind(parent, "mixed")
+    closed.close()
+    (mixed / "notes.txt").touch()
+    for folder in (mine, mixed):
+        os.utime(folder, (0, 0))
+    assert make_socket_folder(parent) is not None
+    assert (mine / "README.md").read_text() == "mine"
+    assert sorted(path.name for path in mixed.iterdir()) == ["1.sock", "notes.txt"]
+
+
+def test_a_link_to_a_folder_is_not_followed(parent):
+    dead, closed = left_behind(parent, "dead")
+    closed.close()
+    target = dead.rename(parent / "elsewhere")
+    link = parent / "durable-app-link"
+    link.symlink_to(target)
+    os.utime(link, (0, 0), follow_symlinks=False)
+    make_socket_folder(parent)
+    assert (target / "1.sock").is_socket()
+
+
+def test_what_hangs_is_there_all_the_same(parent, monkeypatch):
+    monkeypatch.setattr(socket_folder, "_PROBE_S", 0.01)
+    hanging, listening = left_behind(parent, "hanging")
+    with listening, socket.socket(socket.AF_UNIX) as first, socket.socket(socket.AF_UNIX) as more:
+        listening.listen(0)
+        first.connect(str(hanging / "1.sock"))
+        more.setblocking(False)
+        with contextlib.suppress(OSError):
+            more.connect(str(hanging / "1.sock"))
+        make_socket_folder(parent)
+        assert hanging.exists()
+
+
+def test_a_folder_that_cannot_be_written_makes_none(parent):
+    assert make_socket_folder(parent / "missing") is None
 
 
 def test_without_unix_sockets_there_is_none(monkeypatch, parent):
