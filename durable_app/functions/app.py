@@ -75,3 +75,10 @@ class DFApp(Blueprint, FunctionRegister):
             self._functions = super().get_functions()
             self._close("the app was indexed")
         return self._functions
+
+
+def is_read(blueprint: DecoratorApi) -> bool:
+    """Whether nobody misses a blueprint's functions: it has none, or one of our apps has them."""
+    if not isinstance(blueprint, Blueprint):
+        return not builders_of(blueprint)
+    return blueprint._closed_by is not None or not blueprint._declared  # noqa: SLF001  what it says of itself concerns its app alone

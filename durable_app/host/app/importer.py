@@ -14,9 +14,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 from azure.functions import FunctionRegister
+from azure.functions.decorators.function_app import DecoratorApi
 
+import durable_app
 from durable_app.errors import DefinitionError, missing
+from durable_app.functions.app import is_read
+from durable_app.functions.builder import builders_in, builders_of
 from durable_app.functions.index import AppIndex, ForeignDecoratorError, index_app
+from durable_app.functions.names import did_you_mean
 from durable_app.host.app.app_modules import app_modules, source_of
 from durable_app.host.app.classic_apps import (
     FOREIGN_PACKAGE,
@@ -34,14 +39,22 @@ if TYPE_CHECKING:
 _FILE_NAME: Final = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9_\-]*\.py")
 _NOT_EXPORTED: Final = re.compile(r"cannot import name '(\w+)' from 'durable_app'")
 _FOREIGN_NAME: Final = FOREIGN_PACKAGE.rpartition(".")[2]
+_OWN_PACKAGE: Final = "durable_app"
 _PLACE: Final = re.compile(r"[^\n]+\.py:\d+: ")
 
 
 class ImportedApp(NamedTuple):
-    """What was found: the name of the file, and all that it declares."""
+    """What was found.
+
+    Attributes:
+        script_file: name of the file.
+        declared: all that its app has.
+        left_out: names of the module's blueprints that were not registered.
+    """
 
     script_file: str
     declared: AppIndex
+    left_out: tuple[str, ...] = ()
 
 
 def import_app(folder: Path, environ: Mapping[str, str]) -> ImportedApp:
@@ -60,7 +73,7 @@ def import_app(folder: Path, environ: Mapping[str, str]) -> ImportedApp:
     if is_foreign(app):
         raise DefinitionError(_foreign_text(path))
     try:
-        return ImportedApp(path.name, index_app(app))
+        return ImportedApp(path.name, index_app(app), _left_out(module, app))
     except ForeignDecoratorError as error:
         raise DefinitionError(f"{_foreign_text(path)}\n({error}.)") from error
     except DefinitionError:
@@ -133,6 +146,11 @@ def _missing_module_text(path: Path, error: ModuleNotFoundError) -> str:
     name = error.name or ""
     if name.startswith(FOREIGN_PACKAGE):
         return _foreign_text(path, error)
+    if name.startswith(f"{_OWN_PACKAGE}."):
+        return (
+            f"{user_traceback(error)}. All names of {_OWN_PACKAGE} are those of the package itself:"
+            f" write `import {_OWN_PACKAGE} as df` or `from {_OWN_PACKAGE} import ...`."
+        )
     return (
         f"{user_traceback(error)}. Cannot find module. Please check the requirements.txt file for"
         " the missing module. For more info, please refer the troubleshooting guide:"
@@ -157,7 +175,10 @@ def _environment_advice(folder: Path) -> str:
 def _advice(error: BaseException) -> str:
     """Python's own text for a name that a package lacks does not carry what the package says."""
     found = _NOT_EXPORTED.search(str(error)) if isinstance(error, ImportError) else None
-    return "" if found is None else f"\n{missing('durable_app', found[1])}."
+    if found is None:
+        return ""
+    text = missing(_OWN_PACKAGE, found[1]).removesuffix(".")
+    return f"\n{text}.{did_you_mean(found[1], durable_app.__all__)}"
 
 
 def _find_app(module: ModuleType, path: Path) -> FunctionRegister:
@@ -179,6 +200,19 @@ def _find_app(module: ModuleType, path: Path) -> FunctionRegister:
             " and register them with app.register_functions."
         )
     return next(iter(apps.values()))
+
+
+def _left_out(module: ModuleType, app: FunctionRegister) -> tuple[str, ...]:
+    """Names of blueprints whose functions nobody will find; the app has been indexed."""
+    known = {id(builder) for builder in builders_in(app)}
+    return tuple(
+        name
+        for name, value in vars(module).items()
+        if isinstance(value, DecoratorApi)
+        and not isinstance(value, FunctionRegister)
+        and not is_read(value)
+        and not known.intersection(map(id, builders_of(value)))
+    )
 
 
 def _foreign_text(path: Path, error: BaseException | None = None) -> str:

@@ -14,7 +14,7 @@ from durable_app.host.app.app_settings import (
     useless_switches,
     with_settings,
 )
-from durable_app.host.app.importer import import_app
+from durable_app.host.app.importer import ImportedApp, import_app
 from durable_app.host.app.roster import HostedApp, HostedFunction
 from durable_app.host.triggers.values import TIMER_TRIGGER
 
@@ -47,8 +47,17 @@ def load_app(folder: Path, environ: Mapping[str, str], only: Collection[str] = (
         warnings = (
             *useless_switches((each.name for each in imported.declared.functions), environ),
             *_unretried(running),
+            *_unregistered(imported),
         )
         return HostedApp(imported.script_file, functions, index_of(running), warnings)
+
+
+def _unregistered(imported: ImportedApp) -> list[str]:
+    return [
+        f"Blueprint '{name}' of {imported.script_file} is not registered: its functions do not run."
+        f" Write app.register_functions({name})."
+        for name in imported.left_out
+    ]
 
 
 def _unretried(running: Iterable[FunctionFacts]) -> list[str]:

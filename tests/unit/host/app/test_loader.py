@@ -158,7 +158,8 @@ def test_settings_that_switch_nothing_off_are_told(tmp_path: Path) -> None:
         (APP + "\napp.activity_trigger('a b')(lambda x: x)\n", r"function_app\.py:\d+"),
         (APP + "\nmain = df.Orchestrator.create(greet)\n", "decorate the function with @app.orch"),
         (APP + "\nfrom durable_app import Orchestrator\n", "decorate the function with @app.orch"),
-        (PLAIN + "\nfrom durable_app import Bluprint\n", "has no attribute 'Bluprint'"),
+        (PLAIN + "\nfrom durable_app import Bluprint\n", r"print'\. Did you mean 'Blueprint'\?"),
+        (PLAIN + "\nfrom durable_app.models import x\n", "or `from durable_app import ...`"),
         (
             PLAIN + "\n@app.function_name('1x')\n@app.route()\ndef f(req): ...\n",
             r"function_app\.py:13: 1x: a function name starts with a letter",
@@ -344,3 +345,22 @@ def test_the_package_that_is_not_installed_is_named_in_each_form_of_import(
     write(tmp_path, "from azure import durable_functions as df\napp = df.DFApp()\n")
     with pytest.raises(DefinitionError, match="import durable_app as df"):
         load_app(tmp_path, {})
+
+
+@pytest.mark.parametrize("app", ["df.DFApp()", "func.FunctionApp()"])
+@pytest.mark.parametrize("blueprint", ["df.Blueprint()", "func.Blueprint()"])
+@pytest.mark.parametrize("is_registered", [True, False])
+def test_a_blueprint_that_nobody_registers_is_named(
+    tmp_path: Path, app: str, blueprint: str, is_registered: bool
+) -> None:
+    register = "app.register_functions(bp)" if is_registered else ""
+    write(
+        tmp_path,
+        f"import azure.functions as func\nimport durable_app as df\napp = {app}\n"
+        f"bp, empty = {blueprint}, {blueprint}\n"
+        f"@bp.route('one')\ndef one(req): ...\n{register}\n",
+    )
+    warnings = load_app(tmp_path, {}).warnings
+    told = [] if is_registered else ["app.register_functions(bp)"]
+    assert [text for warning in warnings for text in told if text in warning] == told
+    assert len(warnings) == len(told)
