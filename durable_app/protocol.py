@@ -149,8 +149,7 @@ class FailureDetails(_Value, frozen=True):
         """
         own = self.error_type.removeprefix("builtins.")
         if isinstance(error_type, str):
-            names_of_own = (self.error_type, own, own.rpartition(".")[2], f"builtins.{own}")
-            return error_type in names_of_own
+            return error_type in (self.error_type, own, own.rpartition(".")[2], f"builtins.{own}")
         given: object = error_type
         if not (isinstance(given, type) and issubclass(given, BaseException)):
             raise TypeError(f"is_caused_by takes an exception class or a name, not {given!r}.")
