@@ -1,7 +1,7 @@
 """The thread that owns a hub.
 
 One thread takes inputs, lets the hub handle them and sleeps until there is more, or until something
-is due. With many items in hands it waits a moment for more, since what is handled together is
+is due. Where results come in company it waits a moment for more, since what is handled together is
 committed together. While enough is under way, new instances are let in by twos: those that run are
 finished first, instead of all advancing in lockstep and none being done before the last.
 
@@ -19,7 +19,7 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Final
 
 from durable_app.errors import DurableError, SchedulerUnavailableError
-from durable_app.scheduler.inputs import READS, WRITES, Input, Start
+from durable_app.scheduler.inputs import READS, WRITES, Input, Results, Start
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,8 +32,10 @@ _log = logging.getLogger(__name__)
 _WORK_LIMIT: Final = 64
 _START_LIMIT: Final = 32
 _START_LIMIT_BUSY: Final = 2
-#: With so many items in hands, and fewer inputs than enough, a drain waits for a moment. A commit
+#: With so many items still out, and fewer inputs than enough, a drain waits for a moment. A commit
 #: costs about as much, and a step of one of so many that wait for each other does not notice it.
+#: One that runs alone beside many long activities would: its results come one by one, and then
+#: nothing waits.
 _CROWD: Final = 16
 _ENOUGH: Final = 16
 _GATHER_S: Final = 0.001
@@ -70,6 +72,8 @@ class OwnerLoop:
         self._started = threading.Event()
         self._start_error: BaseException | None = None
         self._is_closed = False
+        # The last drain had results of several items that ran at the same time.
+        self._is_in_company = False
         self._thread = threading.Thread(target=self._run, name="task-hub", daemon=True)
 
     def start(self) -> None:
@@ -159,8 +163,15 @@ class OwnerLoop:
 
     def _gather(self) -> None:
         """Let more arrive, where more is about to."""
-        few = len(self._work) < _ENOUGH
-        if few and self._hub.state.streams.in_flight >= _CROWD and not self._is_stopping:
+        in_flight = self._hub.state.streams.in_flight
+        if not self._is_in_company or in_flight < _CROWD or self._is_stopping:
+            return
+        if len(self._work) >= _ENOUGH:
+            return
+        # Other threads of this process only need the interpreter to say what they have to say.
+        time.sleep(0)  # noqa: TID251  gives it to them
+        arrived = len(self._work)
+        if arrived < _ENOUGH and in_flight - arrived >= _CROWD:
             time.sleep(_GATHER_S)  # noqa: TID251  any event would end it, and many are to come
 
     def _next_batch(self) -> list[Input]:
@@ -169,6 +180,7 @@ class OwnerLoop:
         for queue, limit in ((self._work, _WORK_LIMIT), (self._starts, starts)):
             for _ in range(min(limit, len(queue))):
                 batch.append(queue.popleft())  # noqa: PERF401  a deque is not taken in slices
+        self._is_in_company = sum(type(item) is Results for item in batch) > 1
         return batch
 
     def _end(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from datetime import timedelta
 from queue import Queue
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,12 +14,23 @@ from durable_app.errors import SchedulerUnavailableError, StoreCorruptError
 from durable_app.ports import Capacity, StartRequest, WorkFilter
 from durable_app.scheduler import loop as loops
 from durable_app.scheduler.hub import Hub
-from durable_app.scheduler.inputs import Abandon, Connect, Get, Start, WaitFor, Watch
+from durable_app.scheduler.inputs import (
+    Abandon,
+    Connect,
+    Get,
+    Input,
+    Results,
+    Start,
+    WaitFor,
+    Watch,
+)
 from durable_app.scheduler.loop import OwnerLoop
 from durable_app.scheduler.requests import Requests
 from durable_app.scheduler.state import HubOptions
+from durable_app.scheduler.streams import Stream
 from durable_app.storage.memory import MemoryStore
 from tests.unit.scheduler.rig import Time, ending
+from tests.unit.worker.rig import a_turn
 
 TIMEOUT_S = 10
 
@@ -192,3 +204,74 @@ def test_a_token_of_an_earlier_run_is_dropped():
         reply = Waiter()
         owner.loop.post(Watch("a", WaitFor.COMPLETION, reply))
         assert reply.got().status.is_terminal
+
+
+# -- waiting for company -------------------------------------------------------------------------
+
+OTHER_THREADS = 0
+A_MOMENT = (OTHER_THREADS, loops._GATHER_S)
+
+
+def a_result() -> Input:
+    return Results(())
+
+
+def a_request() -> Input:
+    return Get("a", False, Waiter())
+
+
+def gathering(monkeypatch, last: list[Input], out: int) -> tuple[OwnerLoop, list[float]]:
+    """A loop after a drain of ``last``, with so many items out, and the pauses that it makes."""
+    loop, pauses = Owner().loop, list[float]()
+    monkeypatch.setattr(loops, "time", SimpleNamespace(sleep=pauses.append))
+    stream = Stream(1, Bench(), Capacity(50, 50), WorkFilter())
+    for _ in range(out):
+        loop._hub.state.streams.hold_turn(stream, a_turn("order"))
+    loop._work += last
+    loop._next_batch()
+    loop._work.append(a_result())
+    return loop, pauses
+
+
+@pytest.mark.parametrize(
+    ("last", "out", "expected"),
+    [
+        ([a_result(), a_result()], 40, A_MOMENT),
+        ([a_result()], 40, ()),  # one chain beside many long activities
+        ([a_result(), a_request(), a_request()], 40, ()),
+        ([a_request(), a_request()], 40, ()),
+        ([a_result(), a_result()], loops._CROWD, (OTHER_THREADS,)),  # few are still out
+        ([a_result(), a_result()], loops._CROWD - 1, ()),
+        ([], 40, ()),
+    ],
+)
+def test_it_waits_where_results_come_in_company(monkeypatch, last, out, expected):
+    loop, pauses = gathering(monkeypatch, last, out)
+    loop._gather()
+    assert tuple(pauses) == expected
+
+
+def test_what_this_process_has_to_say_takes_no_time(monkeypatch):
+    loop, pauses = gathering(monkeypatch, [a_result(), a_result()], 40)
+
+    def others_run(pause_s: float) -> None:
+        pauses.append(pause_s)
+        loop._work += [a_result() for _ in range(loops._ENOUGH)]
+
+    monkeypatch.setattr(loops, "time", SimpleNamespace(sleep=others_run))
+    loop._gather()
+    assert pauses == [OTHER_THREADS]
+
+
+def test_with_enough_at_hand_it_does_not_wait(monkeypatch):
+    loop, pauses = gathering(monkeypatch, [a_result(), a_result()], 40)
+    loop._work += [a_result() for _ in range(loops._ENOUGH)]
+    loop._gather()
+    assert pauses == []
+
+
+def test_the_end_does_not_wait_for_company(monkeypatch):
+    loop, pauses = gathering(monkeypatch, [a_result(), a_result()], 40)
+    loop._is_stopping = True
+    loop._gather()
+    assert pauses == []
