@@ -28,10 +28,16 @@ if TYPE_CHECKING:
 #: After the end of a process: what it has forked may hold its pipe open for ever.
 _LAST_LINES_S: Final = 0.5
 # Not ``-m``: that would put the current folder before the standard library, and an app may have a
-# module named ``queue``.
-_PROGRAM: Final = (
-    "import sys; sys.path.append({root!r}); from {module} import main; sys.exit(main())"
-)
+# module named ``queue``. A host that runs from a checkout has processes of that checkout, whatever
+# else is installed.
+_PROGRAM: Final = """
+import sys
+from importlib.util import find_spec
+if getattr(find_spec("durable_app"), "origin", None) != {file!r}:
+    sys.path.insert(0, {root!r})
+from {module} import main
+sys.exit(main())
+"""
 
 # gRPC would write a line for each process that an activity forks. It has nothing to do there.
 _QUIET: Final = {"GRPC_ENABLE_FORK_SUPPORT": "0"}
@@ -102,8 +108,9 @@ class WorkerProcess:
         Raises:
             OSError: the system has no process to give, or no thread; nothing is left running.
         """
-        root = str(Path(durable_app.__file__).parents[1])
-        program = _PROGRAM.format(root=root, module=self._module)
+        file = durable_app.__file__
+        root = str(Path(file).parents[1])
+        program = _PROGRAM.format(file=file, root=root, module=self._module)
         self._popen = popen = subprocess.Popen(  # noqa: S603  our own program
             [sys.executable, "-P", "-c", program],
             env={**_QUIET, **environ},

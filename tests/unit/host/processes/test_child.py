@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+import durable_app
 from durable_app.clock import SystemClock
 from durable_app.host.processes.child import Ended, WorkerProcess
 from durable_app.host.processes.messages import Word, WorkerOrder
@@ -84,6 +85,17 @@ def test_a_process_gets_its_order_and_is_listened_to(tmp_path):
     assert (ended.exit_code, ended.said_goodbye, ended.lived_s > 0) == (4, True, True)
     assert words == [Word.LOADED, Word.GOODBYE]
     assert shown.endswith("[worker 3] mind this\n")
+
+
+def test_a_process_runs_the_same_package_as_its_host(tmp_path):
+    other = tmp_path / "durable_app"
+    other.mkdir()
+    (other / "__init__.py").touch()
+    code = "import durable_app\ndef main():\n    return 5 if durable_app.__file__ == FILE else 6\n"
+
+    ended, _, _ = play(tmp_path, f"FILE = {durable_app.__file__!r}\n{code}")
+
+    assert ended.exit_code == 5
 
 
 def test_a_process_that_says_no_goodbye_has_died_whatever_its_exit_code(tmp_path):
