@@ -111,8 +111,9 @@ class WorkerPool:
         self._folder = await asyncio.to_thread(make_socket_folder)
         for number in range(1, self._site.processes + 1):
             keeper = _Keeper(number, self._site)
-            await keeper.open(self._folder)
+            # Before it is opened: what is half open is ended, too.
             self._keepers.append(keeper)
+            await keeper.open(self._folder)
 
 
 class _Keeper:

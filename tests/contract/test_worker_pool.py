@@ -18,7 +18,7 @@ import pytest
 from durable_app.clock import SystemClock
 from durable_app.compose import worker_pool as module
 from durable_app.compose.worker_pool import PoolSite, WorkerPool
-from durable_app.errors import DefinitionError
+from durable_app.errors import ConfigError, DefinitionError
 from durable_app.host.config.options import HostSettings
 from durable_app.host.console.console import Console
 from durable_app.host.console.log_levels import LogLevels
@@ -164,6 +164,21 @@ def test_without_unix_sockets_a_loopback_port_and_a_token_do(tmp_path, monkeypat
         async with hosting(tmp_path, 1) as (host, pool):
             await pool.start()
             assert len(await host.pids()) == 1
+
+    play(scenario)
+
+
+def test_a_server_that_cannot_listen_ends_those_that_can(tmp_path, monkeypatch):
+    folder = tmp_path / "sockets"
+    (folder / "2.sock").mkdir(parents=True)
+    monkeypatch.setattr(module, "make_socket_folder", lambda: folder)
+
+    async def scenario() -> None:
+        async with hosting(tmp_path, 2) as (host, pool):
+            with pytest.raises(ConfigError, match="cannot listen on unix:"):
+                await pool.prepare()
+            assert not folder.exists()
+            assert "is at work" not in host.stream.getvalue()
 
     play(scenario)
 
