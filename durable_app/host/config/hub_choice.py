@@ -224,12 +224,13 @@ class _Place(NamedTuple):
         if not self.setting.is_scheduler:
             return None, f"storage provider {provider} is replaced by it locally"
         if endpoint is None:
+            lack = "names no endpoint" if self.setting.text.strip() else "is not set"
             if mode == "remote":
                 raise ConfigError(
-                    f"--hub remote: {name} names no endpoint. Set it to a connection string, such"
+                    f"--hub remote: {name} {lack}. Set it to a connection string, such"
                     " as Endpoint=http://localhost:8080;TaskHub=default;Authentication=None."
                 )
-            return None, f"{name} names no endpoint"
+            return None, f"{name} {lack}"
         if mode == "remote":
             return self._target(), "asked for by --hub or DURABLE_APP_HUB"
         where = parse_endpoint(endpoint, name, encrypted=False)

@@ -124,7 +124,8 @@ def test_a_socket_is_a_hub_of_another_process(tmp_path):
         ("Endpoint=http://localhost:99999", None, "Invalid endpoint URL: .*between 1 and 65535"),
         ("Endpoint=http://", None, "names no host"),
         ("nonsense", None, "no key=value pair"),
-        ("", "remote", "--hub remote: DTS names no endpoint"),
+        ("", "remote", "--hub remote: DTS is not set"),
+        ("TaskHub=orders", "remote", "--hub remote: DTS names no endpoint"),
         ("", "cloud", "--hub cloud: choose one of auto, embedded, remote"),
     ],
 )
