@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from aiohttp import web
@@ -69,8 +71,11 @@ class HealthServer:
             await site.start()
         except OSError as error:
             await self._runner.cleanup()
+            # asyncio puts the address into its text once more.
+            is_plain = error.errno == errno.EADDRINUSE
+            reason = os.strerror(errno.EADDRINUSE) if is_plain else error.strerror
             raise ConfigError(
-                f"/healthz and /metrics cannot listen on {address}:{port}: {error.strerror}."
+                f"/healthz and /metrics cannot listen on {address}:{port}: {reason}."
                 " Choose another port with --health-port."
             ) from error
         bound: int = self._runner.addresses[0][1]

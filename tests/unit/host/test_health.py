@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 from typing import Any
 
 import aiohttp
@@ -74,7 +76,8 @@ def test_a_port_that_is_taken_is_named():
         first = HealthServer(lambda: None, list)
         port = await first.start("127.0.0.1", 0)
         try:
-            with pytest.raises(ConfigError, match=f"127.0.0.1:{port}.*--health-port"):
+            text = f"127.0.0.1:{port}: {os.strerror(errno.EADDRINUSE)}. .*--health-port"
+            with pytest.raises(ConfigError, match=text):
                 await HealthServer(lambda: None, list).start("127.0.0.1", port)
         finally:
             await first.stop()
