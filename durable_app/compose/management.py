@@ -25,6 +25,7 @@ from durable_app.client.orchestration_client import REPLACEABLE
 from durable_app.clock import SystemClock
 from durable_app.compose.extras import needs_grpc
 from durable_app.compose.plan import asking
+from durable_app.connection.connection_string import split_pairs
 from durable_app.connection.endpoint import is_loopback
 from durable_app.errors import ConfigError, SchedulerUnavailableError
 from durable_app.host.api.exchange import Answer, ApiRequest
@@ -139,7 +140,7 @@ def locate_hub(
         connection: name of the setting with the connection string; None for host.json's.
 
     Raises:
-        ConfigError: a setting is wrong, or the hub lives in the memory of a host.
+        ConfigError: a setting is wrong or missing, or the hub lives in the memory of a host.
     """
     if not folder.is_dir():
         raise ConfigError(f"{folder} is no folder. Name the app's folder with --script-root.")
@@ -147,9 +148,7 @@ def locate_hub(
     apply_values(read_local_settings(folder), environ)
     options = read_host_settings(folder, environ).extensions.durable_task
     if connection:
-        changed = {"connection_string_name": connection}
-        provider = options.storage_provider.model_copy(update=changed)
-        options = options.model_copy(update={"storage_provider": provider})
+        options = _with_connection(options, connection, environ)
     if hub:
         options = options.model_copy(update={"hub_name": hub})
     is_hub = asking(environ)
@@ -169,6 +168,22 @@ def locate_hub(
             " file (--store sqlite:PATH)."
         )
     return HubPlace(choice.name, choice.connection, choice.store, folder / STATE_FILE, options)
+
+
+def _with_connection(
+    options: DurableTaskOptions, connection: str, environ: Mapping[str, str]
+) -> DurableTaskOptions:
+    if not environ.get(connection):
+        raise ConfigError(
+            f"--connection-string-setting {connection}: there is no such setting. Set it in"
+            " local.settings.json (Values) or in the environment."
+        )
+    changed = {"connection_string_name": connection}
+    if "endpoint" in split_pairs(environ[connection], connection).values:
+        # It is a scheduler's, whatever host.json says of the app's own hub.
+        changed["type"] = "azureManaged"
+    provider = options.storage_provider.model_copy(update=changed)
+    return options.model_copy(update={"storage_provider": provider})
 
 
 @contextlib.asynccontextmanager

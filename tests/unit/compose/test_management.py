@@ -260,6 +260,23 @@ def test_a_remote_hub_is_asked_itself(tmp_path):
         delete_task_hub(place)
 
 
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("Endpoint=https://x.durabletask.io;TaskHub=orders;Authentication=AzureCLI", RemotePlace),
+        ("UseDevelopmentStorage=true", HubPlace),
+    ],
+)
+def test_the_setting_that_is_named_says_what_it_is_of(tmp_path, text, kind):
+    place = locate_hub(write_app(tmp_path), {"MINE": text}, connection="MINE")
+    assert type(place) is kind
+
+
+def test_a_setting_that_nobody_has_set_is_an_error(tmp_path):
+    with pytest.raises(ConfigError, match="--connection-string-setting MINE: there is no such"):
+        locate_hub(write_app(tmp_path), {}, connection="MINE")
+
+
 def test_a_host_that_runs_has_decided(tmp_path):
     text = "Endpoint=https://x.durabletask.io;TaskHub=orders;Authentication=AzureCLI"
     environ = {"DURABLE_TASK_SCHEDULER_CONNECTION_STRING": text}
