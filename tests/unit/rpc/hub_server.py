@@ -37,8 +37,8 @@ class HubServer:
         return len(self.seen.get(name, []))
 
     def service(self, details: Any) -> Any:
-        name = details.method.removeprefix(PREFIX)
-        if name in {"GetWorkItems", "StreamInstanceHistory"}:
+        name = details.method.rpartition("/")[2]
+        if name in {"GetWorkItems", "GetWorkItemBatches", "StreamInstanceHistory"}:
             return grpc.unary_stream_rpc_method_handler(
                 lambda request, context: self.stream(name, request, context)
             )

@@ -18,6 +18,7 @@ from durable_app.connection.failures import LinkError, LinkFailure
 from durable_app.connection.options import GrpcWorkerResiliencyOptions
 from durable_app.rpc.call_headers import CallHeaders
 from durable_app.rpc.connect import HubAccess, connect_async
+from durable_app.rpc.generated import taskhub_pb2 as pb
 from durable_app.rpc.work_link import GrpcWorkLink
 from durable_app.worker.session import Session
 from durable_app.worker.stream_consumer import StreamConsumer
@@ -32,14 +33,19 @@ QUICK = GrpcWorkerResiliencyOptions(
 )
 PING = b"ping"
 CLOCK = SystemClock()
+WITH_BATCHES = pb.HelloResponse(hasBatches=True).SerializeToString()
 
 
 class Hub(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc has no types
-    """Each stream sends the next script: bytes, a status to end with, or ``...`` to stay open."""
+    """Each stream sends the next script: bytes, a status to end with, or ``...`` to stay open.
 
-    def __init__(self, *streams: list[Any], hellos: tuple[grpc.StatusCode, ...] = ()) -> None:
+    ``hellos`` are statuses and answers; after them it repeats what it is told.
+    """
+
+    def __init__(self, *streams: list[Any], hellos: tuple[grpc.StatusCode | bytes, ...] = ()):
         self.streams = list(streams)
         self.hellos = list(hellos)
+        self.asked: list[str] = []
         self.open = 0
         self.most_open = 0
         self.opened = 0
@@ -47,12 +53,14 @@ class Hub(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc has no types
     def service(self, handler_call_details: Any) -> Any:
         if handler_call_details.method == PREFIX + "Hello":
             return grpc.unary_unary_rpc_method_handler(self.hello)
+        self.asked.append(handler_call_details.method.rpartition("/")[2])
         return grpc.unary_stream_rpc_method_handler(self.work)
 
     async def hello(self, request: bytes, context: Any) -> bytes:
-        if self.hellos:
-            await context.abort(self.hellos.pop(0), "as the script says")
-        return request
+        answer = self.hellos.pop(0) if self.hellos else request
+        if isinstance(answer, grpc.StatusCode):
+            await context.abort(answer, "as the script says")
+        return answer
 
     async def work(self, request: bytes, context: Any) -> AsyncIterator[bytes]:
         self.open += 1
@@ -132,6 +140,54 @@ def test_items_arrive_and_the_stream_comes_back_after_every_end() -> None:
         await server.stop(None)
         assert hub.most_open == 1
         assert hub.open == 0
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("answer", [b"", b"\xff\xff", b"\x0a\x03abc"])
+def test_who_does_not_tell_of_batches_is_asked_for_single_items(answer) -> None:
+    async def main():
+        hub = Hub([b"a", ...], hellos=(answer,))
+        server, port = await hub.serve()
+        async with Worker(port) as worker:
+            assert await worker.until(1) == [b"a"]
+        await server.stop(None)
+        assert hub.asked == ["GetWorkItems"]
+
+    asyncio.run(main())
+
+
+def test_batches_give_their_items_one_by_one() -> None:
+    async def main():
+        batches = [[], [b"a", b"b"], [b"c"]]
+        sent = [pb.WorkItemBatch(items=items).SerializeToString() for items in batches]
+        hub = Hub([*sent, ...], hellos=(WITH_BATCHES,))
+        server, port = await hub.serve()
+        async with Worker(port) as worker:
+            assert await worker.until(3) == [b"a", b"b", b"c"]
+        await server.stop(None)
+        assert hub.asked == ["GetWorkItemBatches"]
+
+    asyncio.run(main())
+
+
+def test_each_greeting_asks_anew() -> None:
+    async def main():
+        batch = pb.WorkItemBatch(items=[b"a"]).SerializeToString()
+        code = grpc.StatusCode
+        hub = Hub(
+            [batch, code.UNAVAILABLE],
+            [b"b", code.UNAVAILABLE],
+            [code.UNIMPLEMENTED],  # behind one address are hubs of several versions
+            [batch, ...],
+            hellos=(WITH_BATCHES, b"", WITH_BATCHES, WITH_BATCHES),
+        )
+        server, port = await hub.serve()
+        async with Worker(port) as worker:
+            assert await worker.until(3) == [b"a", b"b", b"a"]
+        await server.stop(None)
+        batches, single = "GetWorkItemBatches", "GetWorkItems"
+        assert hub.asked == [batches, single, batches, batches]
 
     asyncio.run(main())
 

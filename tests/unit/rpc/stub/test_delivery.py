@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 
 import grpc
 import pytest
@@ -108,3 +109,134 @@ def test_a_token_that_cannot_be_had_may_be_had_later():
 
     with_calls(conversation)
     assert attempts == [METHOD, METHOD]
+
+
+# -- batches --------------------------------------------------------------------------------------
+
+BATCH = "CompleteWorkItems"
+
+
+def batched(conversation, **script):
+    """Run ``conversation(delivery, server)`` before a hub that has batches."""
+
+    async def run(calls, server):
+        post = Delivery(calls, CLOCK)
+        post.has_batches = True
+        await conversation(post, server)
+        await post.finish(5)
+        return server
+
+    return with_calls(run, **script)
+
+
+def response(number):
+    return pb.ActivityResponse(instanceId="one", taskId=number, completionToken=str(number))
+
+
+def test_what_comes_together_goes_together():
+    async def conversation(post, server):
+        for number in range(10):
+            post.send(METHOD, response(number))
+
+    server = batched(conversation, **{BATCH: [b""]})
+    assert (server.calls(BATCH), server.calls(METHOD)) == (1, 0)
+    sent_ = pb.OutcomeBatchRequest.FromString(server.requests[BATCH][0]).outcomes
+    assert [one.method for one in sent_] == [METHOD] * 10
+    assert [pb.ActivityResponse.FromString(one.request) for one in sent_] == [
+        response(number) for number in range(10)
+    ]
+
+
+def test_one_is_sent_at_once():
+    async def conversation(post, server):
+        post.send(METHOD, response(1))
+        await post.finish(5)
+        post.send(METHOD, response(2))
+
+    assert batched(conversation, **{BATCH: [b"", b""]}).calls(BATCH) == 2
+
+
+def test_a_batch_has_an_end():
+    async def conversation(post, server):
+        for number in range(250):
+            post.send(METHOD, response(number))
+
+    server = batched(conversation, **{BATCH: [b""] * 3})
+    sizes = [len(pb.OutcomeBatchRequest.FromString(r).outcomes) for r in server.requests[BATCH]]
+    assert sizes == [100, 100, 50]
+
+
+def test_what_is_refused_is_sent_alone(caplog):
+    async def conversation(post, server):
+        for number in range(4):
+            post.send(METHOD, response(number))
+
+    refused = pb.OutcomeBatchResponse(refused=[1, 3, 77]).SerializeToString()
+    server = batched(conversation, **{BATCH: [refused], METHOD: [Code.INVALID_ARGUMENT, b""]})
+    again = [pb.ActivityResponse.FromString(request).taskId for request in server.requests[METHOD]]
+    assert sorted(again) == [1, 3]
+    assert caplog.text.count("was not taken") == 1
+
+
+@pytest.mark.parametrize("code", [Code.UNAVAILABLE, Code.UNIMPLEMENTED, Code.INTERNAL])
+def test_a_batch_that_fails_is_sent_one_by_one(code):
+    async def conversation(post, server):
+        for number in range(3):
+            post.send(METHOD, response(number))
+
+    server = batched(conversation, **{BATCH: [code], METHOD: [b""] * 3})
+    assert (server.calls(BATCH), server.calls(METHOD)) == (1, 3)
+
+
+def test_what_is_large_goes_alone():
+    async def conversation(post, server):
+        large = response(1)
+        large.result.value = "x" * 70_000
+        post.send(METHOD, large)
+        post.send(METHOD, response(2))
+
+    server = batched(conversation, **{BATCH: [b""], METHOD: [b""]})
+    assert (server.calls(BATCH), server.calls(METHOD)) == (1, 1)
+
+
+def test_a_call_that_hangs_holds_up_no_other_one(monkeypatch):
+    monkeypatch.setattr(delivery, "_PATIENCE_S", 0.01)
+    arrived = threading.Event()
+
+    def hanging(context):
+        assert arrived.wait(5)
+        return b""
+
+    def quick(context):
+        arrived.set()
+        return b""
+
+    async def conversation(post, server):
+        post.send(METHOD, response(1))
+        while not server.calls(BATCH):  # noqa: ASYNC110  the server sets no event
+            await asyncio.sleep(0.005)
+        post.send(METHOD, response(2))
+
+    assert batched(conversation, **{BATCH: [hanging, quick]}).calls(BATCH) == 2
+
+
+def test_at_the_end_outcomes_are_counted_rather_than_calls(caplog):
+    release = threading.Event()
+
+    def hanging(context):
+        release.wait(5)
+        return b""
+
+    async def conversation(calls, server):
+        post = Delivery(calls, CLOCK)
+        post.has_batches = True
+        for number in range(3):
+            post.send(METHOD, response(number))
+        while not server.calls(BATCH):  # noqa: ASYNC110  as above
+            await asyncio.sleep(0.005)
+        post.send(METHOD, response(3))
+        await post.finish(0.01)
+        release.set()
+
+    with_calls(conversation, **{BATCH: [hanging]})
+    assert "4 outcome(s) could not be brought" in caplog.text
