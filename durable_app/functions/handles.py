@@ -393,7 +393,8 @@ def _arguments(
         value = from_plain(plain_input, facts.input_annotation)
     except PayloadError as error:
         what = f"input of activity '{facts.name}'"
-        raise signatures.named(error, facts.parameter, what) from error
+        # The same error with its place: it is not the cause of itself.
+        raise signatures.named(error, facts.parameter, what) from error.__cause__
     given = {facts.parameter: value, **extra}
     if facts.context_parameter is not None:
         given.setdefault(
@@ -408,4 +409,4 @@ def _plain_result(facts: DurableFunction, result: Any) -> Any:
     except PayloadError as error:
         raise PayloadError(
             f"{error.reason} (result of activity '{facts.name}')", error.path
-        ) from error
+        ) from error.__cause__

@@ -127,7 +127,9 @@ class _Context:
             text = to_text(state)
         except PayloadError as error:
             name = self._operation.entity_id.entity
-            raise PayloadError(f"{error.reason} (state of entity '{name}')", error.path) from error
+            raise PayloadError(
+                f"{error.reason} (state of entity '{name}')", error.path
+            ) from error.__cause__
         self._operation.write_state(text)
 
 

@@ -114,7 +114,7 @@ class Operation:
                 f"{error.reason} (input of operation '{self.name}' of entity"
                 f" '{self.entity_id.entity}')",
                 _joined(parameter, error.path),
-            ) from error
+            ) from error.__cause__
 
     def read_state(self, expected_type: Any = None) -> Any:
         """Decode the state anew; None where there is none.
@@ -127,7 +127,7 @@ class Operation:
         except PayloadError as error:
             raise PayloadError(
                 f"{error.reason} (state of entity '{self.entity_id.entity}')", error.path
-            ) from error
+            ) from error.__cause__
 
     # -- what it does ------------------------------------------------------------------------
 
@@ -232,7 +232,7 @@ class Operation:
                 f"{error.reason} ({what}, operation '{self.name}' of entity"
                 f" '{self.entity_id.entity}')",
                 error.path,
-            ) from error
+            ) from error.__cause__
 
 
 def _joined(parameter: str, path: str) -> str:

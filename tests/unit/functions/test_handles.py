@@ -351,8 +351,9 @@ def test_a_result_that_cannot_be_encoded_names_the_activity(app):
     def act(x):
         return {"a": [object()]}
 
-    with pytest.raises(PayloadError, match=r"^a\[0\]: .*\(result of activity 'act'\)"):
+    with pytest.raises(PayloadError, match=r"^a\[0\]: .*\(result of activity 'act'\)") as caught:
         handle_for(app, act)(x=1)
+    assert caught.value.__cause__ is None
 
 
 def test_errors_of_user_code_pass_through(app):
