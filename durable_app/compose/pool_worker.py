@@ -46,13 +46,8 @@ _SWITCH_INTERVAL_S: Final = 0.0005
 #: A host that has gone is noticed by the end of standard input, or by this if something that the
 #: app has forked in the host still holds the other end.
 _LOOK_S: Final = 1.0
-#: Host and process are one machine: what fits into the one fits into the other, and no proxy of
-#: the environment leads from here to there.
-_WITHIN: Final = GrpcChannelOptions(
-    max_receive_message_length=-1,
-    max_send_message_length=-1,
-    raw_options=[("grpc.enable_http_proxy", 0)],
-)
+#: Host and process are one machine: what fits into the one fits into the other.
+_WITHIN: Final = GrpcChannelOptions(max_receive_message_length=-1, max_send_message_length=-1)
 
 
 class Report(io.TextIOBase):

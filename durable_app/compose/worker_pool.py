@@ -125,7 +125,11 @@ class _Keeper:
         self._token = secrets.token_hex(16)
         self._gate = Gate(site.hub, share_of(site.options, site.processes, number))
         self._server = HubServer(
-            self._gate, site.clock, token=self._token, limits=WorkLimits(own_bytes=None)
+            self._gate,
+            site.clock,
+            token=self._token,
+            limits=WorkLimits(own_bytes=None),
+            longest_id=None,
         )
         self._order = site.order
         self._process: WorkerProcess | None = None

@@ -75,6 +75,9 @@ def channel_arguments(
         # Channels with equal arguments share connections, a dead one too: a replacement must not.
         "grpc.use_local_subchannel_pool": 1,
     }
+    if is_local:
+        # HTTP_PROXY means other machines.
+        arguments["grpc.enable_http_proxy"] = 0
     arguments.update(options.raw_options)
     return list(arguments.items())
 

@@ -48,6 +48,26 @@ def nap(seconds: float) -> int:
 def naps(context):
     tasks = [context.call_activity("nap", context.get_input()) for _ in range(6)]
     return (yield context.task_all(tasks))
+
+
+@app.orchestration_trigger(context_name="context")
+def meeting(context):
+    return (yield context.call_activity("meet", context.get_input()))
+
+
+@app.activity_trigger(input_name="friend")
+@app.durable_client_input(client_name="client")
+async def meet(friend: str, client) -> str:
+    await client.start_new("naps", friend, 0)
+    await client.signal_entity(df.EntityId("counter", friend), "add")
+    await client.wait_for_orchestration_start(friend)
+    state = await client.wait_for_orchestration_completion(friend)
+    return state.runtime_status.name
+
+
+@app.entity_trigger(context_name="context")
+def counter(context):
+    context.set_state(1)
 """
 PATIENCE_S = 20.0
 
@@ -82,10 +102,15 @@ class Host:
 
     async def pids(self, seconds: float = 0.05) -> set[int]:
         """Processes that activities have run in."""
-        instance_id = await self.hub.start(StartRequest("naps", None, json.dumps(seconds)))
+        state = await self.ended(StartRequest("naps", None, json.dumps(seconds)))
+        return set(json.loads(state.output or "[]"))
+
+    async def ended(self, start: StartRequest) -> Any:
+        """An orchestration when it has ended."""
+        instance_id = await self.hub.start(start)
         state = await self.hub.wait_for_completion(instance_id, timeout_s=PATIENCE_S)
         assert state is not None, self.stream.getvalue()
-        return set(json.loads(state.output or "[]"))
+        return state
 
 
 @contextlib.asynccontextmanager
@@ -140,6 +165,18 @@ def test_a_process_that_is_killed_is_replaced_and_its_work_is_done_by_others(tmp
             [line] = await host.until(r"Worker process \d \(PID \d+\) was ended by SIGKILL.*")
             assert "given to others" in line
             await host.until("is at work", 3)
+
+    play(scenario)
+
+
+def test_clients_in_processes_may_choose_what_those_of_the_host_may(tmp_path):
+    async def scenario() -> None:
+        async with hosting(tmp_path, 1) as (host, pool):
+            await pool.start()
+            friend = "f" * 256
+            state = await host.ended(StartRequest("meeting", None, json.dumps(friend)))
+            assert state.output == '"COMPLETED"', state.failure
+            assert await host.hub.get(friend) is not None
 
     play(scenario)
 

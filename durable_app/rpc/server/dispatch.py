@@ -11,6 +11,7 @@ from google.protobuf.message import DecodeError, Message
 
 from durable_app.rpc.methods import METHODS, Method
 from durable_app.rpc.server.refusals import RefusedError, refusal
+from durable_app.rpc.server.rules import MAX_ID_LENGTH
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -49,12 +50,14 @@ class Caller(NamedTuple):
         name: of the task hub that is meant.
         context: of the call.
         user_agent: what the SDK says of itself; "" where it says nothing.
+        longest_id: characters of an id that it may choose; None for any number.
     """
 
     hubs: TaskHubs
     name: str
     context: Context
     user_agent: str
+    longest_id: int | None
 
     @property
     def key(self) -> str:
@@ -77,6 +80,7 @@ class Service(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc has no type
     Args:
         unary: handlers by the names of their methods. streams: likewise.
         token: what callers must present as a bearer token; None lets everybody in.
+        longest_id: see ``Caller``.
 
     Attributes:
         counts: by method and name of the status.
@@ -89,11 +93,13 @@ class Service(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc has no type
         streams: Mapping[str, Stream],
         clock: Clock,
         token: str | None = None,
+        longest_id: int | None = MAX_ID_LENGTH,
     ) -> None:
         self.counts: dict[tuple[str, str], CallCount] = {}
         self._hubs = hubs
         self._clock = clock
         self._token = None if token is None else token.encode()
+        self._longest_id = longest_id
         self._handlers: dict[str, Any] = {}
         for name, method in METHODS.items():
             # Bytes in both directions: what cannot be read gets a status that says so.
@@ -153,7 +159,7 @@ class Service(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc has no type
             raise RefusedError(
                 grpc.StatusCode.UNAUTHENTICATED, "This task hub asks for a bearer token."
             )
-        return Caller(self._hubs, name, context, agent)
+        return Caller(self._hubs, name, context, agent, self._longest_id)
 
     async def _refuse(
         self, context: Context, error: Exception, method: Method, began: float

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 async def _signal(caller: Caller, message: pb.SignalEntityRequest) -> pb.SignalEntityResponse:
     signal = codec.decode_signal(message)
-    check_id(signal.instance_id)
+    check_id(signal.instance_id, caller.longest_id)
     check_name(signal.operation, "name")
     hub = await caller.hub()
     await hub.signal(

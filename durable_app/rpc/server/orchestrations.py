@@ -34,7 +34,7 @@ async def _start(caller: Caller, message: pb.CreateInstanceRequest) -> pb.Create
     request = codec.decode_start(message)
     check_name(request.name, "name")
     if request.instance_id is not None:
-        check_id(request.instance_id)
+        check_id(request.instance_id, caller.longest_id)
     hub = await caller.hub()
     return pb.CreateInstanceResponse(instanceId=await hub.start(request))
 
@@ -52,14 +52,14 @@ async def _get(caller: Caller, message: pb.GetInstanceRequest) -> pb.GetInstance
 
 
 async def _wait_for_start(caller: Caller, message: pb.GetInstanceRequest) -> pb.GetInstanceResponse:
-    check_id(message.instanceId)
+    check_id(message.instanceId, caller.longest_id)
     return _waited(message, await (await caller.hub()).wait_for_start(message.instanceId))
 
 
 async def _wait_for_completion(
     caller: Caller, message: pb.GetInstanceRequest
 ) -> pb.GetInstanceResponse:
-    check_id(message.instanceId)
+    check_id(message.instanceId, caller.longest_id)
     return _waited(message, await (await caller.hub()).wait_for_completion(message.instanceId))
 
 

@@ -12,17 +12,20 @@ MAX_BATCH: Final = 500
 """Ids in one request."""
 
 
-def check_id(instance_id: str) -> None:
+def check_id(instance_id: str, most: int | None) -> None:
     """Refuse an id that a client may not choose.
+
+    Args:
+        most: characters; None for any number.
 
     Raises:
         WireFormatError: it is empty or too long.
     """
     if not instance_id:
         raise WireFormatError("The id must not be empty.", "instanceId")
-    if len(instance_id) > MAX_ID_LENGTH:
+    if most is not None and len(instance_id) > most:
         raise WireFormatError(
-            f"The length of the id is {len(instance_id)}; {MAX_ID_LENGTH} characters is the most.",
+            f"The length of the id is {len(instance_id)}; {most} characters is the most.",
             "instanceId",
         )
 

@@ -9,6 +9,7 @@ import grpc
 from durable_app.errors import ConfigError
 from durable_app.rpc.server import entities, orchestrations
 from durable_app.rpc.server.dispatch import CallCount, Service
+from durable_app.rpc.server.rules import MAX_ID_LENGTH
 from durable_app.rpc.server.work import USUAL_LIMITS, WorkCalls, WorkLimits
 
 if TYPE_CHECKING:
@@ -48,6 +49,8 @@ class HubServer:
         token: what clients must present as a bearer token; None lets everybody in.
         tls: None for plain text.
         limits: for the streams of workers.
+        longest_id: characters of an id that clients may choose; None where only parts of this host
+            are clients, which have rules of their own.
     """
 
     def __init__(
@@ -58,6 +61,7 @@ class HubServer:
         token: str | None = None,
         tls: TlsFiles | None = None,
         limits: WorkLimits = USUAL_LIMITS,
+        longest_id: int | None = MAX_ID_LENGTH,
     ) -> None:
         """Nothing is opened yet; needs a running event loop."""
         self._work = WorkCalls(clock, limits)
@@ -77,6 +81,7 @@ class HubServer:
             {**orchestrations.STREAMS, **self._work.streams},
             clock,
             token,
+            longest_id,
         )
         self._server.add_generic_rpc_handlers((self._service,))
 
