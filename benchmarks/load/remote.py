@@ -1,9 +1,10 @@
 """WR: one remote worker process and its hub, beside a bare echo, and beside a peer.
 
 Each pair is two processes on this machine that talk gRPC: a hub with SQLite and synchronous=FULL,
-and our worker; a grpc.aio server and client that do the same traffic per activity (two calls and
-two messages of a stream, 200 bytes each) and nothing else; the in-memory backend and the worker of
-the package ``durabletask``, where it is installed. All have 64 chains of 20 steps in flight.
+and our worker; a grpc.aio server and client that do the traffic of the protocol per activity (two
+calls and two messages of a stream, 200 bytes each) and nothing else; the in-memory backend and the
+worker of the package ``durabletask``, where it is installed, and that worker at our hub. All have
+64 chains of 20 steps in flight.
 
     python -m benchmarks.load.remote
 """
@@ -41,6 +42,8 @@ def remote(folder: Path) -> dict[str, Any]:
     if importlib.util.find_spec("durabletask") is not None:
         peer = _pair(("-m", "benchmarks.load.remote", "peer-backend"), "peer-worker")
         result |= {"peer_per_s": peer, "times_peer": result["activities_per_s"] / peer}
+        store = ("--store", f"sqlite:{folder / 'peer.db'}")
+        result["peer_at_our_hub_per_s"] = _pair((*hub, *store, "--port"), "peer-worker")
     return result
 
 
@@ -194,7 +197,7 @@ def _peer_worker(port: str) -> float:
         for _ in range(STEPS):
             yield context.call_activity(noop, input=_PAYLOAD)
 
-    logging.disable(logging.INFO)  # it would tell of every step
+    logging.disable(logging.WARNING)  # it would tell of every step, and of the end
     with worker.TaskHubGrpcWorker(host_address=address) as running:
         running.add_orchestrator(chain)
         running.add_activity(noop)
