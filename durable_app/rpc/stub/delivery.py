@@ -37,8 +37,9 @@ REPEAT_FOR_S: Final = 300.0
 _SMALL_BYTES: Final = 64 * 2**10
 #: Outcomes of one call.
 _MOST: Final = 100
-#: Then the next batch is sent although nobody knows what has become of the one before.
-_PATIENCE_S: Final = 0.1
+#: Then the next batch is sent although nobody knows what has become of the one before: to a hub far
+#: away, an outcome shall not travel twice as long.
+_PATIENCE_S: Final = 0.01
 _FIRST_PAUSE_S: Final = 0.1
 _LONGEST_PAUSE_S: Final = 3.0
 _GROWTH: Final = 2.0
@@ -149,7 +150,7 @@ class Delivery:
         again = batch
         try:
             answer = await self._calls.attempt("CompleteWorkItems", request, ATTEMPT_S)
-            again = [batch[position] for position in answer.refused if position < len(batch)]
+            again = [batch[position] for position in answer.refused if 0 <= position < len(batch)]
         except (grpc.aio.AioRpcError, SchedulerUnavailableError) as error:
             _log.debug("A batch of %d outcome(s) was not taken: %r", len(batch), error)
         for outcome in again:

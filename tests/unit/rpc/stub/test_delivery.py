@@ -171,7 +171,7 @@ def test_what_is_refused_is_sent_alone(caplog):
         for number in range(4):
             post.send(METHOD, response(number))
 
-    refused = pb.OutcomeBatchResponse(refused=[1, 3, 77]).SerializeToString()
+    refused = pb.OutcomeBatchResponse(refused=[1, -2, 3, 77]).SerializeToString()
     server = batched(conversation, **{BATCH: [refused], METHOD: [Code.INVALID_ARGUMENT, b""]})
     again = [pb.ActivityResponse.FromString(request).taskId for request in server.requests[METHOD]]
     assert sorted(again) == [1, 3]
