@@ -32,7 +32,7 @@ FORESEEN = {
     grpc.StatusCode.FAILED_PRECONDITION,
 }
 #: These take as long as their caller wants, and so are ended by it.
-LONG = {"WaitForInstanceStart", "WaitForInstanceCompletion", "GetWorkItems", "RewindInstance"}
+LONG = {method.name for method in METHODS.values() if method.is_long_poll} | {"RewindInstance"}
 IDS = ["", "one", "two", "@counter@a", "@Counter@a", "é" * 100, "x" * 101]
 TYPES_OF_IDS = {"instanceId", "instanceIds"}
 
@@ -135,16 +135,36 @@ def check(world: World, name: str, data: bytes) -> None:
 )
 @given(chosen=st.data())
 def test_any_message(world: World, name: str, chosen: st.DataObject) -> None:
-    # Most ids and tokens mean something: then more than the codec is reached.
+    check(world, name, drawn(world, name, chosen))
+
+
+def drawn(world: World, name: str, chosen: st.DataObject) -> bytes:
+    """A request. Most ids and tokens mean something: then more than the codec is reached."""
     request = chosen.draw(requests(name))
     if is_text(request, "instanceId"):
         request.instanceId = chosen.draw(st.sampled_from(IDS))
     if is_text(request, "completionToken"):
         request.completionToken = chosen.draw(st.sampled_from(sorted(world.tokens)))
-    data = request.SerializeToString()
+    data = bytes(request.SerializeToString())
     if chosen.draw(st.integers(0, 3)) == 3:
         data = chosen.draw(mutated(data))
-    check(world, name, data)
+    return data
+
+
+OUTCOMES = sorted(name for name in METHODS if name.startswith(("Complete", "Abandon")))
+
+
+@settings(
+    max_examples=50,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(chosen=st.data())
+def test_any_batch_of_outcomes(world: World, chosen: st.DataObject) -> None:
+    batch = pb.OutcomeBatchRequest()
+    for _ in range(chosen.draw(st.integers(1, 4))):
+        name = chosen.draw(st.sampled_from(OUTCOMES))
+        batch.outcomes.add(method=name, request=drawn(world, name, chosen))
+    check(world, "CompleteWorkItems", batch.SerializeToString())
 
 
 @settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])

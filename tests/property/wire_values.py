@@ -139,6 +139,7 @@ _NORMAL: dict[type, Any] = {
 
 _SCALARS = {
     FieldDescriptor.TYPE_STRING: TEXT,
+    FieldDescriptor.TYPE_BYTES: st.binary(max_size=16),
     FieldDescriptor.TYPE_INT32: INT32,
     FieldDescriptor.TYPE_INT64: st.integers(-(2**63), 2**63 - 1)
     | st.integers(-62_135_596_801, 253_402_300_801),
