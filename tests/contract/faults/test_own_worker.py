@@ -11,6 +11,7 @@ from functools import partial
 import grpc
 import pytest
 
+from durable_app.connection.options import reconnect_cap_s
 from durable_app.protocol import OrchestrationStatus
 from tests.contract.faults.own_worker import QUICK, SILENT_S, OwnWorker
 from tests.contract.faults.torture import Rack, noticed_after
@@ -69,7 +70,7 @@ def test_it_is_back_within_its_bounds(rack, worker):
         count = len(worker.listener.began)
         rack.proxy.reset()
         # A machine that is busy adds its share.
-        bound_s = QUICK.reconnect_backoff_cap_seconds + QUICK.hello_timeout_seconds + 1
+        bound_s = reconnect_cap_s(QUICK, is_local=True) + QUICK.hello_timeout_seconds + 1
         assert noticed_after(partial(is_longer, worker.listener.began, count)) < bound_s
         noticed_after(lambda: hub.statistics.workers == 1)
 

@@ -31,7 +31,7 @@ class Batches:
 
     def until(self, count):
         """So many items."""
-        found = []
+        found: list[pb.WorkItem] = []
         while len(found) < count:
             found += self.next()
         return found

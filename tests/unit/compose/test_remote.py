@@ -15,7 +15,7 @@ from durable_app.connection.endpoint import parse_endpoint
 from durable_app.connection.failures import LinkFailure
 from durable_app.connection.target import HubTarget
 from durable_app.rpc.call_headers import CLIENT_ROLE, WORKER_ROLE
-from durable_app.worker.session import HelloFailed, SessionState, Tick
+from durable_app.worker.session import HelloFailed, SayHello, SessionState, Tick, Wait
 
 CLOCK = SystemClock()
 TOKEN = {"DURABLE_APP_HUB_TOKEN": "a secret of ours"}
@@ -80,7 +80,9 @@ def test_a_worker_asks_a_hub_on_its_machine_more_often(address, tuning, longest_
     state, waited_s, now = SessionState(), 0.0, 0.0
     for _ in range(9):
         state, hello = session.step(state, Tick(), now, 1)
+        assert isinstance(hello, SayHello)
         state, wait = session.step(state, HelloFailed(hello.attempt, LinkFailure.TRANSPORT), now, 1)
+        assert isinstance(wait, Wait)
         waited_s, now = wait.until - now, wait.until
     assert waited_s == longest_s
 

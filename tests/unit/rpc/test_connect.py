@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from types import SimpleNamespace
+from typing import Any
 
 import grpc
 import grpc.aio
@@ -198,7 +199,7 @@ def test_a_deadline_counts_for_the_token_too(caller, tls) -> None:
 
 def test_a_stream_that_is_cancelled_while_a_token_is_fetched_ends(tls) -> None:
     class Slow(Credential):
-        def get_token(self, *scopes):
+        def get_token(self, *scopes: str, **_: Any) -> Any:
             if self.scopes:
                 fetching.set()
                 go_on.wait(9)
