@@ -59,6 +59,8 @@ _log = logging.getLogger(__name__)
 
 #: Most items of a kind that one worker holds, whatever it asks for.
 MOST_ITEMS: Final = 1_000
+#: Outcomes of a batch that are taken in one go.
+_AT_A_TIME: Final = 100
 #: What gRPC receives where nobody has set a limit. SDKs which lift it say who they are.
 _RECEIVE_LIMIT: Final = 4 * 2**20
 _UNLIMITED_AGENTS: Final = ("durabletask-js/", "durabletask-dotnet/")
@@ -234,6 +236,8 @@ class WorkCalls:
         await caller.hub()  # where there is none, all of it is refused
         answer = pb.OutcomeBatchResponse()
         for position, outcome in enumerate(message.outcomes):
+            if position and position % _AT_A_TIME == 0:
+                await asyncio.sleep(0)  # however many somebody sends, others are served meanwhile
             try:
                 handle = self._outcomes[outcome.method]
                 await handle(caller, METHODS[outcome.method].request.FromString(outcome.request))

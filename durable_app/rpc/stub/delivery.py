@@ -33,8 +33,9 @@ _log = logging.getLogger(__name__)
 ATTEMPT_S: Final = 30.0
 #: Then nobody waits for the outcome any more: the hub has given the item to others long ago.
 REPEAT_FOR_S: Final = 300.0
-#: What is larger goes alone: it would make the others wait.
-_SMALL_BYTES: Final = 64 * 2**10
+#: What is larger goes alone: it would make the others wait. As many as go together fit into the
+#: 4 MiB that gRPC lets through by default: a proxy before the hub may know no other limit.
+_SMALL_BYTES: Final = 32 * 2**10
 #: Outcomes of one call.
 _MOST: Final = 100
 #: Then the next batch is sent although nobody knows what has become of the one before: to a hub far
@@ -151,7 +152,7 @@ class Delivery:
         try:
             answer = await self._calls.attempt("CompleteWorkItems", request, ATTEMPT_S)
             again = [batch[position] for position in answer.refused if 0 <= position < len(batch)]
-        except (grpc.aio.AioRpcError, SchedulerUnavailableError) as error:
+        except Exception as error:  # noqa: BLE001  an answer that cannot be read tells nothing, too
             _log.debug("A batch of %d outcome(s) was not taken: %r", len(batch), error)
         for outcome in again:
             self._begin(self._send(outcome), 1)

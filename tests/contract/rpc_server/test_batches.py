@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import grpc
 import pytest
 
 from durable_app.ports import StartRequest
 from durable_app.rpc.generated import taskhub_pb2 as pb
 from durable_app.rpc.methods import METHODS
+from durable_app.rpc.server.dispatch import Caller
 from durable_app.rpc.server.work import WorkLimits
 from tests.contract.faults.own_worker import OwnWorker
 from tests.contract.rpc_server.bench import WAIT_S, Desk, Served, ending, scheduling, turn_of
@@ -118,6 +121,24 @@ def test_what_is_wrong_with_one_is_nothing_to_the_others(desk, batches):
     sound, unsound = (item.orchestratorRequest.instanceId for item in (first, second))
     assert desk.finished(sound).orchestrationStatus == COMPLETED
     assert desk.finished(unsound).orchestrationStatus == FAILED
+
+
+def test_others_are_served_while_somebody_sends_very_many(desk, served):
+    outcomes = [outcome("CompleteOrchestratorTask", pb.OrchestratorResponse())] * 1_000
+    message = pb.OutcomeBatchRequest(outcomes=outcomes)
+    complete_many = served.server._work.calls["CompleteWorkItems"]
+
+    async def turns_of_the_loop():
+        turns = 0
+        caller = Caller(served.hubs, desk.name, None, "", None)
+        completing = asyncio.create_task(complete_many(caller, message))
+        while not completing.done():
+            await asyncio.sleep(0)
+            turns += 1
+        assert list(completing.result().refused) == []
+        return turns
+
+    assert served.call(turns_of_the_loop()) >= 10
 
 
 def test_an_item_arrives_whole_or_fails_however_little_it_is_too_large():

@@ -178,13 +178,15 @@ def test_what_is_refused_is_sent_alone(caplog):
     assert caplog.text.count("was not taken") == 1
 
 
-@pytest.mark.parametrize("code", [Code.UNAVAILABLE, Code.UNIMPLEMENTED, Code.INTERNAL])
-def test_a_batch_that_fails_is_sent_one_by_one(code):
+@pytest.mark.parametrize(
+    "answer", [Code.UNAVAILABLE, Code.UNIMPLEMENTED, Code.INTERNAL, b"that is no message"]
+)
+def test_a_batch_that_fails_is_sent_one_by_one(answer):
     async def conversation(post, server):
         for number in range(3):
             post.send(METHOD, response(number))
 
-    server = batched(conversation, **{BATCH: [code], METHOD: [b""] * 3})
+    server = batched(conversation, **{BATCH: [answer], METHOD: [b""] * 3})
     assert (server.calls(BATCH), server.calls(METHOD)) == (1, 3)
 
 
@@ -197,6 +199,18 @@ def test_what_is_large_goes_alone():
 
     server = batched(conversation, **{BATCH: [b""], METHOD: [b""]})
     assert (server.calls(BATCH), server.calls(METHOD)) == (1, 1)
+
+
+def test_a_full_batch_fits_through_what_has_the_usual_limit_of_grpc():
+    async def conversation(post, server):
+        for number in range(delivery._MOST + 1):
+            largest = response(number)
+            largest.result.value = "x" * (delivery._SMALL_BYTES - largest.ByteSize() - 16)
+            post.send(METHOD, largest)
+
+    server = batched(conversation, **{BATCH: [b""] * 2})
+    assert (server.calls(BATCH), server.calls(METHOD)) == (2, 0)
+    assert 3 * 2**20 < max(map(len, server.requests[BATCH])) <= 4 * 2**20
 
 
 def test_a_call_that_hangs_holds_up_no_other_one(monkeypatch):
@@ -238,5 +252,5 @@ def test_at_the_end_outcomes_are_counted_rather_than_calls(caplog):
         await post.finish(0.01)
         release.set()
 
-    with_calls(conversation, **{BATCH: [hanging]})
+    with_calls(conversation, **{BATCH: [hanging, hanging]})
     assert "4 outcome(s) could not be brought" in caplog.text
