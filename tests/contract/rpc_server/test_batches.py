@@ -127,6 +127,7 @@ def test_others_are_served_while_somebody_sends_very_many(desk, served):
     outcomes = [outcome("CompleteOrchestratorTask", pb.OrchestratorResponse())] * 1_000
     message = pb.OutcomeBatchRequest(outcomes=outcomes)
     complete_many = served.server._work.calls["CompleteWorkItems"]
+    served.hub(desk.name)  # it is made by now
 
     async def turns_of_the_loop():
         turns = 0
