@@ -63,11 +63,12 @@ def _options(args: argparse.Namespace) -> HubServiceOptions:
         port=args.port,
         health_port=args.health_port,
         names=tuple(args.task_hubs) or hub_names(os.environ),
-        is_dynamic=args.dynamic or has_dynamic_hubs(os.environ),
+        is_dynamic=has_dynamic_hubs(os.environ) or args.dynamic,
         token=os.environ.get(TOKEN_SETTING) or None,
         certificate=args.tls_cert,
         key=args.tls_key,
         is_open=args.allow_anonymous,
+        dashboard_port=args.dashboard_port,
     )
 
 
@@ -89,11 +90,15 @@ def _parser() -> CommandParser:
     add(
         "--dashboard-port",
         type=port_number,
-        default=8082,
         metavar="N",
         help="port of the dashboard (8082); reserved, not opened yet",
     )
-    add("--address", default="127.0.0.1", metavar="IP", help="address to listen on (127.0.0.1)")
+    add(
+        "--address",
+        default="localhost",
+        metavar="IP",
+        help="address to listen on (localhost: 127.0.0.1, and ::1 where this machine has it)",
+    )
     add(
         "--store",
         metavar="WHAT",

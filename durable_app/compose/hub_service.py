@@ -26,6 +26,11 @@ if TYPE_CHECKING:
 
 HUB_NAMES_SETTING: Final = "DTS_TASK_HUB_NAMES"
 DYNAMIC_HUBS_SETTING: Final = "DTS_USE_DYNAMIC_TASK_HUBS"
+_NO_DASHBOARD: Final = "the dashboard comes with a later version."
+_YES_AND_NO: Final = {
+    **dict.fromkeys(("true", "1", "yes"), True),
+    **dict.fromkeys(("false", "0", "no", ""), False),
+}
 _SHORTEST_TOKEN: Final = 16
 # Calls that wait for an instance get this long, and then an answer that says "ask again".
 _CALLS_GRACE_S: Final = 2.0
@@ -57,17 +62,19 @@ class HubServiceOptions(NamedTuple):
 
     Attributes:
         store: SQLite file; None for memory.
-        address: to listen on, for gRPC and health.
+        address: to listen on, for gRPC and health; "localhost" for the loopback addresses, of which
+            health has 127.0.0.1 alone.
         port, health_port: 0 for free ones.
         names: of the task hubs, besides those that the file knows.
         is_dynamic: hubs are made when they are asked for.
         token: that clients must present; None for no check.
         certificate, key: PEM files; both or none.
         is_open: listen on other addresses than loopback ones without a token.
+        dashboard_port: that somebody has asked for; None where nobody has.
     """
 
     store: Path | None
-    address: str = "127.0.0.1"
+    address: str = "localhost"
     port: int = 8080
     health_port: int = 8081
     names: tuple[str, ...] = (DEFAULT_HUB,)
@@ -76,6 +83,7 @@ class HubServiceOptions(NamedTuple):
     certificate: Path | None = None
     key: Path | None = None
     is_open: bool = False
+    dashboard_port: int | None = None
 
     def __repr__(self) -> str:
         """Without the token."""
@@ -114,7 +122,8 @@ async def run_hub_service(options: HubServiceOptions) -> AsyncIterator[RunningHu
     )
     try:
         await hubs.open()
-        health_port = await health.start(options.address, options.health_port)
+        health_address = "127.0.0.1" if options.address == "localhost" else options.address
+        health_port = await health.start(health_address, options.health_port)
         port = await server.start(f"{_in_brackets(options.address)}:{options.port}")
         shown = shown_host(options.address)
         endpoint = f"{'http' if tls is None else 'https'}://{shown}:{port}"
@@ -156,8 +165,18 @@ def hub_names(environ: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def has_dynamic_hubs(environ: Mapping[str, str]) -> bool:
-    """Whether DTS_USE_DYNAMIC_TASK_HUBS says so."""
-    return environ.get(DYNAMIC_HUBS_SETTING, "").strip().casefold() in {"1", "true", "yes"}
+    """Whether DTS_USE_DYNAMIC_TASK_HUBS says so.
+
+    Raises:
+        ConfigError: it says neither yes nor no.
+    """
+    text = environ.get(DYNAMIC_HUBS_SETTING, "").strip()
+    said = _YES_AND_NO.get(text.casefold())
+    if said is None:
+        raise ConfigError(
+            f"{DYNAMIC_HUBS_SETTING}={text}: write true, 1 or yes, or false, 0 or no."
+        )
+    return said
 
 
 def _check_exposure(options: HubServiceOptions) -> None:
@@ -208,11 +227,13 @@ def _lines(
     store = "memory (lost at the end)" if options.store is None else f"sqlite:{options.store}"
     dynamic = "; others are made when they are used" if options.is_dynamic else ""
     is_open = _is_wildcard(options.address)
+    dashboard = options.dashboard_port
     hub = DEFAULT_HUB if DEFAULT_HUB in names else options.names[0].casefold()
     return [
         f"Task hubs: {', '.join(names)}{dynamic}.",
         f"Store: {store}.",
         f"gRPC: {endpoint}    health and metrics: {health}/healthz, {health}/metrics",
+        *([] if dashboard is None else [f"Nothing listens on {dashboard}: {_NO_DASHBOARD}"]),
         "Connection string:",
         f"  Endpoint={endpoint};TaskHub={hub};Authentication=None",
         *(["  (other machines: this one's name instead of localhost)"] if is_open else []),

@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Final, Protocol
 
+from durable_app.connection.failures import LinkFailure
 from durable_app.connection.target import advice
 from durable_app.host.console.log_levels import Level
 
 if TYPE_CHECKING:
-    from durable_app.connection.failures import LinkFailure
     from durable_app.connection.target import HubTarget
 
 _log = logging.getLogger(__name__)
@@ -69,7 +69,9 @@ class LinkLines:
     def disconnected(self, failure: LinkFailure | None, reason: str, retry_in_s: float) -> None:
         """See ``LinkListener``."""
         was_connected = self.problem is None
-        hint = "" if failure is None else advice(self._target, failure, reason)
+        # A link that worked has proved address and encryption: it was cut, and that is all.
+        is_cut = was_connected and failure is LinkFailure.TRANSPORT
+        hint = "" if failure is None or is_cut else advice(self._target, failure, reason)
         self.problem = f"{reason} {hint}".strip()
         key = hint or reason
         self._repeated = self._repeated + 1 if key == self._told else 0

@@ -197,13 +197,18 @@ def require_encryption(endpoint: Endpoint, source: str) -> None:
 
 def connection_hint(endpoint: Endpoint) -> str:
     """What may be the matter where nobody answers: a sentence with a blank in front, or nothing."""
-    if endpoint.is_local and endpoint.port == DASHBOARD_PORT:
-        return f" {DASHBOARD_PORT} is the port of the dashboard: task hubs listen on {GRPC_PORT}."
-    if endpoint.is_local and endpoint.is_encrypted:
+    if not address_hint(endpoint) and endpoint.is_local and endpoint.is_encrypted:
         return (
             " The emulator, and a local task hub without a certificate, speak no TLS: use"
             f" http://{endpoint.target}."
         )
+    return address_hint(endpoint)
+
+
+def address_hint(endpoint: Endpoint) -> str:
+    """What cannot be right, whatever listens there: as ``connection_hint``, TLS apart."""
+    if endpoint.is_local and endpoint.port == DASHBOARD_PORT:
+        return f" {DASHBOARD_PORT} is the port of the dashboard: task hubs listen on {GRPC_PORT}."
     if endpoint.is_azure and not endpoint.is_encrypted:
         return f" Azure takes encrypted connections only: use https://{endpoint.host}."
     return ""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from durable_app.connection.admission import not_authenticated, not_permitted
 from durable_app.connection.authentication import Authentication, AuthenticationKind
 from durable_app.connection.connection_string import parse_connection_string
-from durable_app.connection.endpoint import connection_hint
+from durable_app.connection.endpoint import GRPC_PORT, address_hint, connection_hint
 from durable_app.connection.failures import LinkFailure
 from durable_app.errors import ConfigError
 
@@ -76,7 +76,8 @@ _DNS: Final = (
 _REFUSED: Final = ("connection refused",)
 _UNTRUSTED: Final = ("certificate_verify_failed", "certificate verify failed")
 _NO_TLS: Final = ("wrong_version_number", "wrong version number", "ssl_error_ssl", "handshake")
-_CUT: Final = ("socket closed", "connection reset", "http2", "http1.x", "recvmsg")
+_HTTP_1: Final = ("http1.x",)
+_CUT: Final = ("socket closed", "connection reset", "http2", "recvmsg")
 _UNREACHABLE: Final = ("unreachable", "timed out", "timeout", "deadline")
 
 
@@ -89,7 +90,8 @@ def advice(target: HubTarget, failure: LinkFailure, text: str) -> str:
     """
     match failure:
         case LinkFailure.NOT_A_HUB:
-            return f"What answers at {target.endpoint.authority} is no task hub.{_port(target)}"
+            hint = address_hint(target.endpoint)
+            return f"What answers at {target.endpoint.authority} is no task hub.{hint}"
         case LinkFailure.UNAUTHENTICATED:
             hint = not_authenticated(target.endpoint, target.authentication.kind)
             return f"It does not accept who calls (401). {hint}"
@@ -109,7 +111,7 @@ def _refusal(target: HubTarget, text: str) -> str:
 
 def _of_transport(target: HubTarget, text: str) -> str:
     endpoint = target.endpoint
-    hint = connection_hint(endpoint).strip()
+    hint = address_hint(endpoint).strip()
     if any(part in text for part in _DNS):
         return (
             f"The name '{endpoint.host}' is not known: check Endpoint, the DNS of this machine, and"
@@ -124,15 +126,25 @@ def _of_transport(target: HubTarget, text: str) -> str:
             " GRPC_DEFAULT_SSL_ROOTS_FILE_PATH name a PEM file with the certificate's authority."
         )
     if endpoint.is_encrypted and any(part in text for part in _NO_TLS):
-        return hint or f"It speaks no TLS: use http://{endpoint.target}."
-    if not endpoint.is_encrypted and any(part in text for part in _CUT):
-        return (
-            f"It does not go on without encryption: use https://{endpoint.target}.{_port(target)}"
+        return connection_hint(endpoint).strip() or (
+            f"It speaks no TLS: use http://{endpoint.target}."
         )
+    if any(part in text for part in _HTTP_1):
+        return hint or _of_web_server(endpoint)
+    if not endpoint.is_encrypted and any(part in text for part in _CUT):
+        text = f"It does not go on without encryption: use https://{endpoint.target}. {hint}"
+        return text.strip()
     if any(part in text for part in _UNREACHABLE):
         return "Nobody answers: check the network, firewalls and proxies between here and there."
     return hint
 
 
-def _port(target: HubTarget) -> str:
-    return connection_hint(target.endpoint)
+def _of_web_server(endpoint: Endpoint) -> str:
+    # On this machine it may be the port of /healthz. Elsewhere it may be what TLS begins behind.
+    text = (
+        f"What listens on {endpoint.target} speaks plain HTTP, and no gRPC: correct the port in"
+        f" Endpoint. Task hubs listen on {GRPC_PORT} as a rule"
+    )
+    if endpoint.is_local or endpoint.is_encrypted:
+        return f"{text}."
+    return f"{text}, those behind TLS on https://{endpoint.host}."

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from durable_app.scheduler.long_histories import warn_of_growth
 from durable_app.taskhub import activity
 from durable_app.taskhub.entity_rows import is_due
 from durable_app.taskhub.instance import Decision, Message
@@ -147,7 +148,9 @@ class Commits:
         state = self._state
         instance = decision.instance
         if instance is not None:
-            hot.saved = instance
+            before, hot.saved = hot.saved, instance
+            if instance.history_count >= state.options.long_history:
+                warn_of_growth(before, instance, state.options.long_history)
             state.watchers.committed(instance)
         for message in decision.messages:
             if not is_due(message, state.now):

@@ -31,6 +31,8 @@ class HubOptions(msgspec.Struct, frozen=True):
         max_batch: operations of an entity that run in one batch; >= 1.
         suspect_wait_s: from the start until something is tried again that may have crashed the
             process twice; doubled with each further crash, up to 60 times this; >= 0.
+        long_history: events after which a history is long: the log says so then, and after as many
+            again; >= 1.
     """
 
     name: str = "default"
@@ -38,6 +40,7 @@ class HubOptions(msgspec.Struct, frozen=True):
     max_attempts: int = 10
     max_batch: int = 5_000
     suspect_wait_s: float = 0.1
+    long_history: int = 10_000
 
 
 class HubStatistics(NamedTuple):

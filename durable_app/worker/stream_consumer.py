@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, assert_never
 
 from durable_app.connection.backoff import draw_of
 from durable_app.connection.failures import LinkError, LinkFailure
+from durable_app.errors import DurableError
 from durable_app.worker.session import (
     CloseStream,
     Command,
@@ -274,6 +275,10 @@ class StreamConsumer(Generic[Item]):
             case Tick():
                 return "The stream brought nothing, no health ping either."
             case HelloFailed() | StreamEnded(failure=LinkFailure()):
-                return f"{type(self._error).__name__}: {self._error}"
+                # Our own errors say all in their text; what they are called is no help to anybody.
+                is_ours = isinstance(self._error, DurableError)
+                return (
+                    str(self._error) if is_ours else f"{type(self._error).__name__}: {self._error}"
+                )
             case _:
                 return "The hub ended the stream."

@@ -212,7 +212,13 @@ _GOES_ON_LATER: Final = frozenset(
 
 async def _operate(args: argparse.Namespace, call: Caller) -> None:
     query = {} if args.reason is None else {"reason": args.reason}
-    _checked(await call("POST", ("instances", args.id, args.command), query), args.id)
+    answer = await call("POST", ("instances", args.id, args.command), query)
+    if answer.status == 410 and args.command == "rewind":  # noqa: PLR2004  HTTP
+        raise _RefusedError(
+            f"The orchestration instance '{args.id}' has finished without a failure: only failed"
+            " ones can be rewound."
+        )
+    _checked(answer, args.id)
 
 
 async def _status_of(

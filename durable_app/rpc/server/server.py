@@ -8,6 +8,7 @@ import grpc
 
 from durable_app.errors import ConfigError
 from durable_app.rpc.server import entities, orchestrations
+from durable_app.rpc.server.addresses import LOOPBACK_IPV4, LOOPBACK_IPV6, has_ipv6_address
 from durable_app.rpc.server.dispatch import CallCount, Service
 from durable_app.rpc.server.rules import MAX_ID_LENGTH
 from durable_app.rpc.server.work import USUAL_LIMITS, WorkCalls, WorkLimits
@@ -99,11 +100,20 @@ class HubServer:
         """Listen; return the port, 0 for a Unix socket.
 
         Args:
-            address: ``host:port`` (port 0 for a free one), ``[::1]:port`` or ``unix:path``.
+            address: ``host:port`` (port 0 for a free one), ``[::1]:port`` or ``unix:path``;
+                ``localhost:port`` for 127.0.0.1 and, where this machine has it, ::1.
 
         Raises:
             ConfigError: somebody else listens there, or this machine has no such address.
         """
+        host, _, wanted = address.rpartition(":")
+        port = self._listen(f"{LOOPBACK_IPV4}:{wanted}" if host == "localhost" else address)
+        if host == "localhost" and has_ipv6_address(LOOPBACK_IPV6):
+            self._listen(f"[{LOOPBACK_IPV6}]:{port}")
+        await self._server.start()
+        return 0 if address.startswith("unix:") else port
+
+    def _listen(self, address: str) -> int:
         server: Any = self._server
         try:
             if self._tls is None:
@@ -116,8 +126,7 @@ class HubServer:
                 f"The task hub cannot listen on {address}: the port is in use, or the address is"
                 " none of this machine. Choose another one with --port."
             ) from error
-        await server.start()
-        return 0 if address.startswith("unix:") else int(port)
+        return int(port)
 
     async def stop(self, grace_s: float) -> None:
         """Take no new calls, end the streams of workers, let other calls finish. Idempotent."""

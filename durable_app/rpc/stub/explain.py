@@ -44,6 +44,7 @@ class CallRefusedError(DurableError):
         self.details = details
 
 
+_OF_ENTITIES: Final = frozenset({"SignalEntity", "GetEntity"})
 _OF_SUBJECT: Final = frozenset({"NOT_FOUND", "ALREADY_EXISTS", "FAILED_PRECONDITION"})
 
 
@@ -52,8 +53,8 @@ def is_too_large(status: str, details: str) -> bool:
     return status == "RESOURCE_EXHAUSTED" and _TOO_LARGE in details
 
 
-def explain(status: str, details: str, method: str, whom: str) -> DurableError:
-    """The error of a call that ended with a status.
+def explain(status: str, details: str, method: str, whom: str) -> Exception:
+    """The error of a call that ended with a status: a DurableError, or a ValueError.
 
     Args:
         status: name of the code, never OK.
@@ -65,7 +66,7 @@ def explain(status: str, details: str, method: str, whom: str) -> DurableError:
     if status in _OF_SUBJECT:
         return CallRefusedError(status, details)
     if status == "INVALID_ARGUMENT":
-        return WireFormatError(details)
+        return _invalid(details, method)
     if is_too_large(status, details):
         return WireFormatError(
             f"{said} Keep large values elsewhere and pass references, or lift the limits of the"
@@ -86,6 +87,15 @@ def explain(status: str, details: str, method: str, whom: str) -> DurableError:
         return LinkError(LinkFailure.REFUSED, f"{said} {not_permitted(_at(whom))}")
     advised = _way(details, whom) if status == "UNAVAILABLE" else _advice(status, method)
     return SchedulerUnavailableError(f"{said} {advised}")
+
+
+def _invalid(details: str, method: str) -> Exception:
+    """The error of a request that the hub does not take, as a hub in this process raises it."""
+    field, _, reason = details.partition(": ")
+    if field != "instanceId":
+        return WireFormatError(details)
+    # The id is what the caller chose, not something that the protocol was broken with.
+    return ValueError(f"{'entity_id' if method in _OF_ENTITIES else 'instance_id'}: {reason}")
 
 
 def _at(whom: str) -> Endpoint:

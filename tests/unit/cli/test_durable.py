@@ -169,6 +169,9 @@ def test_a_finished_instance_cannot_be_ended_again(func, refused):
 def test_only_a_failed_instance_can_be_rewound(func, refused):
     start(func)
     assert "only failed ones can" in refused("rewind", "--id", "a1")
+    func("terminate", "--id", "a1")
+    said = refused("rewind", "--id", "a1")
+    assert "'a1' has finished without a failure: only failed ones can be rewound." in said
 
 
 def test_an_instance_is_restarted_under_a_new_id_or_its_own(func):

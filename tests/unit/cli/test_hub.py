@@ -28,7 +28,7 @@ def _own_environment(monkeypatch):
 def test_nothing_has_to_be_said():
     assert options()._asdict() == {
         "store": Path(".durable/hub.db"),
-        "address": "127.0.0.1",
+        "address": "localhost",
         "port": 8080,
         "health_port": 8081,
         "names": ("default",),
@@ -37,6 +37,7 @@ def test_nothing_has_to_be_said():
         "certificate": None,
         "key": None,
         "is_open": False,
+        "dashboard_port": None,
     }
 
 
@@ -57,6 +58,7 @@ def test_every_option_reaches_the_service():
         "certificate": Path("c.pem"),
         "key": Path("k.pem"),
         "is_open": True,
+        "dashboard_port": 3,
     }
 
 
@@ -68,6 +70,13 @@ def test_the_environment_says_what_the_command_line_does_not(monkeypatch):
     found = options()
     assert (found.store, found.token, found.names) == (Path("x.db"), "t" * 20, ("a", "b"))
     assert found.is_dynamic
+
+
+def test_an_environment_that_says_neither_yes_nor_no_is_refused(monkeypatch, capsys):
+    monkeypatch.setenv("DTS_USE_DYNAMIC_TASK_HUBS", "maybe")
+    assert main(["hub", "start", "--store", "memory", "--dynamic"]) == 1
+    said = capsys.readouterr().err
+    assert "DTS_USE_DYNAMIC_TASK_HUBS=maybe: write true, 1 or yes, or false, 0 or no." in said
 
 
 def test_it_is_told_what_to_do(capsys):

@@ -228,10 +228,26 @@ def test_names_of_hubs_come_from_the_environment(value, names):
     assert hub_names({}) == ("default",)
 
 
-@pytest.mark.parametrize(("value", "said"), [("true", True), ("1", True), ("no", False)])
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [("true", True), ("1", True), (" Yes ", True), ("no", False), ("False", False), ("0", False)],
+)
 def test_the_environment_may_ask_for_dynamic_hubs(value, said):
     assert has_dynamic_hubs({"DTS_USE_DYNAMIC_TASK_HUBS": value}) is said
     assert not has_dynamic_hubs({})
+    assert not has_dynamic_hubs({"DTS_USE_DYNAMIC_TASK_HUBS": " "})
+
+
+def test_a_dashboard_that_is_asked_for_is_told_not_to_be_there():
+    async def asked(hubs):
+        line = "Nothing listens on 8082: the dashboard comes with a later version."
+        assert line in hubs.lines
+
+    async def not_asked(hubs):
+        assert "dashboard" not in "\n".join(hubs.lines)
+
+    play(asked, service(dashboard_port=8082))
+    play(not_asked, service())
 
 
 def test_certificate_and_key_that_do_not_fit_are_named(tmp_path):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from durable_app.compose.link_lines import LinkLines, LogLines
 from durable_app.connection.endpoint import parse_endpoint
 from durable_app.connection.failures import LinkFailure
@@ -9,7 +11,8 @@ from durable_app.connection.target import HubTarget
 from durable_app.host.console.console import Console, Level
 
 TARGET = HubTarget(parse_endpoint("http://localhost:9", "test", encrypted=False), "orders")
-REFUSED = "LinkError: Hello: UNAVAILABLE: Connection refused."
+REFUSED = "Hello: UNAVAILABLE: Connection refused."
+CUT = "the stream of work: UNAVAILABLE: Stream removed (Socket closed)."
 
 
 class Lines(Console):
@@ -40,6 +43,18 @@ def test_connections_are_told_and_counted():
         " The hub ended the stream. Next attempt in 0.1 s.",
         "Connected again to task hub 'orders' at http://localhost:9.",
     ]
+
+
+@pytest.mark.parametrize("address", ["http://localhost:9", "https://localhost:9", "http://far:9"])
+def test_a_link_that_worked_and_was_cut_needs_no_other_address(address):
+    console = Lines()
+    link = LinkLines(console, HubTarget(parse_endpoint(address, "test", encrypted=True), "orders"))
+    link.connected(1)
+    link.disconnected(LinkFailure.TRANSPORT, CUT, 0.1)
+    assert link.problem == CUT
+    assert console.lines[-1].endswith(f"{CUT} Next attempt in 0.1 s.")
+    link.disconnected(LinkFailure.TRANSPORT, "Hello: Connection refused.", 0.1)
+    assert "Nothing listens" in console.lines[-1]
 
 
 def test_the_same_reason_is_told_now_and_then():

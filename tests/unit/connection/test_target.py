@@ -11,6 +11,7 @@ from durable_app.connection.target import HubTarget, advice, find_connection_tex
 from durable_app.errors import ConfigError
 
 AZURE = "https://x.westus2.durabletask.io"
+HTTP_1 = "Failed parsing HTTP/2: Trying to connect an http1.x server (HTTP status 400)"
 
 
 def target(address: str) -> HubTarget:
@@ -81,10 +82,31 @@ def test_none_is_an_error(wanted, message):
         ("http://far", LinkFailure.TRANSPORT, "Socket closed", "use https://far:80"),
         ("https://far", LinkFailure.TRANSPORT, "network is unreachable", "firewalls"),
         ("https://far", LinkFailure.TRANSPORT, "odd", ""),
+        ("http://localhost:8081", LinkFailure.TRANSPORT, HTTP_1, "no gRPC: correct the port"),
+        ("http://localhost:8081", LinkFailure.TRANSPORT, HTTP_1, "listen on 8080 as a rule."),
+        ("http://far", LinkFailure.TRANSPORT, HTTP_1, "on https://far."),
+        ("http://localhost:8082", LinkFailure.TRANSPORT, HTTP_1, "the port of the dashboard"),
+        ("https://localhost:9", LinkFailure.TRANSPORT, "Connection refused", "func hub start"),
     ],
 )
 def test_each_layer_that_fails_has_its_advice(address, failure, text, expected):
     assert expected in advice(target(address), failure, text)
+
+
+@pytest.mark.parametrize(
+    ("failure", "text"),
+    [
+        (LinkFailure.TRANSPORT, "UNAVAILABLE: Stream removed (Socket closed)"),
+        (LinkFailure.TRANSPORT, "UNAVAILABLE: [::1]: Connection refused"),
+        (LinkFailure.NOT_A_HUB, "UNIMPLEMENTED"),
+    ],
+)
+def test_tls_is_no_matter_where_it_was_spoken_or_nobody_answers(failure, text):
+    assert "TLS" not in advice(target("https://localhost:8680"), failure, text)
+
+
+def test_a_web_server_on_this_machine_is_no_matter_of_encryption():
+    assert "https" not in advice(target("http://localhost:8081"), LinkFailure.TRANSPORT, HTTP_1)
 
 
 def test_a_hub_of_ones_own_that_demands_a_token_is_no_matter_of_tenants():

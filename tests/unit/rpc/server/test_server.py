@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 
 import grpc.aio
 import pytest
@@ -12,6 +13,8 @@ from durable_app.compose.hubs import Hubs
 from durable_app.errors import ConfigError
 from durable_app.host.web.tls import ssl_context
 from durable_app.protocol import ActivityRequest, CompletionToken, OrchestrationInstance
+from durable_app.rpc.server import server as server_module
+from durable_app.rpc.server.addresses import has_ipv6_address
 from durable_app.rpc.server.outlet import Outlet
 from durable_app.rpc.server.server import HubServer, TlsFiles
 
@@ -58,6 +61,32 @@ def test_a_port_that_is_taken():
             await other.start(f"127.0.0.1:{port}")
         await other.stop(0)
         assert await hello(grpc.aio.insecure_channel(f"127.0.0.1:{port}")) == b""
+
+    play(scenario)
+
+
+@pytest.mark.parametrize("has_both", [True, False])
+def test_localhost_is_every_loopback_address(monkeypatch, has_both):
+    async def scenario(server):
+        if not has_both:
+            monkeypatch.setattr(server_module, "LOOPBACK_IPV6", "2001:db8::7")
+        port = await server.start("localhost:0")
+        is_there = has_both and has_ipv6_address("::1")
+        for host in ("127.0.0.1", *(["[::1]"] if is_there else [])):
+            assert await hello(grpc.aio.insecure_channel(f"{host}:{port}")) == b""
+
+    play(scenario)
+
+
+@pytest.mark.skipif(not has_ipv6_address("::1"), reason="this machine has no ::1")
+def test_a_port_that_is_taken_on_one_of_them():
+    async def scenario(server):
+        with socket.socket(socket.AF_INET6, socket.SOCK_STREAM) as taken:
+            taken.bind(("::1", 0))
+            taken.listen()
+            port = taken.getsockname()[1]
+            with pytest.raises(ConfigError, match=rf"cannot listen on \[::1\]:{port}"):
+                await server.start(f"localhost:{port}")
 
     play(scenario)
 

@@ -23,7 +23,9 @@ WHOM = "https://one.durabletask.io:443"
         ("NOT_FOUND", "no", CallRefusedError, ["NOT_FOUND: no"]),
         ("ALREADY_EXISTS", "no", CallRefusedError, ["no"]),
         ("FAILED_PRECONDITION", "no", CallRefusedError, ["no"]),
-        ("INVALID_ARGUMENT", "instanceId: too long", WireFormatError, ["instanceId: too long"]),
+        ("INVALID_ARGUMENT", "instanceId: too long", ValueError, ["instance_id: too long"]),
+        ("INVALID_ARGUMENT", "version: what?", WireFormatError, ["version: what?"]),
+        ("INVALID_ARGUMENT", "too long", WireFormatError, ["too long"]),
         ("RESOURCE_EXHAUSTED", "Sent message larger than max (5 vs. 4)", WireFormatError, ["5 vs"]),
         ("RESOURCE_EXHAUSTED", "quota", SchedulerUnavailableError, ["too much to do"]),
         ("UNIMPLEMENTED", "what?", UnsupportedOnHostError, ["no such call"]),
@@ -44,6 +46,12 @@ def test_a_status_of_a_change(status, details, kind, texts):
     error = explain(status, details, "StartInstance", WHOM)
     assert type(error) is kind
     assert [text for text in texts if text not in str(error)] == []
+
+
+@pytest.mark.parametrize("method", ["SignalEntity", "GetEntity"])
+def test_an_id_of_an_entity_that_the_hub_does_not_take(method):
+    error = explain("INVALID_ARGUMENT", "instanceId: The id is long.", method, WHOM)
+    assert (type(error), str(error)) == (ValueError, "entity_id: The id is long.")
 
 
 @pytest.mark.parametrize("status", ["UNAVAILABLE", "DEADLINE_EXCEEDED", "UNKNOWN"])
