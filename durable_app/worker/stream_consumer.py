@@ -276,9 +276,8 @@ class StreamConsumer(Generic[Item]):
                 return "The stream brought nothing, no health ping either."
             case HelloFailed() | StreamEnded(failure=LinkFailure()):
                 # Our own errors say all in their text; what they are called is no help to anybody.
-                is_ours = isinstance(self._error, DurableError)
-                return (
-                    str(self._error) if is_ours else f"{type(self._error).__name__}: {self._error}"
-                )
+                if isinstance(self._error, DurableError):
+                    return str(self._error)
+                return f"{type(self._error).__name__}: {self._error}"
             case _:
                 return "The hub ended the stream."

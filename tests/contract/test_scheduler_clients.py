@@ -119,6 +119,23 @@ def test_a_program_runs_orchestrations_and_entities(endpoint):
     client.close()
 
 
+@pytest.mark.parametrize(
+    ("argument", "call"),
+    [
+        ("instance_id", lambda c: c.schedule_new_orchestration("chain", instance_id="x" * 101)),
+        ("instance_id", lambda c: c.wait_for_orchestration_completion("", timeout=5)),
+        ("entity_id", lambda c: c.signal_entity(df.EntityInstanceId("counter", "x" * 101), "add")),
+    ],
+)
+def test_an_id_that_the_hub_does_not_take_is_a_wrong_value(endpoint, argument, call):
+    with (
+        df.DurableTaskSchedulerClient.from_connection_string(text_of(endpoint, "ids")) as client,
+        pytest.raises(ValueError, match=f"^{argument}: The ") as caught,
+    ):
+        call(client)
+    assert type(caught.value) is ValueError
+
+
 class Request:
     def __init__(self) -> None:
         self.url = "https://shop.example/api/start"

@@ -57,6 +57,7 @@ def test_an_id_of_an_entity_that_the_hub_does_not_take(method):
 @pytest.mark.parametrize("status", ["UNAVAILABLE", "DEADLINE_EXCEEDED", "UNKNOWN"])
 def test_what_changes_nothing_can_be_repeated(status):
     error = explain(status, "late", "GetInstance", WHOM)
+    assert isinstance(error, SchedulerUnavailableError)
     assert error.retriable
     assert "not known" not in str(error)
 
