@@ -145,6 +145,9 @@ def test_processes_share_the_work_and_end_when_they_are_told(tmp_path):
             while len(pids) < 2:
                 pids |= await host.pids()
             assert os.getpid() not in pids
+            calls = {method for keeper in pool._keepers for method, _ in keeper._server.counts}
+            assert "CompleteWorkItems" in calls  # many outcomes in one call
+            assert "CompleteActivityTask" not in calls
             await pool.stop(5.0)
             for pid in pids:
                 with pytest.raises(ProcessLookupError):

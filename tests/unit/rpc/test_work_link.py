@@ -171,6 +171,19 @@ def test_batches_give_their_items_one_by_one() -> None:
     asyncio.run(main())
 
 
+def test_after_a_batch_that_cannot_be_read_another_stream_follows() -> None:
+    async def main():
+        batch = pb.WorkItemBatch(items=[b"a"]).SerializeToString()
+        hub = Hub([batch, b"no batch", ...], [batch, ...], hellos=(WITH_BATCHES,) * 2)
+        server, port = await hub.serve()
+        async with Worker(port) as worker:
+            assert await worker.until(2) == [b"a", b"a"]
+        await server.stop(None)
+        assert hub.most_open == 1
+
+    asyncio.run(main())
+
+
 def test_each_greeting_asks_anew() -> None:
     async def main():
         batch = pb.WorkItemBatch(items=[b"a"]).SerializeToString()
