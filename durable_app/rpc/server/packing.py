@@ -10,9 +10,10 @@ from durable_app.rpc.generated import taskhub_pb2 as pb
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-#: A batch is full with these: its reader does nothing else until it has read all of it.
+#: A batch is full with these: its reader does nothing else until it has read all of it, and over a
+#: thin line the first item arrives with the last one.
 _MOST_ITEMS: Final = 100
-_MOST_BYTES: Final = 2**20
+_MOST_BYTES: Final = 2**18
 
 
 class Packing(NamedTuple):

@@ -24,7 +24,7 @@ class Batches:
 
     def __init__(self, desk):
         call = desk.channel.unary_stream(METHODS["GetWorkItemBatches"].path)
-        self.call = call(pb.GetWorkItemsRequest().SerializeToString(), WAIT_S, desk.metadata)
+        self.call = call(pb.GetWorkItemsRequest().SerializeToString(), WAIT_S * 3, desk.metadata)
         self.call.initial_metadata()
 
     def next(self):

@@ -32,8 +32,8 @@ def test_a_batch_is_full_with_100_items():
     assert packed(items) == [items[:100], items[100:200], items[200:]]
 
 
-def test_a_batch_is_full_with_a_mebibyte_and_a_larger_item_goes_alone():
-    large, half = b"l" * 2**21, b"h" * 2**19
+def test_a_batch_is_full_with_256_kib_and_a_larger_item_goes_alone():
+    large, half = b"l" * 2**19, b"h" * 2**17
     assert packed([half, half, b"s", large, b"s"]) == [[half, half], [b"s"], [large], [b"s"]]
 
 
