@@ -195,7 +195,9 @@ def test_a_refusal_is_reported_once_and_tried_again(tmp_path: Path) -> None:
         worker = Worker()
         async with Desk(port, worker) as desk:
             await desk.send("kept")
-            await eventually(lambda: worker.messages, "the first")
+            await eventually(
+                lambda: worker.messages and not service.queues["orders"], "the end of the first"
+            )
             service.broken = True
             await eventually(lambda: desk.journal.warnings, "the refusal")
             await asyncio.sleep(0.5)
