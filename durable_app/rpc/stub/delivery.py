@@ -44,21 +44,19 @@ _PATIENCE_S: Final = 0.01
 _FIRST_PAUSE_S: Final = 0.1
 _LONGEST_PAUSE_S: Final = 3.0
 _GROWTH: Final = 2.0
-#: Statuses after which the same message can be taken: the connection, the token, a hub that is
-#: busy, or met an error of its own.
-_PASSING: Final = frozenset(
+#: Statuses after which the same message can be taken: of the connection, or the token,
+_OF_CONNECTION: Final = frozenset(
     {
         "UNAVAILABLE",
         "DEADLINE_EXCEEDED",
         "CANCELLED",
         "ABORTED",
-        "UNKNOWN",
-        "INTERNAL",
-        "RESOURCE_EXHAUSTED",
         "UNAUTHENTICATED",
         "PERMISSION_DENIED",
     }
 )
+#: or of a hub that is busy, or met an error of its own.
+_PASSING: Final = _OF_CONNECTION | {"UNKNOWN", "INTERNAL", "RESOURCE_EXHAUSTED"}
 
 
 class _Outcome(NamedTuple):
@@ -74,8 +72,9 @@ class Delivery:
 
     Theory of operation. Where the hub takes batches, everything that is here goes out in one call,
     and the next call begins when that one has ended: the busier the worker is, the larger they
-    are, and an idle one waits for nothing. What the hub refuses, and everything in a call that
-    failed, is sent again in calls of their own; only those know statuses and repetitions.
+    are, and an idle one waits for nothing. A batch that meets a bad connection is sent again as it
+    is. What the hub refuses of it, and all of one that failed otherwise, goes on in calls of its
+    own, of which each has a status.
 
     Args:
         repeat_for_s: how long one is sent again and again.
@@ -104,7 +103,7 @@ class Delivery:
         """
         outcome = _Outcome(method, message, instead)
         if not self.has_batches or message.ByteSize() > _SMALL_BYTES:
-            self._begin(self._send(outcome), 1)
+            self._begin(self._send(outcome, self._clock.monotonic() + self._repeat_for_s), 1)
             return
         self._waiting.append(outcome)
         if self._emptying is None:
@@ -148,18 +147,32 @@ class Delivery:
         request = pb.OutcomeBatchRequest()
         for outcome in batch:
             request.outcomes.add(method=outcome.method, request=outcome.message.SerializeToString())
-        again = batch
-        try:
-            answer = await self._calls.attempt("CompleteWorkItems", request, ATTEMPT_S)
-            again = [batch[position] for position in answer.refused if 0 <= position < len(batch)]
-        except Exception as error:  # noqa: BLE001  an answer that cannot be read tells nothing, too
-            _log.debug("A batch of %d outcome(s) was not taken: %r", len(batch), error)
-        for outcome in again:
-            self._begin(self._send(outcome), 1)
-
-    async def _send(self, outcome: _Outcome) -> None:
-        method, message, instead = outcome
         until = self._clock.monotonic() + self._repeat_for_s
+        attempt, alone = 0, batch
+        while True:
+            try:
+                answer = await self._calls.attempt("CompleteWorkItems", request, ATTEMPT_S)
+                alone = [batch[at] for at in answer.refused if 0 <= at < len(batch)]
+                break
+            except Exception as error:  # noqa: BLE001  whatever it is, all of it is still here
+                _log.debug("A batch of %d outcome(s) was not taken: %r", len(batch), error)
+                if not self._may_pass(error) or self._clock.monotonic() >= until:
+                    break
+            attempt += 1
+            await asyncio.sleep(self._pause_s(attempt))
+        for outcome in alone:
+            self._begin(self._send(outcome, until), 1)
+
+    def _may_pass(self, error: Exception) -> bool:
+        """Whether the same batch can be taken later: what failed is no matter of its contents."""
+        if not self.has_batches or self._calls.is_closed:
+            return False
+        if isinstance(error, grpc.aio.AioRpcError):
+            return error.code().name in _OF_CONNECTION
+        return isinstance(error, SchedulerUnavailableError)
+
+    async def _send(self, outcome: _Outcome, until: float) -> None:
+        method, message, instead = outcome
         attempt = 0
         while True:
             try:

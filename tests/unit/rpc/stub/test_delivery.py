@@ -179,15 +179,69 @@ def test_what_is_refused_is_sent_alone(caplog):
 
 
 @pytest.mark.parametrize(
-    "answer", [Code.UNAVAILABLE, Code.UNIMPLEMENTED, Code.INTERNAL, b"that is no message"]
+    "answer", [Code.UNIMPLEMENTED, Code.INTERNAL, Code.RESOURCE_EXHAUSTED, b"that is no message"]
 )
-def test_a_batch_that_fails_is_sent_one_by_one(answer):
+def test_a_batch_that_fails_by_itself_is_sent_one_by_one(answer):
     async def conversation(post, server):
         for number in range(3):
             post.send(METHOD, response(number))
 
     server = batched(conversation, **{BATCH: [answer], METHOD: [b""] * 3})
     assert (server.calls(BATCH), server.calls(METHOD)) == (1, 3)
+
+
+@pytest.mark.parametrize("code", [Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED, Code.UNAUTHENTICATED])
+def test_a_batch_that_meets_a_bad_connection_is_sent_again(code):
+    async def conversation(post, server):
+        for number in range(3):
+            post.send(METHOD, response(number))
+
+    server = batched(conversation, **{BATCH: [code, code, b""]})
+    assert (server.calls(BATCH), server.calls(METHOD)) == (3, 0)
+    assert len(set(server.requests[BATCH])) == 1
+
+
+def test_without_a_token_for_a_while_a_batch_waits():
+    attempts = []
+
+    async def attempt(method, message, timeout_s):
+        attempts.append(method)
+        if len(attempts) == 1:
+            raise TokenUnavailableError("not signed in")
+        return pb.OutcomeBatchResponse()
+
+    async def conversation(post, server):
+        post._calls.attempt = attempt
+        post.send(METHOD, response(1))
+
+    batched(conversation)
+    assert attempts == [BATCH, BATCH]
+
+
+def test_a_hub_that_comes_back_without_batches_gets_each_alone():
+    async def conversation(post, server):
+        for number in range(3):
+            post.send(METHOD, response(number))
+        while not server.calls(BATCH):  # noqa: ASYNC110  the server sets no event
+            await asyncio.sleep(0.001)
+        post.has_batches = False
+
+    server = batched(conversation, **{BATCH: [Code.UNAVAILABLE] * 99, METHOD: [b""] * 3})
+    assert server.calls(METHOD) == 3
+
+
+def test_no_batch_is_sent_for_ever(caplog):
+    async def conversation(calls, server):
+        post = Delivery(calls, CLOCK, 0.0)
+        post.has_batches = True
+        for number in range(3):
+            post.send(METHOD, response(number))
+        await post.finish(5)
+        return server.calls(BATCH), server.calls(METHOD)
+
+    unavailable = [Code.UNAVAILABLE] * 99
+    assert with_calls(conversation, **{BATCH: unavailable, METHOD: unavailable}) == (1, 3)
+    assert caplog.text.count("was not taken: ") == 3
 
 
 def test_what_is_large_goes_alone():
