@@ -9,12 +9,11 @@ from enum import Enum
 from typing import Final
 
 from durable_app.connection.failures import LinkFailure
+from durable_app.rpc.methods import METHODS
 
-_PROTOCOL: Final = "/TaskHubSidecarService/"
-_BATCHES: Final = "/durable_app.taskhub.v1.Batches/"
-HELLO: Final = _PROTOCOL + "Hello"
-GET_WORK_ITEMS: Final = _PROTOCOL + "GetWorkItems"
-GET_WORK_ITEM_BATCHES: Final = _BATCHES + "GetWorkItemBatches"
+HELLO: Final = METHODS["Hello"].path
+GET_WORK_ITEMS: Final = METHODS["GetWorkItems"].path
+GET_WORK_ITEM_BATCHES: Final = METHODS["GetWorkItemBatches"].path
 
 
 class CallKind(Enum):
@@ -28,18 +27,18 @@ class CallKind(Enum):
     MUTATION = 3
 
 
+_READS: Final = (
+    "Hello",
+    "GetInstance",
+    "QueryInstances",
+    "ListInstanceIds",
+    "StreamInstanceHistory",
+    "GetEntity",
+    "QueryEntities",
+)
 _KINDS: Final = {
-    HELLO: CallKind.READ,
-    _PROTOCOL + "GetInstance": CallKind.READ,
-    _PROTOCOL + "QueryInstances": CallKind.READ,
-    _PROTOCOL + "ListInstanceIds": CallKind.READ,
-    _PROTOCOL + "StreamInstanceHistory": CallKind.READ,
-    _PROTOCOL + "GetEntity": CallKind.READ,
-    _PROTOCOL + "QueryEntities": CallKind.READ,
-    _PROTOCOL + "WaitForInstanceStart": CallKind.LONG_POLL,
-    _PROTOCOL + "WaitForInstanceCompletion": CallKind.LONG_POLL,
-    GET_WORK_ITEMS: CallKind.LONG_POLL,
-    GET_WORK_ITEM_BATCHES: CallKind.LONG_POLL,
+    **{METHODS[name].path: CallKind.READ for name in _READS},
+    **{method.path: CallKind.LONG_POLL for method in METHODS.values() if method.is_long_poll},
 }
 
 
