@@ -156,19 +156,21 @@ class Delivery:
                 break
             except Exception as error:  # noqa: BLE001  whatever it is, all of it is still here
                 _log.debug("A batch of %d outcome(s) was not taken: %r", len(batch), error)
-                if not self._may_pass(error) or self._clock.monotonic() >= until:
+                may_pass = self.has_batches and self._may_pass(error, _OF_CONNECTION)
+                if not may_pass or self._clock.monotonic() >= until:
                     break
             attempt += 1
             await asyncio.sleep(self._pause_s(attempt))
         for outcome in alone:
             self._begin(self._send(outcome, until), 1)
 
-    def _may_pass(self, error: Exception) -> bool:
-        """Whether the same batch can be taken later: what failed is no matter of its contents."""
-        if not self.has_batches or self._calls.is_closed:
+    def _may_pass(self, error: Exception, passing: frozenset[str]) -> bool:
+        """Whether the same message can be taken later, given the statuses after which it can."""
+        if self._calls.is_closed:
             return False
         if isinstance(error, grpc.aio.AioRpcError):
-            return error.code().name in _OF_CONNECTION
+            return error.code().name in passing
+        # Of the token; a channel that is closed was looked at.
         return isinstance(error, SchedulerUnavailableError)
 
     async def _send(self, outcome: _Outcome, until: float) -> None:
@@ -178,19 +180,16 @@ class Delivery:
             try:
                 await self._calls.attempt(method, message, ATTEMPT_S)
             except grpc.aio.AioRpcError as error:
-                status, details = error.code().name, error.details() or ""
                 failure: Exception = self._calls.explained(error, method)
-                if instead is not None and is_too_large(status, details):
+                if instead is not None and is_too_large(error.code().name, error.details() or ""):
                     message, instead = instead(str(failure)), None
                     continue
-                is_passing = status in _PASSING and not self._calls.is_closed
-            except (
-                SchedulerUnavailableError
-            ) as error:  # of the token, or of a channel that is closed
-                failure, is_passing = error, not self._calls.is_closed
+                may_pass = self._may_pass(error, _PASSING)
+            except SchedulerUnavailableError as error:
+                failure, may_pass = error, self._may_pass(error, _PASSING)
             else:
                 return
-            if not is_passing or self._clock.monotonic() >= until:
+            if not may_pass or self._clock.monotonic() >= until:
                 _tell(method, failure)
                 return
             attempt += 1
